@@ -1,0 +1,2 @@
+//! The `dsmith` command line.
+fn main() {}
