@@ -1,1 +1,3 @@
 //! The DSM engine.
+
+pub mod device_time;
