@@ -217,10 +217,6 @@ impl Fields {
                 }
             })
         };
-        let (earliest, tolerance) = match missing {
-            Missing::Year | Missing::YearAndMonth => (-1, TimeDelta::days(1)),
-            Missing::Date => (-6, TimeDelta::hours(12)),
-        };
         let here = shifted(0);
         if ctx.missing_year == MissingYear::Current {
             return match missing {
@@ -228,6 +224,12 @@ impl Fields {
                 Missing::Year | Missing::YearAndMonth => here,
             };
         }
+        // As far back as there can be no such date: eight years for February 29, a month for the 31st.
+        let (earliest, tolerance) = match missing {
+            Missing::Year => (-8, TimeDelta::days(1)),
+            Missing::YearAndMonth => (-2, TimeDelta::days(1)),
+            Missing::Date => (-6, TimeDelta::hours(12)),
+        };
         let limit = ctx
             .received
             .checked_add_signed(tolerance)
@@ -236,7 +238,11 @@ impl Fields {
             .rev()
             .filter_map(|by| shifted(by).ok())
             .find(|&candidate| candidate <= limit)
-            .map_or(here, Ok)
+            .ok_or_else(|| {
+                let message = "no year puts the time stamp before its receipt";
+                here.err()
+                    .unwrap_or_else(|| TimeError::new(0, message.to_owned()))
+            })
     }
 
     /// The date in a year. The fields below the smallest given one are the first ones, as in Java.

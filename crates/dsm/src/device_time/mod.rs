@@ -19,14 +19,15 @@
 //!
 //! # Rules
 //!
-//! A tag says where a rule is from: **\[D\]** IBM's documentation, **\[F\]** real files and payloads, **\[J\]** the
-//! behaviour of JDK 17, **\[T\]** the documentation of Joda-Time, **\[O\]** our own decision, where the former are
-//! silent or do harm. A rule that makes us differ from Java says "unlike Java".
+//! A tag says where a rule is from: **\[D\]** IBM's documentation, **\[M\]** what is known of the product without a
+//! document that says it, **\[F\]** real files and payloads, **\[J\]** the behaviour of JDK 17, **\[T\]** the
+//! documentation of Joda-Time, **\[O\]** our own decision, where the others are silent or do harm. A rule that makes us
+//! differ from Java says "unlike Java".
 //!
 //! ## Patterns
 //!
-//! - The dialect of LEEF's `devTimeFormat` is `SimpleDateFormat`, that of `ext-data` in a log source extension is
-//!   Joda-Time. **\[D\]**
+//! - LEEF's `devTimeFormat` is written for `SimpleDateFormat` **\[D\]**; for `ext-data` in a log source extension IBM
+//!   refers to Joda-Time's letters **\[M\]**.
 //! - `SimpleDateFormat` has the letters `G y Y M L w W D d F E u a H k K h m s S z Z X`, Joda-Time
 //!   `G C Y y x w e E D d M a K h H k m s S z Z`. Any other ASCII letter is an error. Literal text stands between
 //!   quotes, `''` is a quote. **\[J\]** **\[T\]** A quote that is not closed is an error in both dialects, and so is a
@@ -34,7 +35,7 @@
 //! - `MM` is a number; `MMM` and `MMMM` are English names, long or short, in any case. `Sept` is not one. So are the
 //!   days for `E`, `AM` and `PM` for `a`, `AD`, `CE`, `BC` and `BCE` for `G`. **\[J\]**
 //! - `YYYY` is the calendar year in both dialects, unlike Java, where it is the week year: IBM's own examples write
-//!   `dd/MMM/YYYY:hh:mm:ss`. **\[D\]** Only `SimpleDateFormat` patterns with `w` have the week year, as they mean it.
+//!   `dd/MMM/YYYY:hh:mm:ss`. **\[M\]** Only `SimpleDateFormat` patterns with `w` have the week year, as they mean it.
 //!   **\[O\]** Joda-Time has `x` for it. **\[T\]**
 //! - Weeks are those of the locale en-US in `SimpleDateFormat` (from Sunday, the week of January 1 is the first)
 //!   **\[J\]** and those of ISO 8601 in Joda-Time **\[T\]**.
@@ -56,7 +57,7 @@
 //! - A field out of its range is refused: month 13, February 30, hour 24, second 60. Unlike Java, which rolls over to
 //!   the next larger field. **\[O\]** `kk` reads 0 to 24, and `h` with an AM/PM marker 0 to 12. **\[J\]**
 //! - `h` and `K` without a marker are hours from 0 to 23, so 12 is noon, because IBM's examples write `hh` for 24-hour
-//!   values **\[D\]**; [`HourWithoutMarker::Strict`] makes 12 midnight, as Java has it, and refuses 13.
+//!   values **\[M\]**; [`HourWithoutMarker::Strict`] makes 12 midnight, as Java has it, and refuses 13.
 //! - AM or PM beside `H` or `k` is ignored. **\[J\]**
 //!
 //! ## Zones
@@ -69,7 +70,7 @@
 //!   fixed meaning. `IST` is India's with `Asia/Kolkata`, Ireland's with `Europe/Dublin`, and else Israel's; `CST` is
 //!   China's with `Asia/Shanghai` and else North America's; `BST` is Britain's. **\[J\]** `EST` is -05:00 in July
 //!   too. **\[J\]**
-//! - A text without a zone is in [`TimeContext::zone`].
+//! - A text without a zone is in [`TimeContext::zone`]; QRadar takes the zone of the collector. **\[M\]**
 //! - A time that the zone skips when daylight saving begins is read with the offset before the gap: 02:30 is 03:30.
 //!   **\[J\]** A time that it shows twice is the second one, on standard time, as in Java **\[J\]**, and in Joda-Time
 //!   the first one **\[T\]**. [`recognise`] follows Java.
@@ -77,8 +78,8 @@
 //! ## What the text leaves out
 //!
 //! - No year: the latest year that puts the stamp at most a day after the receipt, so that December's events that come
-//!   in January are last year's, and a clock that is ahead on New Year's Eve is not a year behind. Unlike Java, where
-//!   it is 1970. [`MissingYear::Current`] takes the year of the receipt, in the zone of the stamp, whatever results.
+//!   in January are last year's, and a clock that is ahead on New Year's Eve is not a year behind. February 29 may go
+//!   back further, to a leap year. Unlike Java, where it is 1970. [`MissingYear::Current`] takes the year of the receipt, in the zone of the stamp, whatever results.
 //!   **\[O\]**
 //! - Neither year nor month: the same with months. No date: the latest day that puts the stamp at most twelve hours
 //!   after the receipt. **\[O\]**

@@ -476,8 +476,8 @@ fn unknown_letter(
         let tail = pattern.get(span.start..).unwrap_or_default();
         let word: String = tail
             .chars()
-            .take_while(char::is_ascii_alphabetic)
-            .take(24)
+            .take_while(|&c| c.is_ascii_alphabetic() && Kind::of(c, 1, dialect).is_none())
+            .take(16)
             .collect();
         format!("put literal text in quotes: '{word}'")
     } else {

@@ -116,11 +116,17 @@ impl<'t> Scan<'t> {
         hit
     }
 
+    /// How many digits are here, counted no further than `most`.
+    fn digits_here(&self, most: usize) -> usize {
+        let head = self.rest().bytes().take(most);
+        head.take_while(u8::is_ascii_digit).count()
+    }
+
     /// Reads digits, at most `most` of them. Blanks are not skipped. A value too large for the type saturates, so that
     /// every range check refuses it.
     pub(super) fn digits(&mut self, most: usize) -> Option<Found> {
         let at = self.at;
-        let digits = self.run(|b| b.is_ascii_digit()).min(most);
+        let digits = self.digits_here(most);
         let value = self.rest().bytes().take(digits).fold(0u32, |value, b| {
             value.saturating_mul(10).saturating_add(u32::from(b - b'0'))
         });
@@ -130,7 +136,7 @@ impl<'t> Scan<'t> {
 
     /// Reads digits as the fraction of a second, in nanoseconds. Digits after the ninth are read and dropped.
     pub(super) fn fraction(&mut self, most: usize) -> Option<u32> {
-        let digits = self.run(|b| b.is_ascii_digit()).min(most);
+        let digits = self.digits_here(most);
         let mut bytes = self.rest().bytes().take(digits);
         let nanos = (0..9).fold(0u32, |nanos, _| {
             nanos * 10 + bytes.next().map_or(0, |b| u32::from(b - b'0'))

@@ -298,7 +298,7 @@ fn abbreviation(word: &str) -> Option<i32> {
 
 /// Zone abbreviations in minutes east of UTC: what JDK 17 makes of each, in the locale en-US and the zone UTC. The
 /// ambiguous ones are North America's (`CST`, `EST`, `MST`, `PST`, `AST`), Britain's (`BST`) and Israel's (`IST`). For the
-/// daylight names of zones that gave it up the JDK forgets the hour (`ACDT`, `AWDT`, `BRST`, `MSD`); here they have it.
+/// daylight names of some zones the JDK forgets the hour (`ACDT`, `AWDT`, `BRST`, `MSD`); here they have it.
 const ABBREVIATIONS: &[(&str, i32)] = &[
     ("ACDT", 630),
     ("ACST", 570),
