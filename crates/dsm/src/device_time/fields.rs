@@ -247,72 +247,67 @@ impl Fields {
 
     /// The date in a year. The fields below the smallest given one are the first ones, as in Java.
     fn date(&self, year: i32, month: Option<Found>, rules: Rules) -> Result<NaiveDate, TimeError> {
-        let month_number = month.map_or(1, |month| month.value);
-        let year_begin = NaiveDate::from_ymd_opt(year, 1, 1);
-        let month_begin = NaiveDate::from_ymd_opt(year, month_number, 1);
-        let month_name = usize::try_from(month_number)
+        let number = month.map_or(1, |month| month.value);
+        self.date_in(year, number, rules)
+            .ok_or_else(|| self.no_such_date(year, number, rules))
+    }
+
+    fn date_in(&self, year: i32, month: u32, rules: Rules) -> Option<NaiveDate> {
+        let weekday = self.weekday.unwrap_or(rules.weeks.first);
+        let value = |field: Option<Found>| field.map_or(1, |found| found.value);
+        match rules.date {
+            DateRule::MonthDay => NaiveDate::from_ymd_opt(year, month, value(self.day)),
+            DateRule::DayOfYear => NaiveDate::from_yo_opt(year, value(self.day_of_year)),
+            DateRule::WeekOfMonth => {
+                let begin = NaiveDate::from_ymd_opt(year, month, 1)?;
+                rules
+                    .weeks
+                    .day(begin, value(self.week_of_month), weekday)
+                    .filter(|day| day.year() == year && day.month() == month)
+            }
+            DateRule::WeekdayInMonth => {
+                let nth = u8::try_from(value(self.weekday_in_month)).ok()?;
+                NaiveDate::from_weekday_of_month_opt(year, month, weekday, nth)
+            }
+            DateRule::Week => {
+                let begin = NaiveDate::from_ymd_opt(year, 1, 1)?;
+                let next = NaiveDate::from_ymd_opt(year.checked_add(1)?, 1, 1)?;
+                let end = rules.weeks.first_week(next)?;
+                rules
+                    .weeks
+                    .day(begin, value(self.week), weekday)
+                    .filter(|&day| day < end)
+            }
+        }
+    }
+
+    fn no_such_date(&self, year: i32, month: u32, rules: Rules) -> TimeError {
+        let name = usize::try_from(month)
             .ok()
             .and_then(|number| MONTHS.get(number.checked_sub(1)?))
             .unwrap_or(&"the month");
         let weekday = self.weekday.unwrap_or(rules.weeks.first);
-        let value = |field: Option<Found>| field.map_or(1, |found| found.value);
-        let (date, field, message) = match rules.date {
-            DateRule::MonthDay => {
-                let day = value(self.day);
-                (
-                    NaiveDate::from_ymd_opt(year, month_number, day),
-                    self.day,
-                    format!("{month_name} {year} has no day {day}"),
-                )
-            }
-            DateRule::DayOfYear => {
-                let day = value(self.day_of_year);
-                (
-                    NaiveDate::from_yo_opt(year, day),
-                    self.day_of_year,
-                    format!("{year} has no day {day}"),
-                )
-            }
-            DateRule::WeekOfMonth => {
-                let week = value(self.week_of_month);
-                (
-                    month_begin
-                        .and_then(|begin| rules.weeks.day(begin, week, weekday))
-                        .filter(|day| day.year() == year && day.month() == month_number),
-                    self.week_of_month,
-                    format!("{month_name} {year} has no {weekday} in its week {week}"),
-                )
-            }
-            DateRule::WeekdayInMonth => {
-                let nth = value(self.weekday_in_month);
-                (
-                    u8::try_from(nth)
-                        .ok()
-                        .filter(|&nth| nth > 0)
-                        .and_then(|nth| {
-                            NaiveDate::from_weekday_of_month_opt(year, month_number, weekday, nth)
-                        }),
-                    self.weekday_in_month,
-                    format!("{month_name} {year} has no {weekday} number {nth}"),
-                )
-            }
-            DateRule::Week => {
-                let week = value(self.week);
-                let next = NaiveDate::from_ymd_opt(year.saturating_add(1), 1, 1)
-                    .and_then(|next| rules.weeks.first_week(next));
-                (
-                    year_begin
-                        .and_then(|begin| rules.weeks.day(begin, week, weekday))
-                        .filter(|&day| next.is_none_or(|next| day < next)),
-                    self.week,
-                    format!("{year} has no week {week}"),
-                )
-            }
+        let (field, place, unit) = match rules.date {
+            DateRule::MonthDay => (self.day, format!("{name} {year}"), "day".to_owned()),
+            DateRule::DayOfYear => (self.day_of_year, year.to_string(), "day".to_owned()),
+            DateRule::WeekOfMonth => (
+                self.week_of_month,
+                format!("{name} {year}"),
+                format!("{weekday} in week"),
+            ),
+            DateRule::WeekdayInMonth => (
+                self.weekday_in_month,
+                format!("{name} {year}"),
+                format!("{weekday} number"),
+            ),
+            DateRule::Week => (self.week, year.to_string(), "week".to_owned()),
         };
-        date.ok_or_else(|| {
-            let at = field.or(month).or(self.year).map_or(0, |found| found.at);
-            TimeError::new(at, message)
-        })
+        let value = field.map_or(1, |found| found.value);
+        let at = field
+            .or(self.month)
+            .or(self.year)
+            .map_or(0, |found| found.at);
+        TimeError::new(at, format!("{place} has no {unit} {value}"))
     }
 
     fn time(&self, ctx: &TimeContext) -> Result<NaiveTime, TimeError> {

@@ -2,7 +2,7 @@
 //!
 //! [`DateFormat`] reads a text with a pattern of Java's `SimpleDateFormat` or of Joda-Time; [`recognise`] reads the
 //! forms that QRadar takes without a pattern. Both yield an instant in UTC. Nothing here reads a clock: what depends on
-//! "now" depends on [`TimeContext::received`].
+//! "now" depends on [`TimeContext::received`]. The work is linear in the length of the text and of the pattern.
 //!
 //! ```
 //! use chrono::DateTime;
@@ -45,10 +45,11 @@
 //!
 //! ## Text
 //!
-//! - Blanks and tabs before a field are skipped, so `MMM dd` reads `Mar  7`. Literal text must be there as written, in
-//!   Joda-Time in any case. Text after the match is ignored. **\[J\]** **\[T\]**
+//! - Blanks and tabs before a number or a zone are skipped, so `MMM dd` reads `Mar  7` **\[J\]**; here they are before a
+//!   name too, unlike Java **\[O\]**. Literal text must be there as written **\[J\]**, in Joda-Time in any case
+//!   **\[T\]**. Text after the match is ignored. **\[J\]**
 //! - A number takes all digits there are, but when another number follows at once, as in `yyyyMMdd`, it takes as many
-//!   as it has letters. A sign before a number is refused. **\[J\]**
+//!   as it has letters. **\[J\]** A sign before a number is refused, unlike Java. **\[O\]**
 //! - Two digits for `yy` or `y` (in Joda-Time `yy` alone) are the year in the hundred years that begin 80 years before
 //!   the receipt. `yyyy` reads `26` as the year 26. **\[J\]** The years 1 to 9999 are read. **\[O\]**
 //! - `S` is a fraction of the second, as in Joda-Time **\[T\]**: `.5` is 500 ms, and `.1234567` is read to the last
@@ -71,6 +72,7 @@
 //!   China's with `Asia/Shanghai` and else North America's; `BST` is Britain's. **\[J\]** `EST` is -05:00 in July
 //!   too. **\[J\]**
 //! - A text without a zone is in [`TimeContext::zone`]; QRadar takes the zone of the collector. **\[M\]**
+//!   A quoted `'Z'` is literal text and says no zone. **\[J\]**
 //! - A time that the zone skips when daylight saving begins is read with the offset before the gap: 02:30 is 03:30.
 //!   **\[J\]** A time that it shows twice is the second one, on standard time, as in Java **\[J\]**, and in Joda-Time
 //!   the first one **\[T\]**. [`recognise`] follows Java.

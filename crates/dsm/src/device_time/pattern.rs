@@ -141,13 +141,11 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn compile(pattern: &str, dialect: Dialect) -> Result<Program, FormatError> {
         let mut items = split(pattern, dialect)?;
-        let has = |items: &[Item], wanted: Kind| {
-            items
-                .iter()
-                .any(|item| matches!(item, Item::Field(field) if field.kind == wanted))
-        };
+        let has_week = items
+            .iter()
+            .any(|item| matches!(item, Item::Field(field) if field.kind == Kind::Week));
         // `Y` is the week year in SimpleDateFormat, but people write it for the year. With a week they mean it.
-        if dialect == Dialect::SimpleDateFormat && has(&items, Kind::Week) {
+        if dialect == Dialect::SimpleDateFormat && has_week {
             for item in &mut items {
                 if let Item::Field(field) = item
                     && field.letter == 'Y'

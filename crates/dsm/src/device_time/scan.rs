@@ -152,16 +152,11 @@ impl<'t> Scan<'t> {
             rest.get(..name.len())
                 .is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
         };
-        let (length, index) = names
-            .iter()
-            .zip(0u32..)
-            .filter_map(|(&name, index)| {
-                let short = name.get(..3).unwrap_or(name);
-                let hit = [name, short].into_iter().find(|&form| starts(form))?;
-                Some((hit.len(), index))
-            })
-            .max()?;
-        self.at += length;
+        // No two names of a table share their first three letters.
+        let (index, name) = (0u32..)
+            .zip(names)
+            .find(|(_, name)| name.get(..3).is_some_and(starts))?;
+        self.at += if starts(name) { name.len() } else { 3 };
         Some(index)
     }
 

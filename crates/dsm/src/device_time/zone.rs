@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{
-    DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc,
+    DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc,
 };
 use chrono_tz::{GapInfo, OffsetName, TZ_VARIANTS, Tz};
 
@@ -247,7 +247,7 @@ pub(super) fn read(scan: &mut Scan<'_>, ctx: &TimeContext) -> Result<Zone, TimeE
     }
     let whole = !scan.ahead(word.len()).is_some_and(|b| b.is_ascii_digit());
     if whole && !word.is_empty() {
-        let year = chrono::Datelike::year(&ctx.received);
+        let year = ctx.received.year();
         let zone = ctx
             .zone
             .own_abbreviation(word, year)
