@@ -242,15 +242,10 @@ pub fn read_with<'a>(line: &'a str, options: &ReadOptions) -> Result<Message<'a>
     let vendor = cursor.field().ok_or(missing(HeaderField::Vendor))?;
     let product = cursor.field().ok_or(missing(HeaderField::Product))?;
     let product_version = cursor.field().ok_or(missing(HeaderField::ProductVersion))?;
-    let (event_id, closed) = match cursor.field() {
-        Some(event_id) => (event_id, true),
-        None if cursor.at == cursor.end => return Err(missing(HeaderField::EventId)),
-        None => {
-            let event_id = cursor.unclosed_field();
-            repairs.add(Repair::NoLastPipe { at: event_id.end })?;
-            (event_id, false)
-        }
-    };
+    let (event_id, closed) = cursor.event_id().ok_or(missing(HeaderField::EventId))?;
+    if !closed {
+        repairs.add(Repair::NoLastPipe { at: event_id.end })?;
+    }
     if event_id.is_empty() {
         repairs.add(Repair::EmptyEventId { at: event_id.start })?;
     }
@@ -374,19 +369,25 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// A last header field without `|`: it ends at the first TAB, after which
-    /// there may be attributes, or with the line.
-    fn unclosed_field(&mut self) -> Range<usize> {
-        let start = self.at;
-        match self.rest().find('\t') {
-            Some(len) => {
-                self.at = start + len + 1;
-                start..start + len
+    /// The event ID, and whether there is a `|` after it. If not, it ends at
+    /// the first TAB that attributes follow, or with the line.
+    fn event_id(&mut self) -> Option<(Range<usize>, bool)> {
+        if self.at == self.end {
+            return None;
+        }
+        let closed = self.rest().contains('|');
+        let field = self.rest_or_field();
+        let attributes = self
+            .slice(&field)
+            .match_indices('\t')
+            .map(|(at, _)| field.start + at)
+            .find(|tab| pairs::begins_with_key(self.slice(&(tab + 1..field.end))));
+        match attributes {
+            Some(tab) => {
+                self.at = tab + 1;
+                Some((field.start..tab, false))
             }
-            None => {
-                self.at = self.end;
-                start..self.end
-            }
+            None => Some((field, closed)),
         }
     }
 

@@ -233,11 +233,15 @@ fn the_last_pipe_may_be_missing() {
     assert_eq!(message.header.event_id, "E");
     assert_eq!(message.repairs, [Repair::NoLastPipe { at: 16 }]);
     assert_eq!(strict_fault(line), Repair::NoLastPipe { at: 16 });
-    let message = lenient("LEEF:1.0|V|P|1|E\ta=1\tb=2|3");
-    assert_eq!(message.header.event_id, "E\ta=1\tb=2", "a pipe does end it");
-    let message = lenient("LEEF:1.0|V|P|1|E\ta=1\tb=2");
-    assert_eq!(message.header.event_id, "E");
-    assert_eq!(pairs(&message), [("a", "1"), ("b", "2")]);
+    for line in [
+        "LEEF:1.0|V|P|1|E\ta=1\tb=2|3",
+        "LEEF:2.0|V|P|1|E\ta=1\tb=2|3",
+    ] {
+        let message = lenient(line);
+        assert_eq!(message.header.event_id, "E");
+        assert_eq!(pairs(&message), [("a", "1"), ("b", "2|3")]);
+        assert_eq!(strict_fault(line), Repair::NoLastPipe { at: 16 });
+    }
     let message = lenient("LEEF:2.0|V|P|1|E|^");
     assert_eq!(message.delimiter, '^');
     assert_eq!(message.repairs, [Repair::NoLastPipe { at: 18 }]);
@@ -508,6 +512,7 @@ fn reading_takes_linear_time() {
         format!("LEEF:1.0|V|P|1|E|{}", "|a=".repeat(300_000)),
         format!("LEEF:1.0|V|P|1|E|{}", "\t".repeat(1_000_000)),
         format!("LEEF:1.0|V|P|1|E|{}", many.join("\t")),
+        format!("LEEF:1.0|V|P|1|{}", "\tk".repeat(300_000)),
         "LEEF:1.0".repeat(100_000),
         "LEEF:".repeat(200_000),
     ];

@@ -67,7 +67,8 @@ fn guess(body: &str) -> Option<char> {
     }
 }
 
-fn begins_with_key(piece: &str) -> bool {
+/// Tells whether a text begins with a key and `=`.
+pub(super) fn begins_with_key(piece: &str) -> bool {
     let bytes = piece.as_bytes();
     let key = bytes.iter().take_while(|b| is_key_byte(**b)).count();
     bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(key) == Some(&b'=')
