@@ -66,6 +66,7 @@ mod charset;
 mod delimiter;
 mod header;
 pub mod lint;
+mod options;
 mod reader;
 mod repair;
 mod report;
@@ -73,10 +74,8 @@ mod writer;
 
 pub use delimiter::{Delimiter, DelimiterError};
 pub use header::{Header, HeaderField, Version};
+pub use options::{OptionsError, Substitution, WriterOptions};
 pub use reader::{Attribute, Message, Mode, ReadError, ReadOptions, find, read, read_with};
 pub use repair::Repair;
 pub use report::{Change, Field, Report};
-pub use writer::{
-    EVENT_ID_LIMIT, EventWriter, OptionsError, SANITIZED_KEY, Substitution, TRUNCATED_KEY,
-    WriteError, Writer, WriterOptions,
-};
+pub use writer::{EVENT_ID_LIMIT, EventWriter, SANITIZED_KEY, TRUNCATED_KEY, WriteError, Writer};

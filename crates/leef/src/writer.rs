@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use crate::charset::{Charset, Place};
-use crate::delimiter::Delimiter;
 use crate::header::{Header, HeaderField, Version};
+use crate::options::{OptionsError, Substitution, WriterOptions};
 use crate::report::{Change, Field, Report};
 
 /// The most characters that an event ID may have.
@@ -14,84 +14,6 @@ pub const SANITIZED_KEY: &str = "leefSanitized";
 /// The key under which an event says that attributes were left out.
 pub const TRUNCATED_KEY: &str = "leefTruncated";
 const TRUNCATED_VALUE: &str = "true";
-
-/// What becomes of characters that the format cannot carry.
-///
-/// LEEF has no escapes. What cannot be carried is, everywhere: the C0 control
-/// characters (TAB, CR, LF and NUL among them) and the line breaks U+0085,
-/// U+2028 and U+2029; in the header also `|`; in a value also the delimiter.
-/// A backslash is an ordinary character, and so is `=` in a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Substitution {
-    /// Each such character becomes one blank.
-    #[default]
-    Space,
-    /// Each such character is left out.
-    Drop,
-    /// Each byte of such a character becomes `%` and two upper-case
-    /// hexadecimal digits, and in a text where this happens `%` itself becomes
-    /// `%25`. A text without such a character stays as it is, `%` included.
-    /// So percent-decoding the fields that the [`Report`] names, and only
-    /// those, gives back exactly what they were.
-    Percent,
-    /// The event is refused. So is one with a key given twice, or an event ID
-    /// that is too long.
-    Fail,
-}
-
-/// How events are written.
-///
-/// The default, LEEF 1.0 with TAB, is the form that every reader takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WriterOptions {
-    /// The version of the format.
-    pub version: Version,
-    /// What stands between attributes; LEEF 1.0 allows only TAB. LEEF 2.0
-    /// declares it in the header, always as the character itself, because few
-    /// readers understand all of the hexadecimal spellings.
-    pub delimiter: Delimiter,
-    /// What becomes of characters that the format cannot carry.
-    pub substitution: Substitution,
-    /// The most bytes an event may have, not counting what the buffer held
-    /// before it. Attributes that do not fit are left out whole; give the
-    /// important ones first.
-    pub max_bytes: Option<usize>,
-    /// Whether an event says of itself that it was changed: by the attributes
-    /// `leefSanitized` (the changed fields, separated by commas, or by
-    /// semicolons if the comma is the delimiter) and `leefTruncated=true`
-    /// (attributes were left out for length). They count towards
-    /// [`max_bytes`](Self::max_bytes), and the caller cannot use their keys.
-    pub mark_changes: bool,
-}
-
-impl Default for WriterOptions {
-    fn default() -> Self {
-        Self {
-            version: Version::V1_0,
-            delimiter: Delimiter::TAB,
-            substitution: Substitution::Space,
-            max_bytes: None,
-            mark_changes: true,
-        }
-    }
-}
-
-/// Options contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum OptionsError {
-    /// LEEF 1.0 cannot declare a delimiter.
-    #[error(
-        "LEEF 1.0 separates attributes by TAB only, not by {delimiter}: choose LEEF 2.0 or TAB"
-    )]
-    DelimiterNeedsVersion2 {
-        /// The delimiter that was asked for.
-        delimiter: Delimiter,
-    },
-    /// Percent signs would separate attributes and encode characters.
-    #[error("`%` cannot be the delimiter while substitution writes it: choose another of the two")]
-    PercentDelimiter,
-}
 
 /// An event was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -204,16 +126,10 @@ impl Writer {
     ///
     /// If the options contradict each other.
     pub fn new(options: WriterOptions) -> Result<Self, OptionsError> {
-        let WriterOptions { delimiter, .. } = options;
-        if options.version == Version::V1_0 && delimiter != Delimiter::TAB {
-            return Err(OptionsError::DelimiterNeedsVersion2 { delimiter });
-        }
-        if options.substitution == Substitution::Percent && delimiter.as_char() == '%' {
-            return Err(OptionsError::PercentDelimiter);
-        }
+        options.check()?;
         Ok(Self {
             options,
-            charset: Charset::new(delimiter),
+            charset: Charset::new(options.delimiter),
             pairs: Vec::new(),
         })
     }
