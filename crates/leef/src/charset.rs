@@ -1,0 +1,163 @@
+//! Which characters the format cannot carry, decided byte by byte.
+
+use crate::delimiter::Delimiter;
+
+const HEADER: u8 = 1;
+const VALUE: u8 = 2;
+const KEY: u8 = 4;
+
+/// Where a text stands; the rules differ by one character each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Header,
+    Value,
+}
+
+impl Place {
+    fn mask(self) -> u8 {
+        match self {
+            Self::Header => HEADER,
+            Self::Value => VALUE,
+        }
+    }
+}
+
+/// The characters that cannot be written, as a table over bytes.
+///
+/// These are: every C0 control character (TAB, CR, LF and NUL among them) and
+/// the line breaks U+0085, U+2028 and U+2029; in a header also `|`; in a value
+/// also the delimiter. A byte is flagged if such a character can begin with
+/// it, so an unflagged text needs no further look, and a flagged lead byte of
+/// UTF-8 needs a comparison.
+#[derive(Debug, Clone)]
+pub(crate) struct Charset {
+    table: [u8; 256],
+    delimiter: [u8; 4],
+    delimiter_len: usize,
+}
+
+impl Charset {
+    pub(crate) fn new(delimiter: Delimiter) -> Self {
+        Self::with_separator(delimiter.as_char())
+    }
+
+    pub(crate) fn with_separator(separator: char) -> Self {
+        let mut buffer = [0; 4];
+        let delimiter_len = separator.encode_utf8(&mut buffer).len();
+        let mut table = [0; 256];
+        for (byte, class) in (0..=u8::MAX).zip(table.iter_mut()) {
+            *class = match byte {
+                0..=0x1f | 0xc2 | 0xe2 => HEADER | VALUE,
+                b'|' => HEADER,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => KEY,
+                _ => 0,
+            };
+            if byte == buffer[0] {
+                *class |= VALUE;
+            }
+        }
+        Self {
+            table,
+            delimiter: buffer,
+            delimiter_len,
+        }
+    }
+
+    pub(crate) fn delimiter(&self) -> &[u8] {
+        &self.delimiter[..self.delimiter_len]
+    }
+
+    /// `[A-Za-z][A-Za-z0-9]*`
+    pub(crate) fn is_key(&self, key: &[u8]) -> bool {
+        key.first().is_some_and(u8::is_ascii_alphabetic)
+            && key.iter().all(|&b| self.table[usize::from(b)] & KEY != 0)
+    }
+
+    /// The first character at or after `from` that cannot be written: where
+    /// it begins and how many bytes it has.
+    #[inline]
+    pub(crate) fn next_bad(
+        &self,
+        text: &[u8],
+        from: usize,
+        place: Place,
+    ) -> Option<(usize, usize)> {
+        let mask = place.mask();
+        let mut at = from;
+        loop {
+            // Sixteen bytes for one branch while nothing is flagged.
+            while let Some(block) = text.get(at..at + 16) {
+                let classes = block
+                    .iter()
+                    .fold(0, |sum, &b| sum | self.table[usize::from(b)]);
+                if classes & mask != 0 {
+                    break;
+                }
+                at += 16;
+            }
+            at += text
+                .get(at..)?
+                .iter()
+                .position(|&b| self.table[usize::from(b)] & mask != 0)?;
+            match self.bad_at(&text[at..], place) {
+                0 => at += 1,
+                len => return Some((at, len)),
+            }
+        }
+    }
+
+    /// The length of the unwritable character that `text` begins with, or 0.
+    pub(crate) fn bad_at(&self, text: &[u8], place: Place) -> usize {
+        match text {
+            [0..=0x1f, ..] => 1,
+            [0xc2, 0x85, ..] => 2,
+            [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
+            [b'|', ..] if place == Place::Header => 1,
+            _ if place == Place::Value && text.starts_with(self.delimiter()) => self.delimiter_len,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bad(delimiter: char, place: Place, text: &str) -> Vec<(usize, usize)> {
+        let set = Charset::with_separator(delimiter);
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some((begin, len)) = set.next_bad(text.as_bytes(), at, place) {
+            found.push((begin, len));
+            at = begin + len;
+        }
+        found
+    }
+
+    #[test]
+    fn places_differ_by_pipe_and_delimiter() {
+        assert_eq!(bad('^', Place::Header, "a|b^c"), [(1, 1)]);
+        assert_eq!(bad('^', Place::Value, "a|b^c"), [(3, 1)]);
+    }
+
+    #[test]
+    fn line_breaks_beyond_ascii_are_found_whole() {
+        let text = "é\u{85}\u{2028}\u{2029}\u{2027}’";
+        assert_eq!(bad('\t', Place::Value, text), [(2, 2), (4, 3), (7, 3)]);
+    }
+
+    #[test]
+    fn a_delimiter_of_two_bytes_is_not_confused_with_its_neighbours() {
+        assert_eq!(bad('¦', Place::Value, "¥¦§"), [(2, 2)]);
+        assert_eq!(bad('¦', Place::Header, "¥¦§"), []);
+    }
+
+    #[test]
+    fn blocks_do_not_hide_anything() {
+        for at in 0..70 {
+            let mut text = "x".repeat(70);
+            text.replace_range(at..=at, "\n");
+            assert_eq!(bad('\t', Place::Value, &text), [(at, 1)]);
+        }
+    }
+}

@@ -1,0 +1,570 @@
+//! Writing events.
+
+use thiserror::Error;
+
+use crate::charset::{Charset, Place};
+use crate::header::{Header, HeaderField, Version};
+use crate::options::{OptionsError, Substitution, WriterOptions};
+use crate::report::{Change, Field, Report};
+
+/// The most characters that an event ID may have.
+pub const EVENT_ID_LIMIT: usize = 255;
+/// The key under which an event names its changed fields.
+pub const SANITIZED_KEY: &str = "leefSanitized";
+/// The key under which an event says that attributes were left out.
+pub const TRUNCATED_KEY: &str = "leefTruncated";
+const TRUNCATED_VALUE: &str = "true";
+
+/// An event was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The event ID is empty, or nothing was left of it.
+    #[error("the event ID is empty: give the event a stable identifier")]
+    EmptyEventId,
+    /// The event ID is too long and must not be cut.
+    #[error("the event ID has {characters} characters and may have {EVENT_ID_LIMIT}: shorten it")]
+    EventIdTooLong {
+        /// How many characters it has.
+        characters: usize,
+    },
+    /// A character cannot be carried and must not be substituted.
+    #[error(
+        "{field} holds {character:?}, which LEEF cannot carry: remove it or allow substitution"
+    )]
+    Unrepresentable {
+        /// The text that holds it.
+        field: Field,
+        /// The first such character.
+        character: char,
+    },
+    /// A key is not an ASCII letter followed by ASCII letters and digits.
+    #[error("{key:?} cannot be a key: use a letter followed by letters and digits")]
+    InvalidKey {
+        /// The key as given.
+        key: String,
+    },
+    /// A key is one that the writer itself uses to mark changes.
+    #[error("`{key}` is how the writer marks changed events: use another key or turn marks off")]
+    MarkKey {
+        /// The key as given.
+        key: String,
+    },
+    /// A key was given twice and nothing must be left out.
+    #[error("the attribute `{key}` is given twice: give each key once")]
+    DuplicateKey {
+        /// The key as given.
+        key: String,
+    },
+    /// Not even the header, with the marks that it needs, is short enough.
+    #[error(
+        "the event needs {needed} bytes before any attribute and may have {limit}: raise the limit"
+    )]
+    TooLong {
+        /// What the header and the marks need.
+        needed: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// An earlier call has already refused this event.
+    #[error("the event was refused by an earlier error: begin a new one")]
+    Refused,
+}
+
+/// Writes events, one after the other, into buffers of the caller.
+///
+/// A writer keeps what it needs between events, so that writing does not
+/// allocate unless something has to be reported.
+///
+/// ```
+/// use leef::{Header, Writer, WriterOptions};
+///
+/// let mut writer = Writer::new(WriterOptions::default())?;
+/// let header = Header {
+///     vendor: "Example",
+///     product: "Guard",
+///     product_version: "4.0 SP1",
+///     event_id: "logon-failed",
+///     ..Header::default()
+/// };
+/// let mut buffer = Vec::new();
+/// let mut event = writer.event(&mut buffer, &header)?;
+/// event.attribute("src", "192.0.2.7")?;
+/// event.integer("sev", 5)?;
+/// event.attribute("reason", "wrong\npassword")?;
+/// let report = event.finish()?;
+///
+/// assert_eq!(
+///     buffer,
+///     b"LEEF:1.0|Example|Guard|4.0 SP1|logon-failed|\
+///       src=192.0.2.7\tsev=5\treason=wrong password\tleefSanitized=reason"
+/// );
+/// assert_eq!(report.changed[0].field.mark(), "reason");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Writer {
+    options: WriterOptions,
+    charset: Charset,
+    /// The attributes of the event being written.
+    pairs: Vec<Pair>,
+}
+
+/// Where an attribute stands in the buffer.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    /// Before the delimiter in front of it, if there is one.
+    start: usize,
+    key: usize,
+    key_len: usize,
+}
+
+impl Writer {
+    /// Makes a writer.
+    ///
+    /// # Errors
+    ///
+    /// If the options contradict each other.
+    pub fn new(options: WriterOptions) -> Result<Self, OptionsError> {
+        options.check()?;
+        Ok(Self {
+            options,
+            charset: Charset::new(options.delimiter),
+            pairs: Vec::new(),
+        })
+    }
+
+    /// The options that the writer was made with.
+    #[must_use]
+    pub fn options(&self) -> &WriterOptions {
+        &self.options
+    }
+
+    /// Begins an event at the end of `buffer`.
+    ///
+    /// What the buffer holds already, such as a syslog header, stays. No line
+    /// break is written after the event.
+    ///
+    /// # Errors
+    ///
+    /// If the header cannot be written; the buffer is then as it was.
+    pub fn event<'w>(
+        &'w mut self,
+        buffer: &'w mut Vec<u8>,
+        header: &Header<'_>,
+    ) -> Result<EventWriter<'w>, WriteError> {
+        self.pairs.clear();
+        let mut event = EventWriter {
+            start: buffer.len(),
+            writer: self,
+            buffer,
+            keys: 0,
+            names_len: 0,
+            open: true,
+            report: Report::default(),
+        };
+        event.header(header)?;
+        Ok(event)
+    }
+}
+
+/// An event that is being written.
+///
+/// Every error refuses the whole event: the buffer is cut back to where the
+/// event began, and further calls return [`WriteError::Refused`]. An event
+/// that is dropped without [`finish`](Self::finish) is taken back too.
+#[derive(Debug)]
+#[must_use = "an event that is not finished is taken back"]
+pub struct EventWriter<'w> {
+    writer: &'w mut Writer,
+    buffer: &'w mut Vec<u8>,
+    start: usize,
+    /// One bit for each key so far: an unset bit means that the key is new.
+    keys: u64,
+    /// The length of all names in `leefSanitized` together.
+    names_len: usize,
+    open: bool,
+    report: Report,
+}
+
+impl EventWriter<'_> {
+    /// Adds an attribute.
+    ///
+    /// # Errors
+    ///
+    /// If the key is not [valid](crate::attribute::is_valid_key), or, under
+    /// [`Substitution::Fail`], if the key was given before or the value cannot
+    /// be carried as it is; if the limit leaves no room for the marks.
+    pub fn attribute(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
+        if !self.open {
+            return Err(WriteError::Refused);
+        }
+        let added = self.pair(key, value);
+        self.refuse_on_error(added)
+    }
+
+    /// Adds an attribute whose value is a decimal integer.
+    ///
+    /// # Errors
+    ///
+    /// As [`attribute`](Self::attribute) does.
+    pub fn integer(&mut self, key: &str, value: i64) -> Result<(), WriteError> {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = value.unsigned_abs();
+        loop {
+            at -= 1;
+            // A remainder of ten fits into a byte.
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            at -= 1;
+            digits[at] = b'-';
+        }
+        self.attribute(key, str::from_utf8(&digits[at..]).unwrap_or_default())
+    }
+
+    /// Ends the event and accounts for it.
+    ///
+    /// # Errors
+    ///
+    /// If the event was refused before.
+    pub fn finish(mut self) -> Result<Report, WriteError> {
+        if !self.open {
+            return Err(WriteError::Refused);
+        }
+        if self.writer.options.mark_changes {
+            self.write_marks();
+        }
+        self.open = false;
+        self.report.bytes = self.buffer.len() - self.start;
+        Ok(std::mem::take(&mut self.report))
+    }
+
+    fn refuse_on_error<T>(&mut self, result: Result<T, WriteError>) -> Result<T, WriteError> {
+        if result.is_err() {
+            self.open = false;
+            self.buffer.truncate(self.start);
+        }
+        result
+    }
+
+    fn header(&mut self, header: &Header<'_>) -> Result<(), WriteError> {
+        let options = self.writer.options;
+        self.buffer.extend_from_slice(b"LEEF:");
+        self.buffer
+            .extend_from_slice(options.version.as_str().as_bytes());
+        self.buffer.push(b'|');
+        for field in HeaderField::ALL {
+            let text = header.get(field);
+            let (text, cut) = match field {
+                HeaderField::EventId => self.fit_event_id(text)?,
+                _ => (text, 0),
+            };
+            let before = self.buffer.len();
+            let substituted = self.text(text, Place::Header).map_err(|character| {
+                WriteError::Unrepresentable {
+                    field: Field::Header(field),
+                    character,
+                }
+            })?;
+            if field == HeaderField::EventId && self.buffer.len() == before {
+                return Err(WriteError::EmptyEventId);
+            }
+            self.buffer.push(b'|');
+            if substituted + cut > 0 {
+                self.changed(Field::Header(field), substituted, cut);
+            }
+        }
+        if options.version == Version::V2_0 {
+            self.buffer
+                .extend_from_slice(self.writer.charset.delimiter());
+            self.buffer.push(b'|');
+        }
+        match options.max_bytes {
+            Some(limit) if self.needed() > limit => Err(WriteError::TooLong {
+                needed: self.needed(),
+                limit,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The longest beginning of an event ID that is short enough when it is
+    /// written, and how many characters follow it.
+    fn fit_event_id<'t>(&self, text: &'t str) -> Result<(&'t str, usize), WriteError> {
+        let charset = &self.writer.charset;
+        let bytes = text.as_bytes();
+        let clean = charset.next_bad(bytes, 0, Place::Header).is_none();
+        if clean && text.len() <= EVENT_ID_LIMIT {
+            return Ok((text, 0));
+        }
+        let policy = self.writer.options.substitution;
+        if policy == Substitution::Fail {
+            return match text.chars().count() {
+                characters if characters > EVENT_ID_LIMIT => {
+                    Err(WriteError::EventIdTooLong { characters })
+                }
+                _ => Ok((text, 0)),
+            };
+        }
+        let mut written = 0;
+        for (at, character) in text.char_indices() {
+            let bad = !clean && charset.bad_at(&bytes[at..], Place::Header) > 0;
+            written += match policy {
+                Substitution::Drop if bad => 0,
+                Substitution::Percent if bad || (character == '%' && !clean) => {
+                    3 * character.len_utf8()
+                }
+                _ => 1,
+            };
+            if written > EVENT_ID_LIMIT {
+                let (kept, rest) = text.split_at(at);
+                return Ok((kept, rest.chars().count()));
+            }
+        }
+        Ok((text, 0))
+    }
+
+    fn pair(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
+        let options = self.writer.options;
+        if !self.writer.charset.is_key(key.as_bytes()) {
+            return Err(WriteError::InvalidKey { key: key.into() });
+        }
+        if options.mark_changes && matches!(key, SANITIZED_KEY | TRUNCATED_KEY) {
+            return Err(WriteError::MarkKey { key: key.into() });
+        }
+        let bit = key_bit(key.as_bytes());
+        if self.keys & bit != 0 && self.is_known(key) {
+            if options.substitution == Substitution::Fail {
+                return Err(WriteError::DuplicateKey { key: key.into() });
+            }
+            self.report.duplicates.push(key.into());
+            return Ok(());
+        }
+        self.keys |= bit;
+
+        let start = self.buffer.len();
+        let first = self.writer.pairs.is_empty();
+        let key_start = self.open_pair(key, first);
+        let substituted =
+            self.text(value, Place::Value)
+                .map_err(|character| WriteError::Unrepresentable {
+                    field: Field::Attribute(key.into()),
+                    character,
+                })?;
+        self.writer.pairs.push(Pair {
+            start,
+            key: key_start,
+            key_len: key.len(),
+        });
+        if substituted > 0 {
+            self.changed(Field::Attribute(key.into()), substituted, 0);
+        }
+        match options.max_bytes {
+            Some(limit) if self.needed() > limit => self.shorten(key, limit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a delimiter unless the pair is the first, the key and `=`, and
+    /// returns where the key begins.
+    fn open_pair(&mut self, key: &str, first: bool) -> usize {
+        if !first {
+            self.buffer
+                .extend_from_slice(self.writer.charset.delimiter());
+        }
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(key.as_bytes());
+        self.buffer.push(b'=');
+        start
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        let key = key.as_bytes();
+        self.writer
+            .pairs
+            .iter()
+            .any(|pair| self.buffer.get(pair.key..pair.key + pair.key_len) == Some(key))
+            || self.report.dropped.iter().any(|k| k.as_bytes() == key)
+    }
+
+    /// Takes back the attribute `key`, which was just added, and as many
+    /// before it as the mark for doing so needs.
+    fn shorten(&mut self, key: &str, limit: usize) -> Result<(), WriteError> {
+        let first = self.report.dropped.is_empty();
+        self.drop_last();
+        while self.needed() > limit {
+            if !self.drop_last() {
+                return Err(WriteError::TooLong {
+                    needed: self.needed(),
+                    limit,
+                });
+            }
+        }
+        if first {
+            // Taken back from the end; reported in the order given.
+            self.report.dropped.reverse();
+        }
+        debug_assert_eq!(self.report.dropped.last().map(String::as_str), Some(key));
+        Ok(())
+    }
+
+    /// Takes back the last attribute; returns whether there was one.
+    fn drop_last(&mut self) -> bool {
+        let Some(pair) = self.writer.pairs.pop() else {
+            return false;
+        };
+        let key = self
+            .buffer
+            .get(pair.key..pair.key + pair.key_len)
+            .unwrap_or_default();
+        let key = String::from_utf8_lossy(key).into_owned();
+        if let Some(change) = self.report.changed.last()
+            && matches!(&change.field, Field::Attribute(k) if *k == key)
+        {
+            self.names_len -= key.len();
+            self.report.changed.pop();
+        }
+        self.report.dropped.push(key);
+        self.buffer.truncate(pair.start);
+        true
+    }
+
+    fn changed(&mut self, field: Field, substituted: usize, cut: usize) {
+        self.names_len += field.mark().len();
+        self.report.changed.push(Change {
+            field,
+            substituted,
+            cut,
+        });
+    }
+
+    /// The length of the event if it were finished now.
+    fn needed(&self) -> usize {
+        let written = self.buffer.len() - self.start;
+        if !self.writer.options.mark_changes {
+            return written;
+        }
+        let delimiter = self.writer.charset.delimiter().len();
+        let mut marks = 0;
+        if !self.report.changed.is_empty() {
+            let commas = self.report.changed.len() - 1;
+            marks += delimiter + SANITIZED_KEY.len() + 1 + self.names_len + commas;
+        }
+        if !self.report.dropped.is_empty() {
+            marks += delimiter + TRUNCATED_KEY.len() + 1 + TRUNCATED_VALUE.len();
+        }
+        if marks > 0 && self.writer.pairs.is_empty() {
+            marks -= delimiter;
+        }
+        written + marks
+    }
+
+    fn write_marks(&mut self) {
+        let bare = self.writer.pairs.is_empty();
+        if !self.report.changed.is_empty() {
+            let separator = match self.writer.options.delimiter.as_char() {
+                ',' => b';',
+                _ => b',',
+            };
+            self.open_pair(SANITIZED_KEY, bare);
+            for (at, change) in self.report.changed.iter().enumerate() {
+                if at > 0 {
+                    self.buffer.push(separator);
+                }
+                self.buffer
+                    .extend_from_slice(change.field.mark().as_bytes());
+            }
+        }
+        if !self.report.dropped.is_empty() {
+            self.open_pair(TRUNCATED_KEY, bare && self.report.changed.is_empty());
+            self.buffer.extend_from_slice(TRUNCATED_VALUE.as_bytes());
+        }
+    }
+
+    /// Appends a text under the substitution policy and counts what changed,
+    /// or gives back the character that must not be changed.
+    fn text(&mut self, text: &str, place: Place) -> Result<usize, char> {
+        let charset = &self.writer.charset;
+        let bytes = text.as_bytes();
+        let out = &mut *self.buffer;
+        let Some(first) = charset.next_bad(bytes, 0, place) else {
+            out.extend_from_slice(bytes);
+            return Ok(0);
+        };
+        let policy = self.writer.options.substitution;
+        let mut bad = Some(first);
+        let mut done = 0;
+        let mut count = 0;
+        while let Some((at, len)) = bad {
+            let end = at + len;
+            match policy {
+                Substitution::Space => {
+                    out.extend_from_slice(&bytes[done..at]);
+                    out.push(b' ');
+                }
+                Substitution::Drop => out.extend_from_slice(&bytes[done..at]),
+                Substitution::Percent => {
+                    count += encode_percent_signs(out, &bytes[done..at]);
+                    for &byte in &bytes[at..end] {
+                        encode(out, byte);
+                    }
+                }
+                Substitution::Fail => {
+                    let character = text.get(at..).and_then(|rest| rest.chars().next());
+                    return Err(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+                }
+            }
+            count += 1;
+            done = end;
+            bad = charset.next_bad(bytes, done, place);
+        }
+        if policy == Substitution::Percent {
+            count += encode_percent_signs(out, &bytes[done..]);
+        } else {
+            out.extend_from_slice(&bytes[done..]);
+        }
+        Ok(count)
+    }
+}
+
+impl Drop for EventWriter<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.buffer.truncate(self.start);
+        }
+    }
+}
+
+/// One of 64 bits for a key; different keys may share it.
+fn key_bit(key: &[u8]) -> u64 {
+    let at = |index: usize| key.get(index).map_or(0, |&b| usize::from(b));
+    let mixed = key.len() + 7 * at(0) + 31 * at(key.len() / 2) + 13 * at(key.len() - 1);
+    1 << (mixed % 64)
+}
+
+fn encode(out: &mut Vec<u8>, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend_from_slice(&[
+        b'%',
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
+    ]);
+}
+
+fn encode_percent_signs(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
+    let mut count = 0;
+    for (index, run) in bytes.split(|&b| b == b'%').enumerate() {
+        if index > 0 {
+            encode(out, b'%');
+            count += 1;
+        }
+        out.extend_from_slice(run);
+    }
+    count
+}
