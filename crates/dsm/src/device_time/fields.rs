@@ -107,7 +107,7 @@ pub(super) struct Rules {
     pub(super) repeated: Repeated,
 }
 
-/// The largest unit of the date that the text did not leave out.
+/// What a text without a year leaves out of the date.
 enum Missing {
     Year,
     YearAndMonth,
@@ -217,11 +217,10 @@ impl Fields {
                 }
             })
         };
-        let here = shifted(0);
         if ctx.missing_year == MissingYear::Current {
             return match missing {
                 Missing::Date => instant(today),
-                Missing::Year | Missing::YearAndMonth => here,
+                Missing::Year | Missing::YearAndMonth => shifted(0),
             };
         }
         // As far back as there can be no such date: eight years for February 29, a month for the 31st.
@@ -239,8 +238,9 @@ impl Fields {
             .filter_map(|by| shifted(by).ok())
             .find(|&candidate| candidate <= limit)
             .ok_or_else(|| {
-                let message = "no year puts the time stamp before its receipt";
-                here.err()
+                let message = "no date puts the time stamp before its receipt";
+                shifted(0)
+                    .err()
                     .unwrap_or_else(|| TimeError::new(0, message.to_owned()))
             })
     }
