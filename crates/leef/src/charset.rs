@@ -119,6 +119,15 @@ impl Charset {
     }
 }
 
+/// One of 64 bits for a key; different keys may share it. A set of keys in
+/// which the bit is unset does not hold the key.
+pub(crate) fn key_bit(key: &[u8]) -> u64 {
+    let at = |index: usize| key.get(index).map_or(0, |&b| usize::from(b));
+    let last = key.len().saturating_sub(1);
+    let mixed = key.len() + 7 * at(0) + 31 * at(key.len() / 2) + 13 * at(last);
+    1 << (mixed % 64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -79,3 +79,7 @@ pub use reader::{Attribute, Message, Mode, ReadError, ReadOptions, find, read, r
 pub use repair::Repair;
 pub use report::{Change, Field, Report};
 pub use writer::{EVENT_ID_LIMIT, EventWriter, SANITIZED_KEY, TRUNCATED_KEY, WriteError, Writer};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

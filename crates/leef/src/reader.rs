@@ -229,9 +229,11 @@ pub fn read_with<'a>(line: &'a str, options: &ReadOptions) -> Result<Message<'a>
     if cursor.end < line.len() {
         repairs.add(Repair::LineBreakAtEnd { at: cursor.end })?;
     }
-    if let Some(at) = line
-        .get(..cursor.end)
-        .and_then(|text| text.find(['\r', '\n']))
+    let bytes = line.as_bytes().get(..cursor.end).unwrap_or_default();
+    let is_break = |b: &u8| matches!(b, b'\r' | b'\n');
+    // Lines rarely have one, and without an early end this runs on many bytes at once.
+    if bytes.iter().fold(false, |any, b| any | is_break(b))
+        && let Some(at) = bytes.iter().position(is_break)
     {
         repairs.add(Repair::LineBreakInside { at })?;
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::charset::{Charset, Place};
+use crate::charset::{Charset, Place, key_bit};
 use crate::header::{Header, HeaderField, Version};
 use crate::options::{OptionsError, Substitution, WriterOptions};
 use crate::report::{Change, Field, Report};
@@ -539,13 +539,6 @@ impl Drop for EventWriter<'_> {
             self.buffer.truncate(self.start);
         }
     }
-}
-
-/// One of 64 bits for a key; different keys may share it.
-fn key_bit(key: &[u8]) -> u64 {
-    let at = |index: usize| key.get(index).map_or(0, |&b| usize::from(b));
-    let mixed = key.len() + 7 * at(0) + 31 * at(key.len() / 2) + 13 * at(key.len() - 1);
-    1 << (mixed % 64)
 }
 
 fn encode(out: &mut Vec<u8>, byte: u8) {

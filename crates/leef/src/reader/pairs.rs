@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Attribute, ReadError, Repairs};
+use crate::charset::key_bit;
 use crate::repair::Repair;
 
 /// Up to this many attributes, looking at all of them is faster than hashing.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 pub(super) struct Separator {
     /// Forced by the caller or declared by the header.
@@ -35,6 +36,7 @@ pub(super) fn read<'a>(
     let mut pairs = Pairs {
         line,
         attributes: Vec::new(),
+        bits: 0,
         seen: HashSet::new(),
         repeated: false,
         joined: false,
@@ -120,6 +122,8 @@ impl Iterator for KeysAfterBlanks<'_> {
 struct Pairs<'a, 'r> {
     line: &'a str,
     attributes: Vec<Attribute<'a>>,
+    /// One bit for each key, while there are few.
+    bits: u64,
     /// All keys, once there are more than a few.
     seen: HashSet<&'a str>,
     /// The last pair repeated a key and was left out.
@@ -230,7 +234,8 @@ impl<'a> Pairs<'a, '_> {
     ) -> Result<(), ReadError> {
         let key = self.slice(&key_range);
         self.joined = false;
-        if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        let plain = key.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !plain && key.contains(|c: char| c.is_whitespace() || c.is_control()) {
             self.repairs.add(Repair::BlankInKey {
                 key: key.to_owned(),
                 at: key_range.start,
@@ -255,7 +260,10 @@ impl<'a> Pairs<'a, '_> {
     /// Tells whether a key was taken in before, and remembers it.
     fn is_known(&mut self, key: &'a str) -> bool {
         if self.attributes.len() < FEW {
-            return self.attributes.iter().any(|a| a.key == key);
+            let bit = key_bit(key.as_bytes());
+            let new = self.bits & bit == 0;
+            self.bits |= bit;
+            return !new && self.attributes.iter().any(|a| a.key == key);
         }
         if self.seen.is_empty() {
             self.seen.extend(self.attributes.iter().map(|a| a.key));
