@@ -1,0 +1,597 @@
+//! The values of patterns on one payload, each found at most once.
+
+use super::trace::NoData;
+use crate::device_time::{DateFormat, Dialect};
+use crate::extract::{Span, cef, delimited, json, xml};
+use crate::java_regex::{JavaRegex, Slots};
+use crate::keypath::Piece;
+use crate::lsx::Hits;
+use crate::mapping::{Capture, Compiled, JsonValue, Mapping, PatternKind, TemplatePart};
+use crate::options::{JsonNull, MissingTemplatePart, Options};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// How many different devTimeFormat values are kept compiled. A device uses one or two.
+const MAX_TIME_FORMATS: usize = 64;
+
+/// A value and the bytes of the payload that it was read from.
+#[derive(Debug)]
+pub(super) struct Value<'e> {
+    pub(super) text: Cow<'e, str>,
+    pub(super) span: Option<Span>,
+}
+
+/// What is known about the payload so far. All memory is kept for the next one.
+#[derive(Debug)]
+pub(super) struct Values {
+    docs: Vec<DocState>,
+    regexes: Vec<RegexState>,
+    time_formats: HashMap<String, Option<DateFormat>>,
+    settings: json::Settings,
+    pub(super) budget_exceeded: u32,
+}
+
+#[derive(Debug, Default)]
+struct DocState {
+    text: DocText,
+    json: Option<Result<Span, json::JsonError>>,
+    found: json::Found,
+    leef: Option<bool>,
+    leef_header: Vec<(&'static str, Span)>,
+    leef_attributes: Vec<(Span, Span)>,
+    dev_time_format: Option<String>,
+    cef: Option<bool>,
+    cef_message: cef::Cef,
+    xml: Option<Option<xml::Document>>,
+    pairs: Vec<Option<Vec<(Span, Span)>>>,
+}
+
+#[derive(Debug, Default)]
+enum DocText {
+    /// Not asked for yet.
+    #[default]
+    Unread,
+    /// The pattern that should yield it found nothing.
+    Absent,
+    /// These bytes of the payload.
+    Slice(Span),
+    /// A decoded text, and the bytes of the payload that it was decoded from.
+    Owned(String, Option<Span>),
+}
+
+impl DocText {
+    fn get<'t>(&'t self, payload: &'t str) -> &'t str {
+        match self {
+            Self::Unread | Self::Absent => "",
+            Self::Slice(span) => span.of(payload),
+            Self::Owned(text, _) => text,
+        }
+    }
+
+    /// A piece of this text as a value.
+    fn lift<'e>(&self, piece: Span, payload: &'e str) -> Value<'e> {
+        match self {
+            Self::Owned(text, span) => Value {
+                text: Cow::Owned(piece.of(text).to_owned()),
+                span: *span,
+            },
+            Self::Slice(base) => {
+                let span = Span {
+                    start: base.start + piece.start,
+                    end: base.start + piece.end,
+                };
+                Value {
+                    text: Cow::Borrowed(span.of(payload)),
+                    span: Some(span),
+                }
+            }
+            Self::Unread | Self::Absent => Value {
+                text: Cow::Borrowed(""),
+                span: None,
+            },
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct RegexState {
+    outcome: RegexOutcome,
+    slots: Slots,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum RegexOutcome {
+    #[default]
+    NotRun,
+    Match,
+    NoMatch,
+    BudgetExceeded,
+}
+
+impl Values {
+    pub(super) fn new(mapping: &Mapping) -> Self {
+        let options = mapping.options();
+        let mut docs: Vec<DocState> = Vec::new();
+        docs.resize_with(mapping.docs.len(), DocState::default);
+        let mut regexes = Vec::new();
+        regexes.resize_with(mapping.patterns.len(), RegexState::default);
+        Self {
+            docs,
+            regexes,
+            time_formats: HashMap::new(),
+            settings: json::Settings {
+                duplicates: options.duplicate_json_key,
+                broken: options.broken_json,
+            },
+            budget_exceeded: 0,
+        }
+    }
+
+    /// Forgets the last payload.
+    pub(super) fn reset(&mut self) {
+        for doc in &mut self.docs {
+            doc.text = DocText::Unread;
+            doc.json = None;
+            doc.leef = None;
+            doc.cef = None;
+            doc.xml = None;
+            for pairs in &mut doc.pairs {
+                *pairs = None;
+            }
+        }
+        for regex in &mut self.regexes {
+            regex.outcome = RegexOutcome::NotRun;
+        }
+        self.budget_exceeded = 0;
+    }
+
+    /// The value of a pattern.
+    pub(super) fn get<'e>(
+        &mut self,
+        mapping: &Mapping,
+        pattern: usize,
+        capture: &Capture,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
+        let compiled = &mapping.patterns[pattern];
+        self.load(mapping, compiled.doc, payload)?;
+        let options = mapping.options();
+        let doc = compiled.doc;
+        match &compiled.kind {
+            PatternKind::Regex(regex) => self.regex(pattern, doc, regex, capture, options, payload),
+            PatternKind::Json(pieces) => {
+                self.scan_json(mapping, doc, payload)?;
+                let state = &self.docs[doc];
+                template(pieces, options, |value| {
+                    state.json_value(value, options, payload)
+                })
+            }
+            PatternKind::Xml(pieces) => {
+                let state = &mut self.docs[doc];
+                let text = state.text.get(payload);
+                let document = state.xml.get_or_insert_with(|| xml::read(text));
+                let document = document.as_ref().ok_or(NoData::NoMessage("XML"))?;
+                template(pieces, options, |path| {
+                    let text = document.get(path).ok_or(NoData::Absent)?;
+                    Ok(Value {
+                        text: Cow::Owned(text.to_owned()),
+                        span: None,
+                    })
+                })
+            }
+            PatternKind::Leef(parts) => {
+                if !self.docs[doc].read_leef(payload) {
+                    return Err(NoData::NoMessage("LEEF"));
+                }
+                let state = &self.docs[doc];
+                template(parts, options, |key| {
+                    let span = state.leef_value(key, payload).ok_or(NoData::Absent)?;
+                    Ok(state.text.lift(span, payload))
+                })
+            }
+            PatternKind::Cef(parts) => {
+                if !self.docs[doc].read_cef(payload) {
+                    return Err(NoData::NoMessage("CEF"));
+                }
+                let state = &self.docs[doc];
+                template(parts, options, |key| state.cef_value(key, payload))
+            }
+            PatternKind::Pairs(parts, delimiters) => {
+                let delimiters_of_doc = &mapping.docs[doc].delimiters;
+                self.docs[doc].read_pairs(*delimiters, delimiters_of_doc, payload);
+                let state = &self.docs[doc];
+                template(parts, options, |key| {
+                    state.pair_value(*delimiters, key, payload)
+                })
+            }
+            PatternKind::List(pieces, delimiter) => {
+                let state = &self.docs[doc];
+                template(pieces, options, |index| {
+                    let text = state.text.get(payload);
+                    let span = delimited::item(text, delimiter, *index).ok_or(NoData::Absent)?;
+                    Ok(state.text.lift(span, payload))
+                })
+            }
+            PatternKind::Constant(text) => Ok(Value {
+                text: Cow::Owned(text.clone()),
+                span: None,
+            }),
+        }
+    }
+
+    /// Makes sure that the text of a document is there.
+    fn load(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
+        let base = mapping.docs[doc].base;
+        if matches!(self.docs[doc].text, DocText::Unread) {
+            self.docs[doc].text = match base {
+                None => DocText::Slice(Span::new(0, payload.len())),
+                Some(base) => {
+                    let capture = base_capture(&mapping.patterns[base]);
+                    match self.get(mapping, base, &capture, payload) {
+                        Ok(Value {
+                            text: Cow::Borrowed(_),
+                            span: Some(span),
+                        }) => DocText::Slice(span),
+                        Ok(Value { text, span }) => DocText::Owned(text.into_owned(), span),
+                        Err(_) => DocText::Absent,
+                    }
+                }
+            };
+        }
+        match (&self.docs[doc].text, base) {
+            (DocText::Absent, Some(base)) => Err(NoData::NoBase(mapping.patterns[base].id.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn regex<'e>(
+        &mut self,
+        pattern: usize,
+        doc: usize,
+        regex: &JavaRegex,
+        capture: &Capture,
+        options: &Options,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
+        let text = &self.docs[doc].text;
+        let state = &mut self.regexes[pattern];
+        if state.outcome == RegexOutcome::NotRun {
+            let found = regex.find(
+                text.get(payload),
+                &mut state.slots,
+                options.regex_step_budget,
+            );
+            state.outcome = match found {
+                Ok(true) => RegexOutcome::Match,
+                Ok(false) => RegexOutcome::NoMatch,
+                Err(_) => {
+                    self.budget_exceeded += 1;
+                    RegexOutcome::BudgetExceeded
+                }
+            };
+        }
+        match state.outcome {
+            RegexOutcome::Match => {}
+            RegexOutcome::BudgetExceeded => return Err(NoData::BudgetExceeded),
+            _ => return Err(NoData::NoMatch),
+        }
+        let group = |group: usize| {
+            let range = state.slots.get(group)?;
+            Some(text.lift(Span::new(range.start, range.end), payload))
+        };
+        match capture {
+            Capture::Group(index) => group(*index).ok_or(NoData::GroupAbsent(*index)),
+            Capture::Template(parts) => {
+                let mut composed = String::new();
+                let mut found = 0;
+                let mut wanted = 0;
+                for part in parts {
+                    match part {
+                        TemplatePart::Literal(literal) => composed.push_str(literal),
+                        TemplatePart::Group(index) => {
+                            wanted += 1;
+                            if let Some(value) =
+                                group(*index).filter(|value| !value.text.is_empty())
+                            {
+                                found += 1;
+                                composed.push_str(&value.text);
+                            }
+                        }
+                    }
+                }
+                enough(found, wanted, options)?;
+                // DSM Editor output writes a template even for a single group: its own bytes are the place.
+                if let [TemplatePart::Group(index)] = parts.as_slice()
+                    && let Some(value) = group(*index)
+                {
+                    return Ok(value);
+                }
+                Ok(Value {
+                    text: Cow::Owned(composed),
+                    span: group(0).and_then(|value| value.span),
+                })
+            }
+        }
+    }
+
+    fn scan_json(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
+        let state = &mut self.docs[doc];
+        let plan = &mapping.docs[doc].json;
+        let outcome = match state.json {
+            Some(outcome) => outcome,
+            None => plan.scan(state.text.get(payload), &self.settings, &mut state.found),
+        };
+        state.json = Some(outcome);
+        outcome.map(|_| ()).map_err(NoData::Json)
+    }
+
+    /// The format that a LEEF message names for its devTime, when that is what the pattern reads.
+    pub(super) fn dev_time_format(
+        &mut self,
+        mapping: &Mapping,
+        pattern: usize,
+    ) -> Option<&DateFormat> {
+        let compiled = &mapping.patterns[pattern];
+        match &compiled.kind {
+            PatternKind::Leef(parts) if matches!(parts.as_slice(), [Piece::Path(key)] if key == "devTime") =>
+                {}
+            _ => return None,
+        }
+        let format = self.docs[compiled.doc].dev_time_format.clone()?;
+        if self.time_formats.len() >= MAX_TIME_FORMATS && !self.time_formats.contains_key(&format) {
+            self.time_formats.clear();
+        }
+        self.time_formats
+            .entry(format)
+            .or_insert_with_key(|format| DateFormat::new(format, Dialect::SimpleDateFormat).ok())
+            .as_ref()
+    }
+}
+
+/// What a pattern yields when another one runs within its value: group 1 if there is one.
+fn base_capture(pattern: &Compiled) -> Capture {
+    match &pattern.kind {
+        PatternKind::Regex(regex) => Capture::Group(regex.group_count().min(1)),
+        _ => Capture::Group(0),
+    }
+}
+
+/// Whether a template has enough of its parts to be a value.
+fn enough(found: usize, wanted: usize, options: &Options) -> Result<(), NoData> {
+    let missing = found < wanted;
+    if missing && (found == 0 || options.missing_template_part == MissingTemplatePart::NoData) {
+        return Err(NoData::PartAbsent);
+    }
+    Ok(())
+}
+
+/// A single value, or several with text between them.
+fn template<'e, P>(
+    pieces: &[Piece<P>],
+    options: &Options,
+    mut get: impl FnMut(&P) -> Result<Value<'e>, NoData>,
+) -> Result<Value<'e>, NoData> {
+    if let [Piece::Path(path)] = pieces {
+        return get(path);
+    }
+    let mut composed = String::new();
+    let mut hull: Option<Span> = None;
+    let (mut found, mut wanted) = (0, 0);
+    for piece in pieces {
+        match piece {
+            Piece::Literal(literal) => composed.push_str(literal),
+            Piece::Path(path) => {
+                wanted += 1;
+                if let Ok(value) = get(path)
+                    && !value.text.is_empty()
+                {
+                    found += 1;
+                    composed.push_str(&value.text);
+                    if let Some(span) = value.span {
+                        let joined = hull.map_or(span, |hull| Span {
+                            start: hull.start.min(span.start),
+                            end: hull.end.max(span.end),
+                        });
+                        hull = Some(joined);
+                    }
+                }
+            }
+        }
+    }
+    enough(found, wanted, options)?;
+    Ok(Value {
+        text: Cow::Owned(composed),
+        span: hull,
+    })
+}
+
+/// A LEEF message may stand anywhere in a payload, and devices do not keep to the grammar.
+fn leef_options() -> leef::ReadOptions {
+    let mut options = leef::ReadOptions::new(leef::Mode::Lenient);
+    options.max_prefix = None;
+    options
+}
+
+impl DocState {
+    fn json_value<'e>(
+        &self,
+        value: &JsonValue,
+        options: &Options,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
+        if value.hits == Hits::Joined {
+            return self.json_joined(value, payload);
+        }
+        let span = self.found.get(value.slot).ok_or(NoData::Absent)?;
+        self.json_text(span, payload).or_else(|no_data| {
+            if no_data == NoData::Null && options.json_null == JsonNull::Text {
+                return Ok(self.text.lift(span, payload));
+            }
+            Err(no_data)
+        })
+    }
+
+    /// The text of one JSON value, unescaped; its place is inside the quotes.
+    fn json_text<'e>(&self, span: Span, payload: &'e str) -> Result<Value<'e>, NoData> {
+        let raw = self.text.lift(span, payload);
+        let quoted = raw.text.starts_with('"');
+        let text = match raw.text {
+            Cow::Borrowed(raw) => json::text_of(raw),
+            Cow::Owned(raw) => json::text_of(&raw).map(|text| Cow::Owned(text.into_owned())),
+        };
+        let inside = |span: Span| Span {
+            start: span.start + 1,
+            end: span.end - 1,
+        };
+        let decoded = matches!(self.text, DocText::Owned(..));
+        Ok(Value {
+            text: text.ok_or(NoData::Null)?,
+            span: raw.span.map(|span| {
+                if quoted && !decoded {
+                    inside(span)
+                } else {
+                    span
+                }
+            }),
+        })
+    }
+
+    fn json_joined<'e>(&self, value: &JsonValue, payload: &'e str) -> Result<Value<'e>, NoData> {
+        let mut texts: Vec<Value<'e>> = Vec::new();
+        for span in self.found.all(value.slot) {
+            if let Ok(hit) = self.json_text(span, payload)
+                && !hit.text.is_empty()
+                && !texts.iter().any(|known| known.text == hit.text)
+            {
+                texts.push(hit);
+            }
+        }
+        let (first, last) = match texts.len() {
+            0 => return Err(NoData::Absent),
+            1 => return texts.pop().ok_or(NoData::Absent),
+            count => (texts[0].span, texts[count - 1].span),
+        };
+        let mut joined = String::new();
+        for (index, hit) in texts.iter().enumerate() {
+            if index > 0 {
+                joined.push_str(&value.separator);
+            }
+            joined.push_str(&hit.text);
+        }
+        let span = match (first, last) {
+            (Some(first), Some(last)) => Some(Span {
+                start: first.start.min(last.start),
+                end: last.end.max(first.end),
+            }),
+            _ => None,
+        };
+        Ok(Value {
+            text: Cow::Owned(joined),
+            span,
+        })
+    }
+
+    fn read_leef(&mut self, payload: &str) -> bool {
+        if let Some(known) = self.leef {
+            return known;
+        }
+        let text = self.text.get(payload);
+        self.leef_header.clear();
+        self.leef_attributes.clear();
+        self.dev_time_format = None;
+        let Ok(message) = leef::read_with(text, &leef_options()) else {
+            self.leef = Some(false);
+            return false;
+        };
+        for (word, field) in [
+            ("$vendor$", leef::HeaderField::Vendor),
+            ("$product$", leef::HeaderField::Product),
+            ("$version$", leef::HeaderField::ProductVersion),
+            ("$eventid$", leef::HeaderField::EventId),
+        ] {
+            let range = message.header_range(field);
+            self.leef_header
+                .push((word, Span::new(range.start, range.end)));
+        }
+        // The version stands between `LEEF:` and the first pipe.
+        let start = message.prefix.len() + "LEEF:".len();
+        let end = text[start..].find('|').map_or(start, |i| start + i);
+        self.leef_header
+            .push(("$leefversion$", Span::new(start, end)));
+        for attribute in &message.attributes {
+            let span = |range: &std::ops::Range<usize>| Span::new(range.start, range.end);
+            let entry = (span(&attribute.key_range), span(&attribute.value_range));
+            self.leef_attributes.push(entry);
+        }
+        self.dev_time_format = message.get("devTimeFormat").map(str::to_owned);
+        self.leef = Some(true);
+        true
+    }
+
+    fn leef_value(&self, key: &str, payload: &str) -> Option<Span> {
+        if key.starts_with('$') {
+            return self
+                .leef_header
+                .iter()
+                .find(|(word, _)| *word == key)
+                .map(|(_, span)| *span);
+        }
+        let text = self.text.get(payload);
+        self.leef_attributes
+            .iter()
+            .find(|(name, _)| name.of(text) == key)
+            .map(|(_, value)| *value)
+    }
+
+    fn read_cef(&mut self, payload: &str) -> bool {
+        let text = self.text.get(payload);
+        *self
+            .cef
+            .get_or_insert_with(|| cef::Cef::read(text, &mut self.cef_message))
+    }
+
+    fn cef_value<'e>(&self, key: &str, payload: &'e str) -> Result<Value<'e>, NoData> {
+        let text = self.text.get(payload);
+        let (span, header) = self.cef_message.get(text, key).ok_or(NoData::Absent)?;
+        let raw = self.text.lift(span, payload);
+        let text = match raw.text {
+            Cow::Borrowed(text) => cef::unescape(text, header),
+            Cow::Owned(text) => Cow::Owned(cef::unescape(&text, header).into_owned()),
+        };
+        Ok(Value {
+            text,
+            span: raw.span,
+        })
+    }
+
+    fn read_pairs(&mut self, index: usize, delimiters: &[(String, String)], payload: &str) {
+        self.pairs.resize_with(delimiters.len(), || None);
+        if self.pairs[index].is_some() {
+            return;
+        }
+        let text = self.text.get(payload);
+        let (pair, name_value) = &delimiters[index];
+        // A delimiter that the file does not state gives way to TAB where the payload uses TABs.
+        let pair = match pair.strip_prefix('?') {
+            Some(_) if text.contains('\t') => "\t",
+            Some(default) => default,
+            None => pair,
+        };
+        let mut pairs = Vec::new();
+        delimited::pairs(text, pair, name_value, &mut pairs);
+        self.pairs[index] = Some(pairs);
+    }
+
+    fn pair_value<'e>(
+        &self,
+        index: usize,
+        key: &str,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
+        let text = self.text.get(payload);
+        let pairs = self.pairs[index].as_deref().unwrap_or_default();
+        let found = pairs.iter().find(|(name, _)| name.of(text) == key);
+        let (_, value) = found.ok_or(NoData::Absent)?;
+        Ok(self.text.lift(*value, payload))
+    }
+}

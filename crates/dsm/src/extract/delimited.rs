@@ -1,0 +1,143 @@
+//! Name-value pairs and lists.
+
+use super::Span;
+
+/// The pairs of a text, the first of equal names only.
+///
+/// A pair begins after a pair delimiter (or at the start) and is split at its first name-value delimiter. White space
+/// around names does not count, and a value in double quotes loses them. The first pair may have a syslog header in
+/// front of it: the last word before the name-value delimiter is its name.
+pub fn pairs(
+    text: &str,
+    pair_delimiter: &str,
+    name_value_delimiter: &str,
+    out: &mut Vec<(Span, Span)>,
+) {
+    out.clear();
+    if pair_delimiter.is_empty() || name_value_delimiter.is_empty() {
+        return;
+    }
+    let mut start = 0;
+    while start <= text.len() {
+        let end = pair_end(text, start, pair_delimiter, name_value_delimiter);
+        let pair = &text[start..end];
+        if let Some(split) = pair.find(name_value_delimiter) {
+            let name = pair[..split].trim();
+            // Only the first pair can have a header in front; names with blanks are legal in the others.
+            let name = if start == 0 { last_word(name) } else { name };
+            if !name.is_empty() {
+                let name_start = name.as_ptr() as usize - text.as_ptr() as usize;
+                let value_start = start + split + name_value_delimiter.len();
+                let value = trimmed(text, value_start, end);
+                out.push((Span::new(name_start, name_start + name.len()), value));
+            }
+        }
+        start = end + pair_delimiter.len();
+    }
+}
+
+/// The end of the pair that begins at `start`: a delimiter inside double quotes does not end it.
+fn pair_end(text: &str, start: usize, pair_delimiter: &str, name_value_delimiter: &str) -> usize {
+    let rest = &text[start..];
+    let plain = rest.find(pair_delimiter).unwrap_or(rest.len());
+    let Some(split) = rest[..plain].find(name_value_delimiter) else {
+        return start + plain;
+    };
+    let value = split + name_value_delimiter.len();
+    let quote = value + (rest[value..].len() - rest[value..].trim_start_matches(' ').len());
+    if quote <= plain
+        && rest[quote..].starts_with('"')
+        && let Some(close) = rest[quote + 1..].find('"').map(|i| quote + 2 + i)
+        && (rest[close..].starts_with(pair_delimiter) || rest[close..].trim_end().is_empty())
+    {
+        return start + close;
+    }
+    start + plain
+}
+
+fn last_word(name: &str) -> &str {
+    name.rsplit(char::is_whitespace).next().unwrap_or(name)
+}
+
+/// The range without white space and without a pair of double quotes around it.
+fn trimmed(text: &str, start: usize, end: usize) -> Span {
+    let value = &text[start..end];
+    let start = start + (value.len() - value.trim_start().len());
+    let value = value.trim();
+    let end = start + value.len();
+    if value.len() >= 2 && value.starts_with('"') && value.ends_with('"') {
+        return Span::new(start + 1, end - 1);
+    }
+    Span::new(start, end)
+}
+
+/// The item at a position of a list; the first is 0. White space around it and a pair of double quotes do not count.
+pub fn item(text: &str, delimiter: &str, index: usize) -> Option<Span> {
+    if delimiter.is_empty() {
+        return None;
+    }
+    let mut start = 0;
+    for _ in 0..index {
+        start += text[start..].find(delimiter)? + delimiter.len();
+    }
+    let end = text[start..]
+        .find(delimiter)
+        .map_or(text.len(), |i| start + i);
+    Some(trimmed(text, start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'t>(text: &'t str, pair: &str, name_value: &str) -> Vec<(&'t str, &'t str)> {
+        let mut out = Vec::new();
+        pairs(text, pair, name_value, &mut out);
+        out.iter()
+            .map(|(name, value)| (name.of(text), value.of(text)))
+            .collect()
+    }
+
+    #[test]
+    fn the_documented_example_is_read() {
+        assert_eq!(
+            read("key1=value1,key2=value2,key3=value3", ",", "="),
+            [("key1", "value1"), ("key2", "value2"), ("key3", "value3")]
+        );
+    }
+
+    #[test]
+    fn a_syslog_header_before_the_first_pair_does_not_belong_to_its_name() {
+        assert_eq!(
+            read(
+                "<13>Jan  1 00:00:00 fw: action=drop; user name=a b ;note=",
+                ";",
+                "="
+            ),
+            [("action", "drop"), ("user name", "a b"), ("note", "")]
+        );
+    }
+
+    #[test]
+    fn a_delimiter_inside_quotes_belongs_to_the_value() {
+        assert_eq!(
+            read(r#"a="x,y",b=1,c="open,d=2"#, ",", "="),
+            [("a", "x,y"), ("b", "1"), ("c", "\"open"), ("d", "2")]
+        );
+    }
+
+    #[test]
+    fn delimiters_may_be_longer_than_a_character() {
+        assert_eq!(read("a: 1||b: 2:3", "||", ":"), [("a", "1"), ("b", "2:3")]);
+    }
+
+    #[test]
+    fn list_items_are_counted_from_zero() {
+        let text = "a, \"b\" ,,d";
+        let get = |index| item(text, ",", index).map(|span| span.of(text));
+        assert_eq!(
+            [get(0), get(1), get(2), get(3), get(4)],
+            [Some("a"), Some("b"), Some(""), Some("d"), None]
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! A mapping: the extension, the QID map and the manifest of a log source type, compiled once.
+
+mod compile;
+mod pattern;
+
+pub(crate) use pattern::{Capture, Compiled, Doc, JsonValue, Kind as PatternKind, TemplatePart};
+
+use crate::device_time::DateFormat;
+use crate::diagnostic::{Diagnostics, SourceFile};
+use crate::extract::json;
+use crate::field::{Field, Kind};
+use crate::java_regex::{JavaRegex, Slots};
+use crate::lsx::{Modifiers, SendIdentity};
+use crate::manifest::{Manifest, PropertyType};
+use crate::options::Options;
+use crate::qidmap::QidMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The files of a mapping folder, already read.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Name of the folder, which names the log source type on the command line.
+    pub slug: String,
+    /// `manifest.toml`.
+    pub manifest: Arc<SourceFile>,
+    /// `extension.xml`.
+    pub extension: Arc<SourceFile>,
+    /// `qidmap.csv`.
+    pub qidmap: Arc<SourceFile>,
+    /// `event-mappings.csv`.
+    pub event_mappings: Arc<SourceFile>,
+}
+
+/// Names of the files of a mapping folder.
+pub const FILES: [&str; 4] = [
+    "manifest.toml",
+    "extension.xml",
+    "qidmap.csv",
+    "event-mappings.csv",
+];
+
+/// What a matcher fills: a system property or a custom one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// A system property.
+    Field(Field),
+    /// A custom property, by its place among the declarations.
+    Custom(usize),
+}
+
+/// A custom property.
+#[derive(Debug, Clone)]
+pub struct CustomProperty {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: PropertyType,
+    /// Its key in LEEF output.
+    pub leef_key: String,
+    /// What it holds.
+    pub description: String,
+    pub(crate) format: Option<DateFormat>,
+}
+
+/// What kind of branch a [`Branch`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BranchKind {
+    /// A match group.
+    Group,
+    /// A matcher.
+    Matcher,
+    /// An event-match-single or -multiple.
+    EventMatch,
+    /// A filter in a key path.
+    Filter,
+    /// A QID record.
+    Qid,
+    /// A row of the event mappings.
+    EventMapping,
+}
+
+/// A part of a mapping that an event can or cannot go through, with a stable name.
+///
+/// The name depends on what the author wrote (orders, fields, identifiers), not on where it stands in the file.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// The name, such as `group/20/UserName/2`.
+    pub id: String,
+    /// Its kind.
+    pub kind: BranchKind,
+    /// The file it stands in.
+    pub file: Arc<SourceFile>,
+    /// Its place there.
+    pub span: Range<usize>,
+}
+
+/// Index of a branch in [`Mapping::branches`].
+pub type BranchIx = usize;
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) branch: BranchIx,
+    pub(crate) type_override: Option<u32>,
+    pub(crate) event_name: Vec<Matcher>,
+    /// The other targets in the order in which events list them.
+    pub(crate) targets: Vec<(Target, Vec<Matcher>)>,
+    pub(crate) singles: Vec<EventMatch<String>>,
+    pub(crate) multiples: Vec<EventMatch<(usize, usize)>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct EventMatch<T> {
+    pub(crate) branch: BranchIx,
+    /// The event name, or the pattern and the group whose text replaces the name.
+    pub(crate) on: T,
+    pub(crate) modifiers: Modifiers,
+}
+
+#[derive(Debug)]
+pub(crate) struct Matcher {
+    pub(crate) branch: BranchIx,
+    pub(crate) pattern: usize,
+    pub(crate) capture: Capture,
+    pub(crate) format: Option<DateFormat>,
+}
+
+/// A compiled mapping, ready to normalize payloads.
+#[derive(Debug)]
+pub struct Mapping {
+    pub(crate) slug: String,
+    pub(crate) manifest: Manifest,
+    pub(crate) custom: Vec<CustomProperty>,
+    pub(crate) docs: Vec<Doc>,
+    pub(crate) patterns: Vec<Compiled>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) qids: QidMap,
+    pub(crate) branches: Vec<Branch>,
+    /// Where the branches of QID records and of event mappings begin.
+    pub(crate) qid_branches: BranchIx,
+    pub(crate) mapping_branches: BranchIx,
+    pub(crate) recogniser: Recogniser,
+}
+
+/// The compiled autodetection rules.
+#[derive(Debug, Default)]
+pub(crate) struct Recogniser {
+    plan: json::Plan,
+    rules: Vec<(Vec<json::SlotIx>, Vec<JavaRegex>)>,
+}
+
+impl Mapping {
+    /// Compiles a mapping folder. Every finding is returned; there is no mapping if one of them is an error.
+    pub fn load(source: &Source) -> (Option<Self>, Diagnostics) {
+        compile::folder(source)
+    }
+
+    /// Compiles a bare extension, as exported from a console: no QID map, and fields that it names become custom
+    /// properties. Findings that a shipped mapping could not afford are warnings here.
+    pub fn from_extension(name: &str, extension: &Arc<SourceFile>) -> (Option<Self>, Diagnostics) {
+        compile::bare(name, extension)
+    }
+
+    /// The same, with options.
+    pub fn from_extension_with(
+        name: &str,
+        extension: &Arc<SourceFile>,
+        options: Options,
+    ) -> (Option<Self>, Diagnostics) {
+        compile::bare_with(name, extension, options)
+    }
+
+    /// The folder's name.
+    pub fn slug(&self) -> &str {
+        &self.slug
+    }
+
+    /// What the manifest says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The engine options in force.
+    pub fn options(&self) -> &Options {
+        &self.manifest.options
+    }
+
+    /// The custom properties in declaration order.
+    pub fn custom_properties(&self) -> &[CustomProperty] {
+        &self.custom
+    }
+
+    /// The QID map.
+    pub fn qids(&self) -> &QidMap {
+        &self.qids
+    }
+
+    /// Every branch, in document order.
+    pub fn branches(&self) -> &[Branch] {
+        &self.branches
+    }
+
+    /// The branch of a QID record.
+    pub fn qid_branch(&self, record: usize) -> BranchIx {
+        self.qid_branches + record
+    }
+
+    /// The branch of an event mapping.
+    pub fn mapping_branch(&self, mapping: usize) -> BranchIx {
+        self.mapping_branches + mapping
+    }
+
+    /// Name of a target.
+    pub fn target_name(&self, target: Target) -> &str {
+        match target {
+            Target::Field(field) => field.name(),
+            Target::Custom(index) => &self.custom[index].name,
+        }
+    }
+
+    pub(crate) fn target_kind(&self, target: Target) -> Kind {
+        match target {
+            Target::Field(field) => field.kind(),
+            Target::Custom(index) => self.custom[index].kind.kind(),
+        }
+    }
+
+    /// Whether the autodetection rules claim a payload.
+    pub fn recognises(&self, payload: &str) -> bool {
+        let rules = &self.recogniser;
+        if rules.rules.is_empty() {
+            return false;
+        }
+        let mut found = json::Found::default();
+        let settings = json::Settings::default();
+        let scanned =
+            !rules.plan.is_empty() && rules.plan.scan(payload, &settings, &mut found).is_ok();
+        rules.rules.iter().any(|(slots, patterns)| {
+            let has = |slot: &json::SlotIx| {
+                scanned
+                    && found
+                        .get(*slot)
+                        .is_some_and(|span| json::text_of(span.of(payload)).is_some())
+            };
+            slots.iter().all(has)
+                && patterns.iter().all(|pattern| {
+                    pattern
+                        .is_match(
+                            payload,
+                            &mut Slots::default(),
+                            self.options().regex_step_budget,
+                        )
+                        .unwrap_or(false)
+                })
+        })
+    }
+
+    /// What an event gets when no modifier applies.
+    pub(crate) const NO_MODIFIERS: Modifiers = Modifiers {
+        category: None,
+        severity: None,
+        send_identity: SendIdentity::UseDSMResults,
+        force_lookup: false,
+    };
+}

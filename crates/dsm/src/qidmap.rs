@@ -1,0 +1,513 @@
+//! `qidmap.csv` and `event-mappings.csv`: QID records, and which events lead to them.
+
+use crate::categories::{self, Category};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use crate::options::{QidCase, QidFallback};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// User-defined QIDs begin here.
+pub const USER_DEFINED: u32 = 2_000_001;
+
+/// A QID record.
+#[derive(Debug, Clone)]
+pub struct QidRecord {
+    /// The number.
+    pub qid: u32,
+    /// Name of the event.
+    pub name: String,
+    /// Description of the event.
+    pub description: String,
+    /// 0 to 10.
+    pub severity: u8,
+    /// Low-level category, with its high-level one.
+    pub category: &'static Category,
+    /// Place of the row in `qidmap.csv`.
+    pub span: Range<usize>,
+}
+
+/// A row of `event-mappings.csv`.
+#[derive(Debug, Clone)]
+pub struct EventMapping {
+    /// Event ID; empty for a row that stands for a category.
+    pub event_id: String,
+    /// Event category; empty for a row that stands for an event ID.
+    pub event_category: String,
+    /// Index of the QID record.
+    pub record: usize,
+    /// Place of the row.
+    pub span: Range<usize>,
+}
+
+/// The QID map of a log source type.
+#[derive(Debug, Clone, Default)]
+pub struct QidMap {
+    /// The records in file order.
+    pub records: Vec<QidRecord>,
+    /// The event mappings in file order.
+    pub mappings: Vec<EventMapping>,
+    /// Event ID, then category, to the index of the mapping.
+    index: HashMap<String, HashMap<String, usize>>,
+    case: QidCase,
+}
+
+/// The column headings of `qidmap.csv`, those of `qidmap_cli.sh`.
+pub const QID_COLUMNS: [&str; 5] = ["qid", "name", "description", "severity", "lowlevelcategory"];
+/// The column headings of `event-mappings.csv`.
+pub const MAPPING_COLUMNS: [&str; 3] = ["event_id", "event_category", "qid"];
+
+/// Reads both files.
+pub fn parse(
+    qid_file: &Arc<SourceFile>,
+    mapping_file: &Arc<SourceFile>,
+    case: QidCase,
+) -> (QidMap, Diagnostics) {
+    let mut out = Diagnostics::new();
+    let mut map = QidMap {
+        case,
+        ..QidMap::default()
+    };
+    let mut by_qid = HashMap::new();
+    for row in rows(qid_file, &QID_COLUMNS, &mut out) {
+        if let Some(record) = record(qid_file, &row, &mut out) {
+            if let Some(first) = by_qid.get(&record.qid) {
+                let first: &QidRecord = &map.records[*first];
+                out.push(
+                    Diagnostic::new(
+                        Code::QidDuplicate,
+                        format!("QID {} is defined twice", record.qid),
+                        "give one of them another number",
+                    )
+                    .at(qid_file, row.cells[0].1.clone(), "the second")
+                    .at(qid_file, first.span.clone(), "the first"),
+                );
+                continue;
+            }
+            by_qid.insert(record.qid, map.records.len());
+            map.records.push(record);
+        }
+    }
+    for row in rows(mapping_file, &MAPPING_COLUMNS, &mut out) {
+        map.mapping(mapping_file, &row, &by_qid, &mut out);
+    }
+    map.unmapped(qid_file, &mut out);
+    (map, out)
+}
+
+struct Row {
+    cells: Vec<(String, Range<usize>)>,
+    span: Range<usize>,
+}
+
+/// The rows of a CSV file after its headings; a row with a wrong number of columns is reported and left out.
+fn rows<const N: usize>(
+    file: &Arc<SourceFile>,
+    columns: &[&str; N],
+    out: &mut Diagnostics,
+) -> Vec<Row> {
+    let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
+    let shift = file.text.len() - text.len();
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let mut rows = Vec::new();
+    let mut record = csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut record) {
+            Ok(false) => break,
+            Ok(true) => {}
+            Err(error) => {
+                out.push(
+                    Diagnostic::new(Code::CsvMalformed, format!("{error}"), "mend the row").at(
+                        file,
+                        0..0,
+                        "",
+                    ),
+                );
+                break;
+            }
+        }
+        let position = |p: Option<&csv::Position>| {
+            p.map_or(0, |p| usize::try_from(p.byte()).unwrap_or_default()) + shift
+        };
+        let end = position(Some(reader.position()));
+        let start = position(record.position());
+        let raw = file.text.get(start..end).unwrap_or_default();
+        let lead = raw.len() - raw.trim_start_matches(['\r', '\n']).len();
+        let start = start + lead;
+        let raw = raw[lead..].trim_end_matches(['\r', '\n']);
+        let spans = cell_spans(raw, start);
+        let cells = record
+            .iter()
+            .zip(
+                spans
+                    .into_iter()
+                    .chain(std::iter::repeat(start..start + raw.len())),
+            )
+            .map(|(cell, span)| (cell.to_owned(), span))
+            .collect();
+        rows.push(Row {
+            cells,
+            span: start..start + raw.len(),
+        });
+    }
+    let expected = columns.join(",");
+    if rows.is_empty()
+        || !rows[0]
+            .cells
+            .iter()
+            .map(|(cell, _)| cell.as_str())
+            .eq(columns.iter().copied())
+    {
+        let span = rows.first().map_or(0..0, |row| row.span.clone());
+        out.push(
+            Diagnostic::new(
+                Code::CsvMalformed,
+                "the first line does not hold the column headings",
+                format!("begin the file with the line {expected}"),
+            )
+            .at(file, span, ""),
+        );
+        return Vec::new();
+    }
+    rows.remove(0);
+    rows.retain(|row| {
+        let right = row.cells.len() == N;
+        if !right {
+            out.push(
+                Diagnostic::new(
+                    Code::CsvMalformed,
+                    format!("{} columns instead of {N}", row.cells.len()),
+                    format!("the columns are {expected}; a text with a comma or a quote stands in double quotes"),
+                )
+                .at(file, row.span.clone(), ""),
+            );
+        }
+        right
+    });
+    rows
+}
+
+/// Where the cells of one row stand.
+fn cell_spans(raw: &str, offset: usize) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    let mut quoted = false;
+    for (at, byte) in raw.bytes().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b',' if !quoted => {
+                spans.push(offset + start..offset + at);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    spans.push(offset + start..offset + raw.len());
+    spans
+}
+
+fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<QidRecord> {
+    let number = |column: usize, out: &mut Diagnostics| {
+        let (text, span) = &row.cells[column];
+        let parsed = text.trim().parse::<u32>().ok();
+        if parsed.is_none() {
+            out.push(
+                Diagnostic::new(
+                    Code::NumberInvalid,
+                    format!(
+                        "`{text}` in column {} is not a whole number",
+                        QID_COLUMNS[column]
+                    ),
+                    "write digits only",
+                )
+                .at(file, span.clone(), ""),
+            );
+        }
+        parsed
+    };
+    let qid = number(0, out);
+    let severity = number(3, out);
+    let low_id = number(4, out);
+    let severity = severity.and_then(|severity| {
+        let valid = u8::try_from(severity)
+            .ok()
+            .filter(|severity| *severity <= 10);
+        if valid.is_none() {
+            out.push(
+                Diagnostic::new(
+                    Code::QidSeverityOutOfRange,
+                    format!("severity {severity} lies outside 0 to 10"),
+                    "0 is lowest, 10 is highest",
+                )
+                .at(file, row.cells[3].1.clone(), ""),
+            );
+        }
+        valid
+    });
+    let category = low_id.and_then(|low_id| {
+        let category = categories::by_id(low_id);
+        if category.is_none() {
+            let near: Vec<String> = categories::all()
+                .iter()
+                .filter(|category| category.high_id == low_id / 1000 * 1000)
+                .take(5)
+                .map(|category| format!("{} {}", category.low_id, category.low_name))
+                .collect();
+            let help = if near.is_empty() {
+                "the identifiers are those that qidmap_cli.sh -l lists".to_owned()
+            } else {
+                format!(
+                    "categories of this thousand begin with: {}",
+                    near.join(", ")
+                )
+            };
+            out.push(
+                Diagnostic::new(
+                    Code::CategoryUnknown,
+                    format!("low-level category {low_id} does not exist"),
+                    help,
+                )
+                .at(file, row.cells[4].1.clone(), ""),
+            );
+        }
+        category
+    });
+    for (column, limit, required) in [(1, 255, true), (2, 2048, false)] {
+        let (text, span) = &row.cells[column];
+        let length = text.chars().count();
+        if length > limit || (required && length == 0) {
+            out.push(
+                Diagnostic::new(
+                    Code::QidTextTooLong,
+                    format!("the {} has {length} characters", QID_COLUMNS[column]),
+                    format!("write 1 to {limit} characters"),
+                )
+                .at(file, span.clone(), ""),
+            );
+        }
+    }
+    if let Some(qid) = qid
+        && qid < USER_DEFINED
+    {
+        out.push(
+            Diagnostic::new(
+                Code::QidRange,
+                format!("QID {qid} lies below the user-defined range"),
+                format!("use a number from {USER_DEFINED} on"),
+            )
+            .at(file, row.cells[0].1.clone(), ""),
+        );
+    }
+    Some(QidRecord {
+        qid: qid?,
+        name: row.cells[1].0.clone(),
+        description: row.cells[2].0.clone(),
+        severity: severity?,
+        category: category?,
+        span: row.span.clone(),
+    })
+}
+
+/// How a look-up went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// Event ID and category.
+    Pair,
+    /// The event ID alone.
+    EventId,
+    /// The category alone.
+    Category,
+}
+
+impl QidMap {
+    fn mapping(
+        &mut self,
+        file: &Arc<SourceFile>,
+        row: &Row,
+        by_qid: &HashMap<u32, usize>,
+        out: &mut Diagnostics,
+    ) {
+        let (text, span) = &row.cells[2];
+        let Ok(qid) = text.trim().parse::<u32>() else {
+            out.push(
+                Diagnostic::new(
+                    Code::NumberInvalid,
+                    format!("`{text}` in column qid is not a whole number"),
+                    "write digits only",
+                )
+                .at(file, span.clone(), ""),
+            );
+            return;
+        };
+        let Some(&record) = by_qid.get(&qid) else {
+            out.push(
+                Diagnostic::new(
+                    Code::QidMissing,
+                    format!("QID {qid} is not in qidmap.csv"),
+                    "add its record to qidmap.csv, or name one that is there",
+                )
+                .at(file, span.clone(), ""),
+            );
+            return;
+        };
+        let (event_id, event_category) = (row.cells[0].0.clone(), row.cells[1].0.clone());
+        let slot = self
+            .index
+            .entry(fold(&event_id, self.case).into_owned())
+            .or_default()
+            .entry(fold(&event_category, self.case).into_owned());
+        match slot {
+            std::collections::hash_map::Entry::Occupied(first) => {
+                let first = self.mappings[*first.get()].span.clone();
+                out.push(
+                    Diagnostic::new(
+                        Code::EventMappingDuplicate,
+                        format!(
+                            "event ID `{event_id}` with category `{event_category}` is mapped twice"
+                        ),
+                        "remove one of the rows",
+                    )
+                    .at(file, row.span.clone(), "the second")
+                    .at(file, first, "the first"),
+                );
+            }
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(self.mappings.len());
+                self.mappings.push(EventMapping {
+                    event_id,
+                    event_category,
+                    record,
+                    span: row.span.clone(),
+                });
+            }
+        }
+    }
+
+    fn unmapped(&self, file: &Arc<SourceFile>, out: &mut Diagnostics) {
+        let mut mapped = vec![false; self.records.len()];
+        for mapping in &self.mappings {
+            mapped[mapping.record] = true;
+        }
+        for (record, mapped) in self.records.iter().zip(mapped) {
+            if !mapped {
+                out.push(
+                    Diagnostic::new(
+                        Code::QidUnmapped,
+                        format!("no event mapping leads to QID {}", record.qid),
+                        "add a row to event-mappings.csv, or remove the record",
+                    )
+                    .at(file, record.span.clone(), ""),
+                );
+            }
+        }
+    }
+
+    /// The index of the mapping for an event ID and category, and which part of them decided.
+    pub fn look_up(
+        &self,
+        event_id: &str,
+        event_category: &str,
+        fallback: QidFallback,
+    ) -> Option<(usize, Via)> {
+        let event_id = fold(event_id, self.case);
+        let event_category = fold(event_category, self.case);
+        let of_id = self.index.get(event_id.as_ref());
+        if let Some(mapping) = of_id.and_then(|categories| categories.get(event_category.as_ref()))
+        {
+            return Some((*mapping, Via::Pair));
+        }
+        if fallback == QidFallback::Exact {
+            return None;
+        }
+        if let Some(mapping) = of_id.and_then(|categories| categories.get("")) {
+            return Some((*mapping, Via::EventId));
+        }
+        if event_category.is_empty() {
+            return None;
+        }
+        let mapping = self.index.get("")?.get(event_category.as_ref())?;
+        Some((*mapping, Via::Category))
+    }
+}
+
+fn fold(text: &str, case: QidCase) -> Cow<'_, str> {
+    match case {
+        QidCase::Sensitive => Cow::Borrowed(text),
+        QidCase::Insensitive => Cow::Owned(text.to_ascii_lowercase()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(qids: &str, mappings: &str, case: QidCase) -> (QidMap, Vec<String>) {
+        let (map, out) = parse(
+            &SourceFile::new("q.csv", qids),
+            &SourceFile::new("m.csv", mappings),
+            case,
+        );
+        (map, out.iter().map(ToString::to_string).collect())
+    }
+
+    const QIDS: &str = "qid,name,description,severity,lowlevelcategory\n2000001,\"A, b\",text,5,7001\n2000002,C,,3,1003\n2000003,D,,0,1003\n";
+    const MAPPINGS: &str = "event_id,event_category,qid\na,x,2000001\na,,2000002\n,x,2000003\n";
+
+    #[test]
+    fn the_look_up_falls_back_from_the_pair_to_its_parts() {
+        let (map, findings) = load(QIDS, MAPPINGS, QidCase::Sensitive);
+        assert_eq!(findings, Vec::<String>::new());
+        let find = |id, category, fallback| {
+            let (mapping, via) = map.look_up(id, category, fallback)?;
+            Some((map.records[map.mappings[mapping].record].qid, via))
+        };
+        let lenient = QidFallback::EventIdThenCategory;
+        assert_eq!(find("a", "x", lenient), Some((2_000_001, Via::Pair)));
+        assert_eq!(find("a", "y", lenient), Some((2_000_002, Via::EventId)));
+        assert_eq!(find("b", "x", lenient), Some((2_000_003, Via::Category)));
+        assert_eq!(find("b", "y", lenient), None);
+        assert_eq!(find("A", "x", lenient), Some((2_000_003, Via::Category)));
+        assert_eq!(find("a", "y", QidFallback::Exact), None);
+    }
+
+    #[test]
+    fn case_is_ignored_on_request() {
+        let (map, _) = load(QIDS, MAPPINGS, QidCase::Insensitive);
+        assert!(map.look_up("A", "X", QidFallback::Exact).is_some());
+    }
+
+    #[test]
+    fn faults_point_at_their_cell() {
+        let (_, findings) = load(
+            "qid,name,description,severity,lowlevelcategory\n2000001,,d,11,7999\n7,x,d,1,1003\n2000009,x,d,1\n",
+            "event_id,event_category,qid\na,b,x\na,b,2000009\na,b,7\na,b,7\n",
+            QidCase::Sensitive,
+        );
+        assert_eq!(
+            findings,
+            [
+                "q.csv:4:1: error[DSM050]: 4 columns instead of 5",
+                "q.csv:2:12: error[DSM053]: severity 11 lies outside 0 to 10",
+                "q.csv:2:15: error[DSM054]: low-level category 7999 does not exist",
+                "q.csv:2:9: error[DSM055]: the name has 0 characters",
+                "q.csv:3:1: warning[DSM059]: QID 7 lies below the user-defined range",
+                "m.csv:2:5: error[DSM051]: `x` in column qid is not a whole number",
+                "m.csv:3:5: error[DSM056]: QID 2000009 is not in qidmap.csv",
+                "m.csv:5:1: error[DSM057]: event ID `a` with category `b` is mapped twice",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_without_headings_is_refused() {
+        let (_, findings) = load("2000001,a,b,5,7001\n", MAPPINGS, QidCase::Sensitive);
+        assert!(
+            findings[0].contains("q.csv:1:1: error[DSM050]"),
+            "{findings:?}"
+        );
+    }
+}
