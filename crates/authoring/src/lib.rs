@@ -1,1 +1,12 @@
-//! The mapping author's kit.
+//! The mapping author's kit: load folders, check them, run their fixtures, explain events, render findings.
+//!
+//! `dsmith` and `cargo xtask` are thin fronts to this crate. Everything that touches the file system on behalf of an
+//! author is here; what a mapping means is in `dsm`.
+
+pub mod explain;
+pub mod folder;
+pub mod input;
+pub mod reference;
+pub mod render;
+pub mod snapshot;
+pub mod suite;

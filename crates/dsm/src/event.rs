@@ -241,13 +241,14 @@ impl<'e> Event<'e> {
                 .into_iter()
                 .chain([self.mapping.mapping_branch(*mapping)])
         });
-        let matchers = self
-            .properties
-            .iter()
-            .filter_map(|property| match property.origin {
-                Origin::Matcher { branch, .. } => Some(branch),
-                Origin::SyslogHeader { .. } => None,
-            });
+        let matchers = self.properties.iter().flat_map(|property| {
+            let Origin::Matcher { branch, .. } = property.origin else {
+                return Vec::new();
+            };
+            let mut through = self.mapping.filters_of(branch);
+            through.push(branch);
+            through
+        });
         self.group
             .into_iter()
             .chain(self.event_match)

@@ -100,6 +100,8 @@ pub struct Body {
     pub pieces: Vec<(usize, usize)>,
     /// Whether any of it, white space apart, stands outside CDATA.
     pub outside_cdata: bool,
+    /// Whether white space stands outside CDATA.
+    pub outside_cdata_blank: bool,
 }
 
 impl Body {

@@ -256,6 +256,7 @@ impl<'a> Parser<'a> {
                 body.pieces.push((body.text.len(), span.start));
                 body.text.push_str(text);
                 body.outside_cdata |= !cdata && !text.trim().is_empty();
+                body.outside_cdata_blank |= !cdata && text.trim().len() != text.len();
             }
             Some(Open::Skipped) => {}
             _ => {

@@ -13,7 +13,7 @@ use crate::keypath::{self, JsonPath, PathError, Piece, Step};
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
 use crate::manifest::{self, Manifest, PropertyType};
 use crate::options::{ArrayFanOut, BareKeySubstitution, Options, TrimWhitespace};
-use crate::qidmap::{self, QidMap};
+use crate::qidmap::QidMap;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,14 +25,10 @@ pub(super) fn folder(source: &Source) -> (Option<Mapping>, Diagnostics) {
     let (manifest, mut out) = manifest::parse(&source.manifest);
     let (document, found) = lsx::parse(&source.extension);
     out.append(found);
-    let (qids, found) = qidmap::parse(
-        &source.qidmap,
-        &source.event_mappings,
-        manifest.options.qid_case,
-    );
-    out.append(found);
     let mut compiler = Compiler::new(&document, &manifest, Some(source), out);
-    let mapping = compiler.mapping(&source.slug, qids);
+    let mut mapping = compiler.mapping(&source.slug);
+    let found = mapping.set_qid_map(&source.qidmap, &source.event_mappings);
+    compiler.out.append(found);
     finish(mapping, compiler.out)
 }
 
@@ -55,7 +51,7 @@ pub(super) fn bare_with(
     };
     let (document, out) = lsx::parse(extension);
     let mut compiler = Compiler::new(&document, &manifest, None, out);
-    let mapping = compiler.mapping(name, QidMap::default());
+    let mapping = compiler.mapping(name);
     finish(mapping, compiler.out)
 }
 
@@ -83,6 +79,7 @@ struct Compiler<'a> {
     custom: Vec<CustomProperty>,
     branches: Vec<Branch>,
     branch_ids: HashMap<String, usize>,
+    pattern_of: HashMap<BranchIx, usize>,
     /// One finding for each pattern is enough, however many matchers use it.
     reported: HashSet<(usize, Code)>,
 }
@@ -109,6 +106,7 @@ impl<'a> Compiler<'a> {
             custom: Vec::new(),
             branches: Vec::new(),
             branch_ids: HashMap::new(),
+            pattern_of: HashMap::new(),
             reported: HashSet::new(),
         }
     }
@@ -124,7 +122,7 @@ impl<'a> Compiler<'a> {
             .push(Diagnostic::new(code, message, help).at(&self.file, span.clone(), ""));
     }
 
-    fn mapping(&mut self, slug: &str, qids: QidMap) -> Mapping {
+    fn mapping(&mut self, slug: &str) -> Mapping {
         self.properties();
         self.pattern_ids();
         let mut order: Vec<&lsx::Group> = self.document.groups.iter().collect();
@@ -144,21 +142,23 @@ impl<'a> Compiler<'a> {
         self.unused_patterns();
         self.unfilled_properties(&groups);
         let recogniser = self.recogniser();
-        let (qid_branches, mapping_branches) = self.qid_branches(&qids);
         for doc in &mut self.docs {
             doc.json.finish();
         }
+        let qid_branches = self.branches.len();
         Mapping {
             slug: slug.to_owned(),
+            manifest_file: self.source.map(|source| Arc::clone(&source.manifest)),
             manifest: self.manifest.clone(),
             custom: std::mem::take(&mut self.custom),
             docs: std::mem::take(&mut self.docs),
             patterns: std::mem::take(&mut self.patterns),
             groups,
-            qids,
+            qids: QidMap::default(),
             branches: std::mem::take(&mut self.branches),
+            pattern_of: std::mem::take(&mut self.pattern_of),
             qid_branches,
-            mapping_branches,
+            mapping_branches: qid_branches,
             recogniser,
         }
     }
@@ -239,7 +239,14 @@ impl<'a> Compiler<'a> {
                 }
             }
             let text = pattern.body.text.as_str();
-            if text.trim().len() != text.len() && !pattern.trim_whitespace {
+            // A blank inside CDATA next to the text is meant; a line break there, or white space around CDATA, is not.
+            let edges = [
+                &text[..text.len() - text.trim_start().len()],
+                &text[text.trim_end().len()..],
+            ];
+            let accidental = edges.iter().any(|edge| edge.contains(['\n', '\r', '\t']))
+                || (pattern.body.outside_cdata_blank && edges.iter().any(|edge| !edge.is_empty()));
+            if accidental && !pattern.trim_whitespace {
                 self.report(
                     Code::PatternBlankEdges,
                     &pattern.body_span,
@@ -309,6 +316,7 @@ impl<'a> Compiler<'a> {
             }
             let id = format!("{prefix}/{}/{order}", matcher.field.value);
             let branch = self.branch(&id, BranchKind::Matcher, &file, matcher.span.clone());
+            self.pattern_of.insert(branch, pattern);
             let capture = self.capture(matcher, pattern);
             let format = self.ext_data(matcher, target);
             by_target.entry(target).or_default().push((
@@ -528,6 +536,7 @@ impl<'a> Compiler<'a> {
             id: id.to_owned(),
             doc,
             kind,
+            filters: Vec::new(),
         });
         self.patterns.len() - 1
     }
@@ -561,6 +570,7 @@ impl<'a> Compiler<'a> {
             None => 0,
         };
         let text = EffectiveText::of(declared, self.manifest.options.trim_whitespace);
+        let first_filter = self.branches.len();
         let compiled = match kind {
             PatternType::JavaPattern => {
                 if declared.body.outside_cdata
@@ -652,7 +662,9 @@ impl<'a> Compiler<'a> {
                 Kind::List(pieces, delimiters.to_owned())
             }
         };
-        Some(self.push_pattern(&declared.id.value, doc, compiled))
+        let pattern = self.push_pattern(&declared.id.value, doc, compiled);
+        self.patterns[pattern].filters = (first_filter..self.branches.len()).collect();
+        Some(pattern)
     }
 
     /// The document made by the value of the pattern that `within` names.
@@ -1104,31 +1116,6 @@ impl<'a> Compiler<'a> {
         }
         recogniser.plan.finish();
         recogniser
-    }
-
-    fn qid_branches(&mut self, qids: &QidMap) -> (BranchIx, BranchIx) {
-        let first_qid = self.branches.len();
-        let Some(source) = self.source else {
-            return (first_qid, first_qid);
-        };
-        for record in &qids.records {
-            let id = format!("qid/{}", record.qid);
-            self.branch(&id, BranchKind::Qid, &source.qidmap, record.span.clone());
-        }
-        let first_mapping = self.branches.len();
-        for mapping in &qids.mappings {
-            let id = format!(
-                "event-mapping/{}|{}",
-                mapping.event_id, mapping.event_category
-            );
-            self.branch(
-                &id,
-                BranchKind::EventMapping,
-                &source.event_mappings,
-                mapping.span.clone(),
-            );
-        }
-        (first_qid, first_mapping)
     }
 }
 

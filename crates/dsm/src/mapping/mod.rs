@@ -14,6 +14,7 @@ use crate::lsx::{Modifiers, SendIdentity};
 use crate::manifest::{Manifest, PropertyType};
 use crate::options::Options;
 use crate::qidmap::QidMap;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -129,6 +130,7 @@ pub(crate) struct Matcher {
 #[derive(Debug)]
 pub struct Mapping {
     pub(crate) slug: String,
+    pub(crate) manifest_file: Option<Arc<SourceFile>>,
     pub(crate) manifest: Manifest,
     pub(crate) custom: Vec<CustomProperty>,
     pub(crate) docs: Vec<Doc>,
@@ -136,6 +138,8 @@ pub struct Mapping {
     pub(crate) groups: Vec<Group>,
     pub(crate) qids: QidMap,
     pub(crate) branches: Vec<Branch>,
+    /// The compiled pattern of each matcher branch.
+    pub(crate) pattern_of: HashMap<BranchIx, usize>,
     /// Where the branches of QID records and of event mappings begin.
     pub(crate) qid_branches: BranchIx,
     pub(crate) mapping_branches: BranchIx,
@@ -180,6 +184,48 @@ impl Mapping {
         &self.manifest
     }
 
+    /// Gives a bare extension a QID map.
+    pub fn set_qid_map(
+        &mut self,
+        qidmap: &Arc<SourceFile>,
+        event_mappings: &Arc<SourceFile>,
+    ) -> Diagnostics {
+        let (map, findings) =
+            crate::qidmap::parse(qidmap, event_mappings, self.manifest.options.qid_case);
+        let files = [
+            (BranchKind::Qid, qidmap),
+            (BranchKind::EventMapping, event_mappings),
+        ];
+        let records = map
+            .records
+            .iter()
+            .map(|record| (0, format!("qid/{}", record.qid), &record.span));
+        let mappings = map.mappings.iter().map(|row| {
+            (
+                1,
+                format!("event-mapping/{}|{}", row.event_id, row.event_category),
+                &row.span,
+            )
+        });
+        self.branches.truncate(self.qid_branches);
+        self.mapping_branches = self.qid_branches + map.records.len();
+        for (file, id, span) in records.chain(mappings) {
+            self.branches.push(Branch {
+                id,
+                kind: files[file].0,
+                file: Arc::clone(files[file].1),
+                span: span.clone(),
+            });
+        }
+        self.qids = map;
+        findings
+    }
+
+    /// The file of the manifest; a bare extension has none.
+    pub fn manifest_file(&self) -> Option<&Arc<SourceFile>> {
+        self.manifest_file.as_ref()
+    }
+
     /// The engine options in force.
     pub fn options(&self) -> &Options {
         &self.manifest.options
@@ -198,6 +244,23 @@ impl Mapping {
     /// Every branch, in document order.
     pub fn branches(&self) -> &[Branch] {
         &self.branches
+    }
+
+    /// The identifier of the pattern that a matcher uses.
+    pub fn pattern_of(&self, matcher: BranchIx) -> Option<&str> {
+        let pattern = self.pattern_of.get(&matcher)?;
+        Some(&self.patterns[*pattern].id)
+    }
+
+    /// The key path filters that a matcher's value went through, those of the patterns it runs within included.
+    pub fn filters_of(&self, matcher: BranchIx) -> Vec<BranchIx> {
+        let mut filters = Vec::new();
+        let mut next = self.pattern_of.get(&matcher).copied();
+        while let Some(pattern) = next {
+            filters.extend_from_slice(&self.patterns[pattern].filters);
+            next = self.docs[self.patterns[pattern].doc].base;
+        }
+        filters
     }
 
     /// The branch of a QID record.

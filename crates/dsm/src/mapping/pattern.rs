@@ -22,6 +22,8 @@ pub(crate) struct Compiled {
     pub(crate) id: String,
     pub(crate) doc: usize,
     pub(crate) kind: Kind,
+    /// The branches of the filters in its key paths.
+    pub(crate) filters: Vec<super::BranchIx>,
 }
 
 #[derive(Debug)]

@@ -1,0 +1,323 @@
+//! Mapping folders.
+
+use dsm::Mapping;
+use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use dsm::mapping::{FILES, Source};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The mappings that are at hand, by slug.
+#[derive(Debug, Default)]
+pub struct Library {
+    mappings: BTreeMap<String, Mapping>,
+}
+
+/// Why a folder of mappings cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the folder {}: {source}", path.display())]
+pub struct FolderError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Library {
+    /// Loads every folder below `dir`, each of which is a mapping. Mappings with errors are left out.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn load(dir: &Path) -> Result<(Self, Diagnostics), FolderError> {
+        let error = |source| FolderError {
+            path: dir.to_owned(),
+            source,
+        };
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(error)? {
+            let entry = entry.map_err(error)?;
+            let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
+            if entry.path().is_dir() && !hidden {
+                folders.push(entry.path());
+            }
+        }
+        folders.sort();
+        let mut library = Self::default();
+        let mut out = Diagnostics::new();
+        for folder in folders {
+            let (mapping, found) = load(&folder);
+            out.append(found);
+            library
+                .mappings
+                .extend(mapping.map(|mapping| (mapping.slug().to_owned(), mapping)));
+        }
+        library.check_precedence(&mut out);
+        Ok((library, out))
+    }
+
+    /// Compiles mappings whose files are already in memory.
+    pub fn from_sources(sources: impl IntoIterator<Item = Source>) -> (Self, Diagnostics) {
+        let mut library = Self::default();
+        let mut out = Diagnostics::new();
+        for source in sources {
+            let (mapping, found) = Mapping::load(&source);
+            out.append(found);
+            library
+                .mappings
+                .extend(mapping.map(|mapping| (mapping.slug().to_owned(), mapping)));
+        }
+        (library, out)
+    }
+
+    /// A library of one mapping, or of none.
+    pub fn of(mapping: Option<Mapping>) -> Self {
+        Self {
+            mappings: mapping
+                .into_iter()
+                .map(|mapping| (mapping.slug().to_owned(), mapping))
+                .collect(),
+        }
+    }
+
+    fn check_precedence(&self, out: &mut Diagnostics) {
+        let mut seen: BTreeMap<u32, &Mapping> = BTreeMap::new();
+        for mapping in self.mappings.values() {
+            let Some(precedence) = &mapping.manifest().precedence else {
+                continue;
+            };
+            match seen.get(&precedence.value) {
+                Some(first) => {
+                    let mut finding = Diagnostic::new(
+                        Code::PrecedenceDuplicate,
+                        format!(
+                            "{} and {} both have precedence {}",
+                            first.slug(),
+                            mapping.slug(),
+                            precedence.value
+                        ),
+                        "give one of them another number",
+                    );
+                    for (mapping, text) in [(mapping, "the second"), (*first, "the first")] {
+                        if let (Some(file), Some(precedence)) =
+                            (mapping.manifest_file(), &mapping.manifest().precedence)
+                        {
+                            finding = finding.at(file, precedence.span.clone(), text);
+                        }
+                    }
+                    out.push(finding);
+                }
+                None => {
+                    seen.insert(precedence.value, mapping);
+                }
+            }
+        }
+    }
+
+    /// The mapping of this slug.
+    pub fn get(&self, slug: &str) -> Option<&Mapping> {
+        self.mappings.get(slug)
+    }
+
+    /// The slugs, in order.
+    pub fn slugs(&self) -> Vec<&str> {
+        self.mappings.keys().map(String::as_str).collect()
+    }
+
+    /// The mappings, by slug.
+    pub fn iter(&self) -> impl Iterator<Item = &Mapping> {
+        self.mappings.values()
+    }
+
+    /// The mapping that claims a payload: the first in ascending precedence whose autodetection rules hold.
+    pub fn recognise(&self, payload: &str) -> Option<&Mapping> {
+        let mut candidates: Vec<(u32, &Mapping)> = self
+            .mappings
+            .values()
+            .filter_map(|mapping| Some((mapping.manifest().precedence.as_ref()?.value, mapping)))
+            .collect();
+        candidates.sort_by_key(|(precedence, _)| *precedence);
+        candidates
+            .into_iter()
+            .map(|(_, mapping)| mapping)
+            .find(|mapping| mapping.recognises(payload))
+    }
+}
+
+/// Loads one mapping folder; its name is the slug.
+pub fn load(folder: &Path) -> (Option<Mapping>, Diagnostics) {
+    let slug = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    load_as(folder, slug)
+}
+
+/// Loads a mapping folder under another name than its own.
+pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
+    let mut out = Diagnostics::new();
+    let place = SourceFile::new(folder.display().to_string(), "");
+    if !is_slug(&slug) {
+        out.push(
+            Diagnostic::new(
+                Code::SlugInvalid,
+                format!("`{slug}` is not in kebab-case"),
+                "rename the folder, for example to acme-firewall",
+            )
+            .at(&place, 0..0, ""),
+        );
+    }
+    let mut read = |name: &str| {
+        let path = folder.join(name);
+        match read_text(&path) {
+            Ok(file) => Some(file),
+            Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                out.push(
+                    Diagnostic::new(
+                        Code::FileMissing,
+                        format!("{name} is missing"),
+                        format!("create {}", path.display()),
+                    )
+                    .at(&place, 0..0, ""),
+                );
+                None
+            }
+            Err(error) => {
+                out.push(unreadable(&path, &error));
+                None
+            }
+        }
+    };
+    let [manifest, extension, qidmap, event_mappings] = FILES.map(&mut read);
+    unexpected_files(folder, &mut out);
+    let (Some(manifest), Some(extension), Some(qidmap), Some(event_mappings)) =
+        (manifest, extension, qidmap, event_mappings)
+    else {
+        out.sort();
+        return (None, out);
+    };
+    let (mapping, found) = Mapping::load(&Source {
+        slug,
+        manifest,
+        extension,
+        qidmap,
+        event_mappings,
+    });
+    out.append(found);
+    out.sort();
+    let usable = !out.has_errors();
+    (mapping.filter(|_| usable), out)
+}
+
+/// Loads a bare extension.
+///
+/// # Errors
+/// The file cannot be read; the finding says why.
+pub fn load_extension(path: &Path) -> (Option<Mapping>, Diagnostics) {
+    let name = path
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    match read_text(path) {
+        Ok(file) => Mapping::from_extension(&name, &file),
+        Err(error) => {
+            let mut out = Diagnostics::new();
+            out.push(unreadable(path, &error));
+            (None, out)
+        }
+    }
+}
+
+fn unexpected_files(folder: &Path, out: &mut Diagnostics) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| {
+            !name.starts_with('.') && name != "README.md" && !FILES.contains(&name.as_str())
+        })
+        .collect();
+    names.sort();
+    for name in names {
+        let place = SourceFile::new(folder.join(&name).display().to_string(), "");
+        out.push(
+            Diagnostic::new(
+                Code::FileUnexpected,
+                format!("{name} is read by nothing"),
+                dsm::diagnostic::suggest(
+                    &name,
+                    "files of a mapping folder",
+                    &[
+                        "manifest.toml",
+                        "extension.xml",
+                        "qidmap.csv",
+                        "event-mappings.csv",
+                        "README.md",
+                    ],
+                ),
+            )
+            .at(&place, 0..0, ""),
+        );
+    }
+}
+
+enum ReadError {
+    Io(std::io::Error),
+    NotUtf8(usize),
+    TooLarge(u64),
+}
+
+/// Far more than any mapping file has.
+const MAX_FILE: u64 = 64 << 20;
+
+fn read_text(path: &Path) -> Result<Arc<SourceFile>, ReadError> {
+    let size = std::fs::metadata(path).map_err(ReadError::Io)?.len();
+    if size > MAX_FILE {
+        return Err(ReadError::TooLarge(size));
+    }
+    let bytes = std::fs::read(path).map_err(ReadError::Io)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(SourceFile::new(path.display().to_string(), text)),
+        Err(error) => Err(ReadError::NotUtf8(error.utf8_error().valid_up_to())),
+    }
+}
+
+fn unreadable(path: &Path, error: &ReadError) -> Diagnostic {
+    let (message, help) = match error {
+        ReadError::Io(error) => (format!("{error}"), "check the path and the permissions"),
+        ReadError::NotUtf8(at) => (
+            format!("the file is not UTF-8 at byte {at}"),
+            "save it as UTF-8; UTF-16 and Windows code pages are not read",
+        ),
+        ReadError::TooLarge(size) => (
+            format!("the file has {size} bytes"),
+            "a mapping file of more than 64 MiB is surely not one",
+        ),
+    };
+    let place = SourceFile::new(path.display().to_string(), "");
+    Diagnostic::new(Code::FileUnreadable, message, help).at(&place, 0..0, "")
+}
+
+/// Lower case letters, digits and single hyphens.
+fn is_slug(name: &str) -> bool {
+    !name.is_empty()
+        && name.split('-').all(|word| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_kebab_case() {
+        for good in ["a", "acme-firewall", "microsoft-365-defender"] {
+            assert!(is_slug(good), "{good}");
+        }
+        for bad in ["", "Acme", "a_b", "a--b", "-a", "a b", "é"] {
+            assert!(!is_slug(bad), "{bad}");
+        }
+    }
+}
