@@ -1,21 +1,229 @@
-//! Developer commands.
-fn main() -> anyhow::Result<()> {
-    let suite = authoring::suite::Suite {
-        mappings: "dsm-mappings".into(),
-        fixtures: "fixtures".into(),
-        only: std::env::args().nth(2).filter(|a| a != "--accept"),
-        accept: std::env::args().any(|a| a == "--accept"),
+//! Developer commands, a thin front to the `authoring` crate.
+
+use anyhow::{Context, bail};
+use authoring::render::{self, Format};
+use authoring::suite::{Outcome, Suite};
+use authoring::{bench, folder, reference, snapshot};
+use clap::{Parser, Subcommand};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Developer commands of dsmith.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Check every mapping, run every fixture, find what no fixture reaches.
+    #[command(after_help = "Examples:
+  cargo xtask validate
+  cargo xtask validate --type openssh-server --accept
+
+Exit codes: 0 all is well, 1 there are findings.")]
+    Validate {
+        /// Only this log source type.
+        #[arg(long = "type", value_name = "SLUG")]
+        slug: Option<String>,
+        /// Show what changed in snapshots, then rewrite them.
+        #[arg(long)]
+        accept: bool,
+    },
+    /// Everything that has to pass: format, lints, tests, mappings, documentation.
+    Ci,
+    /// Measure the whole path beside a plain JSON parse of the same payloads.
+    Bench {
+        /// Payloads in each corpus.
+        #[arg(long, default_value_t = 4000)]
+        payloads: usize,
+        /// Rounds; medians are shown.
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
+    /// Write the generated pages of the documentation.
+    Codegen {
+        /// Only check that they are current.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    let passed = match cli.command {
+        Task::Validate { slug, accept } => validate(slug, accept)?,
+        Task::Ci => ci()?,
+        Task::Bench { payloads, rounds } => run_bench(payloads, rounds)?,
+        Task::Codegen { check } => codegen(check)?,
     };
-    let o = suite.run()?;
-    print!(
-        "{}",
-        authoring::render::render(&o.findings, authoring::render::Format::Human, false)
-    );
-    for t in o.types {
-        println!(
-            "{} {} fixtures {} events {:?}",
-            t.slug, t.fixtures, t.events, t.reached
-        );
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn validate(slug: Option<String>, accept: bool) -> anyhow::Result<bool> {
+    let suite = Suite {
+        mappings: PathBuf::from("dsm-mappings"),
+        fixtures: PathBuf::from("fixtures"),
+        only: slug,
+        accept,
+    };
+    let outcome = suite.run()?;
+    report(&outcome)?;
+    Ok(outcome.passed())
+}
+
+/// Findings come last but one, where they are still on the screen.
+fn report(outcome: &Outcome) -> anyhow::Result<()> {
+    for difference in &outcome.differences {
+        say(&format!(
+            "--- {}\n{}\n",
+            difference.snapshot.display(),
+            difference.diff
+        ))?;
     }
-    Ok(())
+    for path in &outcome.written {
+        say(&format!("wrote {}\n", path.display()))?;
+    }
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    say(&render::render(&outcome.findings, Format::Human, colour))?;
+    let rows: Vec<[String; 4]> = outcome
+        .types
+        .iter()
+        .map(|t| {
+            let (reached, all) = t.reached;
+            [
+                t.slug.clone(),
+                format!("{} fixtures", t.fixtures),
+                format!("{} events", t.events),
+                format!("{reached} of {all} branches reached"),
+            ]
+        })
+        .collect();
+    let mut table = String::new();
+    snapshot::table(&mut table, &rows);
+    say(&table)?;
+    let summary = render::summary(&outcome.findings).unwrap_or_else(|| "no findings".to_owned());
+    say(&format!("{summary}\n"))
+}
+
+fn ci() -> anyhow::Result<bool> {
+    let cargo = |args: &[&str], documentation: bool| -> anyhow::Result<bool> {
+        say(&format!("== cargo {}\n", args.join(" ")))?;
+        let mut command = Command::new("cargo");
+        command.args(args);
+        if documentation {
+            command.env("RUSTDOCFLAGS", "-D warnings");
+        }
+        Ok(command.status().context("cannot start cargo")?.success())
+    };
+    let passed = cargo(&["fmt", "--all", "--check"], false)?
+        && cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            false,
+        )?
+        && cargo(&["test", "--workspace"], false)?
+        && {
+            say("== validate\n")?;
+            validate(None, false)?
+        }
+        && {
+            say("== codegen --check\n")?;
+            codegen(true)?
+        }
+        && cargo(
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+            ],
+            true,
+        )?;
+    say(if passed {
+        "everything passed\n"
+    } else {
+        "failed\n"
+    })?;
+    Ok(passed)
+}
+
+fn run_bench(payloads: usize, rounds: usize) -> anyhow::Result<bool> {
+    if cfg!(debug_assertions) {
+        // Times of an unoptimised build say nothing.
+        let (payloads, rounds) = (payloads.to_string(), rounds.to_string());
+        let status = Command::new("cargo")
+            .args([
+                "run",
+                "--release",
+                "--quiet",
+                "--package",
+                "xtask",
+                "--",
+                "bench",
+            ])
+            .args(["--payloads", &payloads, "--rounds", &rounds])
+            .status()
+            .context("cannot start cargo")?;
+        return Ok(status.success());
+    }
+    let folder = Path::new("dsm-mappings/microsoft-365-defender");
+    let (mapping, findings) = folder::load(folder);
+    let Some(mapping) = mapping else {
+        bail!(
+            "{} cannot be used\n{}",
+            folder.display(),
+            render::render(&findings, Format::Human, false)
+        );
+    };
+    say(&format!(
+        "payload bytes to LEEF bytes on one core, beside serde_json::Value on the same payloads; medians of {rounds} rounds, seed {:#x}\n",
+        bench::SEED
+    ))?;
+    let measurements = bench::run(&mapping, payloads, rounds)?;
+    say(&bench::table(&measurements))?;
+    Ok(true)
+}
+
+fn codegen(check: bool) -> anyhow::Result<bool> {
+    let mut current = true;
+    for page in reference::pages() {
+        let old = std::fs::read_to_string(page.path).unwrap_or_default();
+        if old == page.text {
+            continue;
+        }
+        if check {
+            current = false;
+            say(&format!(
+                "{} is out of date: run cargo xtask codegen\n",
+                page.path
+            ))?;
+            continue;
+        }
+        if let Some(folder) = Path::new(page.path).parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(page.path, &page.text)
+            .with_context(|| format!("cannot write {}", page.path))?;
+        say(&format!("wrote {}\n", page.path))?;
+    }
+    Ok(current)
 }

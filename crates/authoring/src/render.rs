@@ -277,7 +277,7 @@ mod tests {
                 "order `0` is not a positive integer",
                 "write 1",
             )
-            .at(&file, 15..16, "here"),
+            .at(&file, 16..17, "here"),
         );
         findings
     }

@@ -1,2 +1,57 @@
-//! The `dsmith` command line.
-fn main() {}
+//! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
+
+mod args;
+mod check;
+mod library;
+mod parse;
+mod terminal;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// How a command ended; the numbers are documented in `--help` and in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Success = 0,
+    Failure = 1,
+    NotMapped = 2,
+    Usage = 64,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; where they cannot be written, nothing can.
+            let _ = error.print();
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
+            return ExitCode::from(exit as u8);
+        }
+    };
+    cli.colour.write_global();
+    let result = match cli.command {
+        Command::Parse(args) => parse::run(&args),
+        Command::Check(args) => check::run(&args),
+    };
+    match result {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::error(&format!("{error:#}"));
+            ExitCode::from(Exit::Failure as u8)
+        }
+    }
+}
+
+/// Whoever reads our output has seen enough, as in `dsmith parse … | head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

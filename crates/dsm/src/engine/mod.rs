@@ -13,6 +13,7 @@ pub use trace::{Attempt, NoData, Trace};
 use crate::categories;
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
+use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
@@ -68,6 +69,11 @@ impl<'m> Normalizer<'m> {
         let event = self.run(payload.text(), received);
         let attempts = self.attempts.take().unwrap_or_default();
         (event, Trace { attempts })
+    }
+
+    /// What was wrong with the JSON of the last payload, if it has JSON that was looked at and is broken.
+    pub fn json_fault(&self) -> Option<JsonError> {
+        self.values.json_fault()
     }
 
     fn run<'e>(&mut self, payload: &'e str, received: DateTime<Utc>) -> Event<'e>

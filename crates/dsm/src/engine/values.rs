@@ -145,6 +145,14 @@ impl Values {
         self.budget_exceeded = 0;
     }
 
+    /// What is wrong with the JSON of the payload itself.
+    pub(super) fn json_fault(&self) -> Option<json::JsonError> {
+        match self.docs.first()?.json {
+            Some(Err(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The value of a pattern.
     pub(super) fn get<'e>(
         &mut self,

@@ -55,6 +55,19 @@ pub(super) fn bare_with(
     finish(mapping, compiler.out)
 }
 
+pub(super) fn generic() -> Mapping {
+    let manifest = Manifest {
+        name: "SIM Generic Log".to_owned(),
+        log_source_type_id: 8,
+        vendor: "Unknown".to_owned(),
+        product: "SIM Generic Log".to_owned(),
+        version: "1.0".to_owned(),
+        ..Manifest::default()
+    };
+    let (document, out) = lsx::parse(&SourceFile::new("", "<device-extension/>"));
+    Compiler::new(&document, &manifest, None, out).mapping("generic")
+}
+
 fn finish(mapping: Mapping, mut out: Diagnostics) -> (Option<Mapping>, Diagnostics) {
     out.sort();
     let usable = !out.has_errors();

@@ -174,6 +174,11 @@ impl Mapping {
         compile::bare_with(name, extension, options)
     }
 
+    /// The mapping of payloads that belong to no log source type: every event is Stored.
+    pub fn generic() -> Self {
+        compile::generic()
+    }
+
     /// The folder's name.
     pub fn slug(&self) -> &str {
         &self.slug

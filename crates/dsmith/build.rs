@@ -1,0 +1,36 @@
+//! Lists the mapping folders for embedding, so that adding a folder is all it takes to ship it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs, io};
+
+const FILES: [&str; 4] = [
+    "manifest.toml",
+    "extension.xml",
+    "qidmap.csv",
+    "event-mappings.csv",
+];
+
+fn main() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dsm-mappings");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let mut folders: Vec<_> = fs::read_dir(&root)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        // A folder that lacks a file is found by the check, not by a build that fails.
+        .filter(|path| FILES.iter().all(|name| path.join(name).is_file()))
+        .collect();
+    folders.sort();
+    let mut list = String::from("&[\n");
+    for folder in folders {
+        let folder = fs::canonicalize(folder)?;
+        let slug = folder.file_name().unwrap_or_default().to_string_lossy();
+        let _ = write!(list, "    ({slug:?}, [");
+        for name in FILES {
+            let _ = write!(list, "include_str!({:?}), ", folder.join(name));
+        }
+        list.push_str("]),\n");
+    }
+    list.push(']');
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    fs::write(Path::new(&out).join("mappings.rs"), list)
+}
