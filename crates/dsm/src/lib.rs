@@ -1,1 +1,2 @@
 //! The DSM engine.
+pub mod java_regex;

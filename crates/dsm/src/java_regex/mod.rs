@@ -1,0 +1,197 @@
+//! Java's regular expressions (`java.util.regex` as of JDK 17), to the letter.
+//!
+//! QRadar runs the patterns of a log source extension on Java, so a pattern here must find what Java finds: same matches,
+//! same captures, same refusals. A pattern is read by Java's syntax ([`SyntaxError`] tells what Java would refuse), and
+//! then runs on one of two engines. The linear one ([`regex_automata`]) takes the patterns for which it provably agrees
+//! with Java, and needs time in proportion to the text. The backtracking one takes everything else, works the way Java
+//! does, and counts its steps.
+//!
+//! Where this departs from Java, on purpose: half of a surrogate pair is never a character, also where Java steps into
+//! the middle of one (`(?<!^).` on a lone emoji; a look-behind over emoji counts them as one each); and a deep recursion
+//! that ends in Java's `StackOverflowError` simply goes on here until the budget is used up.
+//!
+//! ```
+//! use dsm::java_regex::{Flags, JavaRegex, Slots};
+//!
+//! let regex = JavaRegex::new(r"src=(?<ip>\d{1,3}(?:\.\d{1,3}){3})", Flags::default())?;
+//! let (text, mut slots) = ("act=deny src=10.1.2.3", Slots::default());
+//! assert_eq!(regex.find(text, &mut slots, 100_000), Ok(true));
+//! assert_eq!(slots.get(1).map(|range| &text[range]), Some("10.1.2.3"));
+//! # Ok::<(), dsm::java_regex::SyntaxError>(())
+//! ```
+
+mod backtrack;
+mod charset;
+mod class;
+mod hir;
+mod measure;
+mod parser;
+mod program;
+mod property;
+mod syntax;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use regex_automata::Input;
+use regex_automata::util::primitives::NonMaxUsize;
+
+pub use backtrack::BudgetExceeded;
+pub use hir::Reason;
+pub use syntax::{SyntaxError, SyntaxErrorKind};
+
+/// The flags of `Pattern.compile`. Inline flags such as `(?i)` change them inside the pattern.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `CASE_INSENSITIVE`, `(?i)`: letters match in both cases; only ASCII letters without `unicode_case`.
+    pub case_insensitive: bool,
+    /// `MULTILINE`, `(?m)`: `^` and `$` match at every line.
+    pub multiline: bool,
+    /// `DOTALL`, `(?s)`: `.` matches line terminators too.
+    pub dotall: bool,
+    /// `UNIX_LINES`, `(?d)`: only `\n` ends a line.
+    pub unix_lines: bool,
+    /// `UNICODE_CASE`, `(?u)`
+    pub unicode_case: bool,
+    /// `UNICODE_CHARACTER_CLASS`, `(?U)`: `\w`, `\d`, `\s`, `\b` and the POSIX classes go by Unicode.
+    pub unicode_character_class: bool,
+    /// `COMMENTS`, `(?x)`: blanks and `# …` in the pattern do not count.
+    pub comments: bool,
+}
+
+/// Which engine a pattern runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Time in proportion to the text. A text that a precondition rules out (one with a line terminator at its end and a
+    /// pattern with `$`, say) still goes to the backtracking engine.
+    Linear,
+    /// Time that can grow exponentially, within the budget.
+    Backtracking {
+        /// What keeps the pattern from the linear engine; never empty, in no pattern twice.
+        because: Vec<Reason>,
+    },
+}
+
+/// A compiled pattern. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct JavaRegex {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pattern: String,
+    flags: Flags,
+    groups: usize,
+    names: BTreeMap<String, usize>,
+    program: program::Program,
+    linear: Result<hir::Linear, Vec<Reason>>,
+}
+
+/// Where the groups of the last match are, and the working memory of the search. Reuse it: it grows to what the searches
+/// need and stays there.
+#[derive(Debug, Default)]
+pub struct Slots {
+    memory: backtrack::Memory,
+    linear: Vec<Option<NonMaxUsize>>,
+}
+
+impl Slots {
+    /// The bytes of the text that the group has matched; group 0 is the whole match. Nothing if the group took no part,
+    /// if there is no such group, or if the last search found nothing.
+    pub fn get(&self, group: usize) -> Option<Range<usize>> {
+        self.memory.get(group).map(|(start, end)| start..end)
+    }
+}
+
+impl JavaRegex {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`SyntaxErrorKind::Invalid`] if Java refuses the pattern, [`SyntaxErrorKind::Unsupported`] if Java takes it and it
+    /// cannot be honoured here.
+    pub fn new(pattern: &str, flags: Flags) -> Result<JavaRegex, SyntaxError> {
+        let tree = parser::parse(pattern, flags)?;
+        let program = program::compile(&tree);
+        let linear = hir::build(&tree);
+        let syntax::Tree { groups, names, .. } = tree;
+        let pattern = pattern.to_owned();
+        Ok(JavaRegex { inner: Arc::new(Inner { pattern, flags, groups, names, program, linear }) })
+    }
+
+    /// The pattern as it was given.
+    pub fn pattern(&self) -> &str {
+        &self.inner.pattern
+    }
+
+    /// The flags as they were given.
+    pub fn flags(&self) -> Flags {
+        self.inner.flags
+    }
+
+    /// How many capturing groups there are; group 0 does not count.
+    pub fn group_count(&self) -> usize {
+        self.inner.groups
+    }
+
+    /// The named groups and their numbers, in the order of the names.
+    pub fn group_names(&self) -> impl ExactSizeIterator<Item = (&str, usize)> + '_ {
+        self.inner.names.iter().map(|(name, &group)| (name.as_str(), group))
+    }
+
+    /// Which engine the pattern runs on.
+    pub fn engine(&self) -> Engine {
+        match &self.inner.linear {
+            Ok(_) => Engine::Linear,
+            Err(because) => Engine::Backtracking { because: because.clone() },
+        }
+    }
+
+    /// Searches the text from its start, like `Matcher.find()` on a new matcher.
+    ///
+    /// # Errors
+    ///
+    /// If the backtracking engine has taken `budget` steps, or has stacked up more than its memory limit allows, before
+    /// the answer was known. The slots are empty then.
+    pub fn find(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
+        let Some(linear) = self.linear_for(text) else { return self.find_by_backtracking(text, slots, budget) };
+        let groups = self.inner.groups + 1;
+        slots.linear.clear();
+        slots.linear.resize(2 * groups, None);
+        let found = linear.regex.search_slots(&Input::new(text), &mut slots.linear).is_some();
+        slots.memory.set(found, groups, |group| {
+            let (start, end) = (slots.linear.get(2 * group)?, slots.linear.get(2 * group + 1)?);
+            Some((start.as_ref()?.get(), end.as_ref()?.get()))
+        });
+        Ok(found)
+    }
+
+    /// Whether the pattern is found anywhere in the text.
+    ///
+    /// # Errors
+    ///
+    /// As for [`JavaRegex::find`].
+    pub fn is_match(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
+        match self.linear_for(text) {
+            Some(linear) => Ok(linear.regex.is_match(text)),
+            None => self.find_by_backtracking(text, slots, budget),
+        }
+    }
+
+    /// [`JavaRegex::find`] on the backtracking engine, whatever the pattern: for comparing the engines.
+    #[doc(hidden)]
+    pub fn find_by_backtracking(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
+        let result = backtrack::find(&self.inner.program, self.inner.groups, text, &mut slots.memory, budget);
+        if result != Ok(true) {
+            slots.memory.set(false, 0, |_| None);
+        }
+        result
+    }
+
+    fn linear_for(&self, text: &str) -> Option<&hir::Linear> {
+        let fits = text.len() < u32::MAX as usize / 2;
+        self.inner.linear.as_ref().ok().filter(|linear| fits && linear.takes(text))
+    }
+}

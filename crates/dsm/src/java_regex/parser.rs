@@ -1,0 +1,738 @@
+//! Reads Java's regular expression syntax, with Java's own idea of where things end.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Flags;
+use super::charset::{CharSet, Fold, literal};
+use super::measure;
+use super::property;
+use super::syntax::{
+    Assertion, Greed, GroupKind, Node, SyntaxError, SyntaxErrorKind, Tree, UNBOUNDED, Written,
+};
+
+/// How deep groups and classes may nest. Java gives up too, at a depth that depends on its stack.
+const DEPTH: usize = 250;
+
+pub(super) type Parsed<T> = Result<T, SyntaxError>;
+
+/// What an escape sequence stands for.
+pub(super) enum Escaped {
+    Char(u32),
+    Set(Arc<CharSet>),
+    Node(Node),
+}
+
+pub(super) struct Parser {
+    /// The code points of the pattern with `\Q…\E` taken apart, and two zeros.
+    chars: Vec<u32>,
+    /// Where each of them starts in the pattern.
+    offsets: Vec<usize>,
+    len: usize,
+    pub(super) cursor: usize,
+    pub(super) flags: Flags,
+    groups: usize,
+    names: BTreeMap<String, usize>,
+    depth: usize,
+}
+
+/// Reads a pattern.
+pub(super) fn parse(pattern: &str, flags: Flags) -> Parsed<Tree> {
+    let mut flags = flags;
+    flags.unicode_case |= flags.unicode_character_class;
+    let (chars, offsets) = unquote(pattern);
+    let len = chars.len() - 2;
+    let mut parser = Parser { chars, offsets, len, cursor: 0, flags, groups: 0, names: BTreeMap::new(), depth: 0 };
+    let root = parser.alternation()?;
+    if parser.cursor != parser.len {
+        let span = parser.span(parser.cursor);
+        return Err(if parser.peek() == ')' as u32 {
+            invalid(span, "`)` without an open group").help(r"write `\)` for a parenthesis in the text")
+        } else {
+            invalid(span, "the pattern ends in the middle of a construct")
+        });
+    }
+    Ok(Tree { root, groups: parser.groups, names: parser.names })
+}
+
+/// Replaces `\Q…\E` by escapes, as Java does before it reads anything else.
+fn unquote(pattern: &str) -> (Vec<u32>, Vec<usize>) {
+    let source: Vec<(usize, char)> = pattern.char_indices().collect();
+    let (mut chars, mut offsets) = (Vec::with_capacity(source.len() + 2), Vec::with_capacity(source.len() + 2));
+    let mut quoted = false;
+    let mut fresh = false;
+    let mut i = 0;
+    while let Some(&(offset, c)) = source.get(i) {
+        let next = source.get(i + 1).map(|&(_, c)| c);
+        let mut push = |c: char| {
+            chars.push(c as u32);
+            offsets.push(offset);
+        };
+        i += 1;
+        match (quoted, c, next) {
+            (false, '\\', Some('Q')) => {
+                (quoted, fresh) = (true, true);
+                i += 1;
+                continue;
+            }
+            (false, '\\', Some(next)) => {
+                push('\\');
+                push(next);
+                i += 1;
+            }
+            (false, ..) => push(c),
+            (true, '\\', Some('E')) => {
+                quoted = false;
+                i += 1;
+            }
+            (true, '0'..='9', _) if fresh => {
+                // So that the digit does not become a part of an escape before the quotation.
+                for c in ['\\', 'x', '3', c] {
+                    push(c);
+                }
+            }
+            (true, ..) if c.is_ascii_alphanumeric() => push(c),
+            (true, ..) => {
+                push('\\');
+                push(c);
+            }
+        }
+        fresh = false;
+    }
+    for _ in 0..2 {
+        chars.push(0);
+        offsets.push(pattern.len());
+    }
+    (chars, offsets)
+}
+
+pub(super) fn invalid(span: Range<usize>, message: impl Into<String>) -> SyntaxError {
+    SyntaxError { kind: SyntaxErrorKind::Invalid, span, message: message.into(), help: None }
+}
+
+pub(super) fn unsupported(span: Range<usize>, message: impl Into<String>) -> SyntaxError {
+    SyntaxError { kind: SyntaxErrorKind::Unsupported, span, message: message.into(), help: None }
+}
+
+impl SyntaxError {
+    pub(super) fn help(mut self, help: impl Into<String>) -> SyntaxError {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+fn is_space(c: u32) -> bool {
+    matches!(c, 9..=13 | 32)
+}
+
+/// An ASCII character as a `char`, anything else as NUL: for matching on syntax characters.
+pub(super) fn ascii(c: u32) -> char {
+    u8::try_from(c).ok().filter(u8::is_ascii).map_or('\0', char::from)
+}
+
+pub(super) fn digit(c: u32, radix: u32) -> Option<u32> {
+    ascii(c).to_digit(radix)
+}
+
+/// The cursor. These follow Java's own primitives, because where Java skips blanks in comments mode depends on them.
+impl Parser {
+    fn at(&self, index: usize) -> u32 {
+        self.chars.get(index).copied().unwrap_or(0)
+    }
+
+    pub(super) fn raw(&self, ahead: usize) -> u32 {
+        self.at(self.cursor + ahead)
+    }
+
+    pub(super) fn before(&self) -> u32 {
+        self.cursor.checked_sub(1).map_or(0, |index| self.at(index))
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.cursor >= self.len
+    }
+
+    fn is_line_end(&self, c: u32) -> bool {
+        c == 10 || (!self.flags.unix_lines && matches!(c, 13 | 0x85 | 0x2028 | 0x2029))
+    }
+
+    pub(super) fn peek(&mut self) -> u32 {
+        let c = self.raw(0);
+        if self.flags.comments { self.peek_past_blanks(c) } else { c }
+    }
+
+    pub(super) fn next(&mut self) -> u32 {
+        self.cursor += 1;
+        self.peek()
+    }
+
+    pub(super) fn next_escaped(&mut self) -> u32 {
+        self.cursor += 1;
+        self.raw(0)
+    }
+
+    pub(super) fn read(&mut self) -> u32 {
+        let mut c = self.raw(0);
+        self.cursor += 1;
+        if self.flags.comments {
+            while is_space(c) || c == '#' as u32 {
+                while is_space(c) {
+                    c = self.take();
+                }
+                if c == '#' as u32 {
+                    c = self.take();
+                    while !self.is_line_end(c) && (c != 0 || self.cursor <= self.len) {
+                        c = self.take();
+                    }
+                }
+            }
+        }
+        c
+    }
+
+    fn take(&mut self) -> u32 {
+        self.cursor += 1;
+        self.at(self.cursor - 1)
+    }
+
+    pub(super) fn skip(&mut self) -> u32 {
+        self.cursor += 2;
+        self.at(self.cursor - 1)
+    }
+
+    pub(super) fn unread(&mut self) {
+        self.cursor = self.cursor.saturating_sub(1);
+    }
+
+    fn peek_past_blanks(&mut self, mut c: u32) -> u32 {
+        while is_space(c) || c == '#' as u32 {
+            while is_space(c) {
+                c = self.next_escaped();
+            }
+            if c == '#' as u32 {
+                c = self.next_escaped();
+                while !self.is_line_end(c) && (c != 0 || self.cursor < self.len) {
+                    c = self.next_escaped();
+                }
+            }
+        }
+        c
+    }
+
+    /// The bytes of the pattern from the code point with index `start` to the cursor, and at least one character.
+    pub(super) fn span(&self, start: usize) -> Range<usize> {
+        let last = self.offsets.len() - 1;
+        let end = self.cursor.max(start + 1).min(last);
+        self.offsets[start.min(last)]..self.offsets[end].max(self.offsets[start.min(last)])
+    }
+
+    fn text(&self, range: Range<usize>) -> String {
+        range.filter_map(|index| char::from_u32(self.at(index))).collect()
+    }
+
+    pub(super) fn fold(&self) -> Fold {
+        match (self.flags.case_insensitive, self.flags.unicode_case) {
+            (false, _) => Fold::Exact,
+            (true, false) => Fold::Ascii,
+            (true, true) => Fold::Unicode,
+        }
+    }
+
+    pub(super) fn deeper<T>(&mut self, inside: impl FnOnce(&mut Parser) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == DEPTH {
+            return Err(unsupported(self.span(self.cursor), format!("nested more than {DEPTH} deep"))
+                .help("take the pattern apart"));
+        }
+        self.depth += 1;
+        let result = inside(self);
+        self.depth -= 1;
+        result
+    }
+}
+
+impl Parser {
+    fn alternation(&mut self) -> Parsed<Node> {
+        let mut branches = vec![self.sequence()?];
+        while self.peek() == '|' as u32 {
+            self.next();
+            branches.push(self.sequence()?);
+        }
+        Ok(match branches.len() {
+            1 => branches.remove(0),
+            _ => Node::Alternation(branches),
+        })
+    }
+
+    fn sequence(&mut self) -> Parsed<Node> {
+        let mut parts = Vec::new();
+        loop {
+            let c = self.peek();
+            let start = self.cursor;
+            let atom = match ascii(c) {
+                '|' | ')' => break,
+                '\0' if c == 0 && self.at_end() => break,
+                '(' => {
+                    let group = self.deeper(Parser::group)?;
+                    parts.extend(group);
+                    continue;
+                }
+                '[' => Node::Set(Arc::new(self.deeper(|parser| parser.class(true))?)),
+                '\\' => self.escape_atom()?,
+                '^' => {
+                    self.next();
+                    Node::Assert(if self.flags.multiline {
+                        Assertion::LineStart { unix: self.flags.unix_lines }
+                    } else {
+                        Assertion::TextStart
+                    })
+                }
+                '$' => {
+                    self.next();
+                    let multiline = self.flags.multiline;
+                    Node::Assert(Assertion::LineEnd { unix: self.flags.unix_lines, multiline })
+                }
+                '.' => {
+                    self.next();
+                    Node::Set(Arc::new(if self.flags.dotall {
+                        CharSet::all()
+                    } else if self.flags.unix_lines {
+                        CharSet::one(10).negate()
+                    } else {
+                        CharSet::of("\n\r\u{85}\u{2028}\u{2029}").negate()
+                    }))
+                }
+                '?' | '*' | '+' => {
+                    let span = self.span(start);
+                    return Err(invalid(span, format!("`{}` has nothing to repeat", ascii(c)))
+                        .help(format!(r"write `\{}` for the character itself", ascii(c))));
+                }
+                // A counted repetition of nothing.
+                '{' => Node::Empty,
+                _ => {
+                    self.next();
+                    Node::Set(Arc::new(literal(c, self.fold())))
+                }
+            };
+            parts.push(self.closure(atom)?);
+        }
+        Ok(match parts.len() {
+            0 => Node::Empty,
+            1 => parts.remove(0),
+            _ => Node::Concat(parts),
+        })
+    }
+
+    /// An escape outside a character class.
+    fn escape_atom(&mut self) -> Parsed<Node> {
+        if matches!(ascii(self.raw(1)), 'p' | 'P') {
+            return Ok(Node::Set(Arc::new(self.family()?)));
+        }
+        Ok(match self.escape(false, false)? {
+            Escaped::Char(c) => Node::Set(Arc::new(literal(c, self.fold()))),
+            Escaped::Set(set) => Node::Set(set),
+            Escaped::Node(node) => node,
+        })
+    }
+
+    /// From `(` to the end of the group and its quantifier. Nothing comes of `(?i)` but a change of flags.
+    fn group(&mut self) -> Parsed<Option<Node>> {
+        let saved = self.flags;
+        let open = self.cursor;
+        let mut kind = GroupKind::Plain;
+        let mut behind = None;
+        if self.next() == '?' as u32 {
+            let c = self.skip();
+            match ascii(c) {
+                ':' => {}
+                '=' => kind = GroupKind::Ahead { negated: false },
+                '!' => kind = GroupKind::Ahead { negated: true },
+                '>' => kind = GroupKind::Atomic,
+                '<' => match self.read() {
+                    c if c == '=' as u32 => behind = Some(false),
+                    c if c == '!' as u32 => behind = Some(true),
+                    c => {
+                        let name = self.group_name(open, c)?;
+                        if self.names.contains_key(&name) {
+                            return Err(invalid(self.span(open), format!("the group name `{name}` is used twice"))
+                                .help("give each named group a name of its own"));
+                        }
+                        self.groups += 1;
+                        self.names.insert(name, self.groups);
+                        kind = GroupKind::Capture(self.groups);
+                    }
+                },
+                _ => {
+                    self.unread();
+                    self.inline_flags();
+                    let c = self.read();
+                    if c == ')' as u32 {
+                        return Ok(None);
+                    }
+                    if c != ':' as u32 {
+                        return Err(self.bad_group(open, c));
+                    }
+                }
+            }
+        } else {
+            self.groups += 1;
+            kind = GroupKind::Capture(self.groups);
+        }
+        let body = Box::new(self.alternation()?);
+        if let Some(negated) = behind {
+            let Some(reach) = measure::reach(&body) else {
+                return Err(invalid(self.span(open), "the length of this look-behind has no obvious limit").help(
+                    "use a bounded quantifier such as `{0,20}` on single characters, not on groups of varying length",
+                ));
+            };
+            let supplementary = |c: &u32| *c >= 0x10000;
+            if reach.1 < 0 && self.chars[open..].iter().any(supplementary) {
+                return Err(unsupported(
+                    self.span(open),
+                    "an unbounded look-behind in a pattern with a character above U+FFFF cannot be honoured",
+                )
+                .help("use a bounded quantifier such as `{0,20}`"));
+            }
+            kind = GroupKind::Behind { negated, reach };
+        }
+        if self.read() != ')' as u32 {
+            self.cursor = open + 1;
+            return Err(invalid(self.span(open), "the group is not closed").help(r"add `)`, or write `\(` for a parenthesis in the text"));
+        }
+        self.flags = saved;
+        self.closure(Node::Group { kind, body }).map(Some)
+    }
+
+    fn bad_group(&self, open: usize, c: u32) -> SyntaxError {
+        let span = self.span(open);
+        match ascii(c) {
+            'P' => invalid(span, "`(?P` is not Java syntax").help("write `(?<name>…)` and `\\k<name>`"),
+            '#' => invalid(span, "`(?#…)` is not Java syntax").help("use comments mode: `(?x)` and `# …` to the end of the line"),
+            '|' => invalid(span, "`(?|` is not Java syntax").help("give each branch groups of its own"),
+            _ => invalid(span, "unknown group or inline flag")
+                .help("Java knows (?:…), (?=…), (?!…), (?<=…), (?<!…), (?>…), (?<name>…) and the flags idmsuxU"),
+        }
+    }
+
+    fn group_name(&mut self, open: usize, first: u32) -> Parsed<String> {
+        let mut name = String::new();
+        let mut c = first;
+        if !ascii(c).is_ascii_alphabetic() {
+            return Err(invalid(self.span(open), "a group name must start with a letter from a to z"));
+        }
+        while ascii(c).is_ascii_alphanumeric() {
+            name.push(ascii(c));
+            c = self.read();
+        }
+        if c != '>' as u32 {
+            return Err(invalid(self.span(open), format!("the group name `{name}` is not followed by `>`"))
+                .help("Java allows only ASCII letters and digits in a group name, no underscore"));
+        }
+        Ok(name)
+    }
+
+    fn inline_flags(&mut self) {
+        let mut on = true;
+        let mut c = self.peek();
+        loop {
+            let flags = &mut self.flags;
+            match ascii(c) {
+                'i' => flags.case_insensitive = on,
+                'm' => flags.multiline = on,
+                's' => flags.dotall = on,
+                'd' => flags.unix_lines = on,
+                'u' => flags.unicode_case = on,
+                'x' => flags.comments = on,
+                'U' => (flags.unicode_character_class, flags.unicode_case) = (on, on),
+                '-' if on => on = false,
+                _ => return,
+            }
+            c = self.next();
+        }
+    }
+
+    /// Applies a quantifier, if one follows.
+    fn closure(&mut self, atom: Node) -> Parsed<Node> {
+        let c = self.peek();
+        let start = self.cursor;
+        let (min, max, written) = match ascii(c) {
+            '?' => (0, 1, Written::Question),
+            '*' => (0, UNBOUNDED, Written::Symbol),
+            '+' => (1, UNBOUNDED, Written::Symbol),
+            '{' => {
+                let (min, max) = self.counts(start)?;
+                (min, max, Written::Braces)
+            }
+            _ => return Ok(atom),
+        };
+        let greed = match ascii(self.next()) {
+            '?' => Greed::Lazy,
+            '+' => Greed::Possessive,
+            _ => Greed::Greedy,
+        };
+        if greed != Greed::Greedy {
+            self.next();
+        }
+        Ok(Node::Repeat { body: Box::new(atom), min, max, greed, written })
+    }
+
+    /// `{n}`, `{n,}`, `{n,m}`; leaves the cursor on `}`.
+    fn counts(&mut self, start: usize) -> Parsed<(u32, u32)> {
+        let refuse = |parser: &Parser, message: &str| {
+            Err(invalid(parser.span(start), message)
+                .help(r"write {n}, {n,} or {n,m}, or `\{` for a brace in the text"))
+        };
+        let mut c = self.raw(1);
+        if digit(c, 10).is_none() {
+            return refuse(self, "`{` is not followed by a number");
+        }
+        self.cursor += 1;
+        let Some(min) = self.number(&mut c) else { return refuse(self, "the repetition count is too big") };
+        let mut max = min;
+        if c == ',' as u32 {
+            c = self.read_plain();
+            max = UNBOUNDED;
+            if c != '}' as u32 {
+                max = match self.number(&mut c) {
+                    Some(max) => max,
+                    None => return refuse(self, "the repetition count is too big"),
+                };
+            }
+        }
+        if c != '}' as u32 {
+            return refuse(self, "the counted repetition is not closed");
+        }
+        if max < min {
+            return refuse(self, "the counted repetition has its limits the wrong way round");
+        }
+        Ok((min, max))
+    }
+
+    /// A number of which `c` is the first digit; afterwards `c` is what follows. No digits at all are zero.
+    fn number(&mut self, c: &mut u32) -> Option<u32> {
+        let mut number: i32 = 0;
+        while let Some(digit) = digit(*c, 10) {
+            number = number.checked_mul(10)?.checked_add(digit as i32)?;
+            *c = self.read_plain();
+        }
+        u32::try_from(number).ok()
+    }
+
+    fn read_plain(&mut self) -> u32 {
+        self.next()
+    }
+
+    /// From the `\` of `\p` or `\P` on.
+    pub(super) fn family(&mut self) -> Parsed<CharSet> {
+        let start = self.cursor;
+        let negated = self.next_escaped() == 'P' as u32;
+        let name = if self.next() == '{' as u32 {
+            let from = self.cursor + 1;
+            self.cursor = from;
+            // In comments mode Java skips a comment here, even past the brace.
+            while self.read_or_brace() != '}' as u32 {}
+            if self.cursor > self.len {
+                self.cursor = self.len;
+                return Err(invalid(self.span(start), "the property name is not closed").help("add `}`"));
+            }
+            self.text(from..self.cursor - 1)
+        } else {
+            self.unread();
+            self.next();
+            let at = self.cursor;
+            self.read();
+            self.text(at..at + 1)
+        };
+        let flags = self.flags;
+        let found = property::lookup(&name, flags.case_insensitive, flags.unicode_character_class);
+        let span = self.span(start);
+        match found {
+            property::Property::Set(set) => Ok(if negated { set.negate() } else { set }),
+            property::Property::Unknown => Err(invalid(span, format!("Java knows no property `{name}`"))
+                .help("examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{javaLowerCase}")),
+            property::Property::NoTable => {
+                Err(unsupported(span, format!("the property `{name}` cannot be honoured: there is no table for it"))
+                    .help("use a range such as [\\x{370}-\\x{3ff}], or a script such as \\p{IsGreek}"))
+            }
+        }
+    }
+
+    fn read_or_brace(&mut self) -> u32 {
+        if self.cursor >= self.len {
+            self.cursor = self.len + 1;
+            return '}' as u32;
+        }
+        self.read()
+    }
+
+    /// An escape that starts at the cursor. `range`: it stands at either end of a possible range of a class.
+    pub(super) fn escape(&mut self, in_class: bool, range: bool) -> Parsed<Escaped> {
+        let start = self.cursor;
+        let c = self.skip();
+        let unicode = self.flags.unicode_character_class;
+        let unix = self.flags.unix_lines;
+        let letter = ascii(c);
+        Ok(match letter {
+            '0' => Escaped::Char(self.octal(start)?),
+            'x' => Escaped::Char(self.hexadecimal(start)?),
+            'u' => Escaped::Char(self.unicode(start)?),
+            'c' if self.at_end() => {
+                return Err(invalid(self.span(start), "`\\c` is not followed by a character"));
+            }
+            'c' => Escaped::Char(self.read() ^ 64),
+            'a' => Escaped::Char(7),
+            'e' => Escaped::Char(27),
+            'f' => Escaped::Char(12),
+            'n' => Escaped::Char(10),
+            'r' => Escaped::Char(13),
+            't' => Escaped::Char(9),
+            'v' if range => Escaped::Char(11),
+            'd' | 'h' | 's' | 'v' | 'w' => Escaped::Set(property::escape(letter, unicode)),
+            'D' | 'H' | 'S' | 'V' | 'W' => {
+                Escaped::Set(Arc::new(property::escape(letter.to_ascii_lowercase(), unicode).negate()))
+            }
+            'N' => {
+                return Err(unsupported(self.span(start), "`\\N{…}` cannot be honoured: there is no table of character names")
+                    .help("write the code point: \\x{…}"));
+            }
+            _ if !letter.is_ascii_alphanumeric() => {
+                if self.cursor > self.len {
+                    self.cursor = self.len;
+                    return Err(invalid(self.span(start), "`\\` at the end of the pattern").help(r"write `\\` for a backslash"));
+                }
+                Escaped::Char(c)
+            }
+            _ if in_class => return Err(self.unknown_escape(start, letter, true)),
+            '1'..='9' => self.numbered_reference(c - '0' as u32),
+            'A' => Escaped::Node(Node::Assert(Assertion::TextStart)),
+            'z' => Escaped::Node(Node::Assert(Assertion::TextEnd)),
+            'Z' => Escaped::Node(Node::Assert(Assertion::LineEnd { unix, multiline: false })),
+            'G' => Escaped::Node(Node::Assert(Assertion::SearchStart)),
+            'B' => Escaped::Node(Node::Assert(Assertion::Word { negated: true, unicode })),
+            'b' => {
+                if self.peek() == '{' as u32 && self.raw(1) == 'g' as u32 {
+                    return Err(unsupported(self.span(start), "`\\b{g}` cannot be honoured: there is no table of grapheme clusters"));
+                }
+                Escaped::Node(Node::Assert(Assertion::Word { negated: false, unicode }))
+            }
+            'R' => Escaped::Node(Node::LineBreak),
+            'X' => {
+                return Err(unsupported(self.span(start), "`\\X` cannot be honoured: there is no table of grapheme clusters")
+                    .help(r"use `.` or `\P{M}\p{M}*`"));
+            }
+            'k' => {
+                if self.read() != '<' as u32 {
+                    return Err(invalid(self.span(start), r"`\k` is not followed by `<`").help(r"write `\k<name>`"));
+                }
+                let first = self.read();
+                let name = self.group_name(start, first)?;
+                let Some(&group) = self.names.get(&name) else {
+                    return Err(invalid(self.span(start), format!("there is no group `{name}` before this reference"))
+                        .help("a named group must be opened before it is referred to"));
+                };
+                Escaped::Node(Node::BackReference { group, fold: self.fold() })
+            }
+            _ => return Err(self.unknown_escape(start, letter, false)),
+        })
+    }
+
+    fn unknown_escape(&self, start: usize, letter: char, in_class: bool) -> SyntaxError {
+        let place = if in_class { " in a character class" } else { "" };
+        let help = match letter {
+            'K' => "use a look-behind or a capturing group".to_owned(),
+            'g' => r"write `\1` or `\k<name>`".to_owned(),
+            'b' if in_class => r"write `\x08` for a backspace".to_owned(),
+            _ => format!("write `{letter}` without the backslash if you mean the character"),
+        };
+        invalid(self.span(start), format!(r"Java has no escape `\{letter}`{place}")).help(help)
+    }
+
+    fn numbered_reference(&mut self, first: u32) -> Escaped {
+        let mut group = first as usize;
+        while let Some(digit) = digit(self.peek(), 10) {
+            let longer = group * 10 + digit as usize;
+            if longer > self.groups {
+                break;
+            }
+            group = longer;
+            self.read();
+        }
+        Escaped::Node(Node::BackReference { group, fold: self.fold() })
+    }
+
+    fn octal(&mut self, start: usize) -> Parsed<u32> {
+        let first = self.read();
+        let Some(mut value) = digit(first, 8) else {
+            return Err(invalid(self.span(start), r"`\0` is not followed by an octal digit")
+                .help(r"write `\0` and one to three octal digits, or `\x00` for NUL"));
+        };
+        let most = if value <= 3 { 3 } else { 2 };
+        for _ in 1..most {
+            match digit(self.read(), 8) {
+                Some(digit) => value = value * 8 + digit,
+                None => {
+                    self.unread();
+                    break;
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn hexadecimal(&mut self, start: usize) -> Parsed<u32> {
+        let refuse = |parser: &Parser, message: &str| {
+            Err(invalid(parser.span(start), message).help(r"write `\x` and two hexadecimal digits, or `\x{…}`"))
+        };
+        let first = self.read();
+        if let Some(high) = digit(first, 16) {
+            return match digit(self.read(), 16) {
+                Some(low) => Ok(high * 16 + low),
+                None => refuse(self, "a hexadecimal escape needs two digits"),
+            };
+        }
+        if first != '{' as u32 || digit(self.peek(), 16).is_none() {
+            return refuse(self, "the hexadecimal escape has no digits");
+        }
+        let mut value = 0u32;
+        loop {
+            let c = self.read();
+            match digit(c, 16) {
+                Some(digit) => value = (value << 4) + digit,
+                None if c == '}' as u32 => return Ok(value),
+                None => return refuse(self, "the hexadecimal escape is not closed"),
+            }
+            if value > super::charset::MAX {
+                return refuse(self, "there is no such code point");
+            }
+        }
+    }
+
+    fn unicode(&mut self, start: usize) -> Parsed<u32> {
+        let first = self.four_digits(start)?;
+        if (0xD800..0xDC00).contains(&first) {
+            let back = self.cursor;
+            if self.read() == '\\' as u32 && self.read() == 'u' as u32 {
+                let second = self.four_digits(start)?;
+                if (0xDC00..0xE000).contains(&second) {
+                    return Ok(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
+                }
+            }
+            self.cursor = back;
+        }
+        Ok(first)
+    }
+
+    fn four_digits(&mut self, start: usize) -> Parsed<u32> {
+        let mut value = 0;
+        for _ in 0..4 {
+            match digit(self.read(), 16) {
+                Some(digit) => value = value * 16 + digit,
+                None => {
+                    return Err(invalid(self.span(start), r"`\u` needs four hexadecimal digits")
+                        .help(r"write `\u00e9`, or `\x{…}` for other lengths"));
+                }
+            }
+        }
+        Ok(value)
+    }
+}

@@ -1,0 +1,299 @@
+//! Java's names for sets of characters: `\p{…}` and the predefined classes.
+
+use std::sync::{Arc, OnceLock};
+
+use regex_syntax::hir::{Class, HirKind};
+
+use super::charset::{CharSet, shared};
+
+/// What became of a property name.
+pub(super) enum Property {
+    Set(CharSet),
+    /// Java knows no such property.
+    Unknown,
+    /// Java may know it; we have no table for it.
+    NoTable,
+}
+
+/// The characters of a property in `regex_syntax`'s own naming, straight from its tables (Unicode 16).
+fn table(name: &str) -> Option<CharSet> {
+    let hir = regex_syntax::parse(&format!(r"\p{{{name}}}")).ok()?;
+    Some(match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => {
+            CharSet::new(class.ranges().iter().map(|r| (r.start() as u32, r.end() as u32)).collect())
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            CharSet::new(class.ranges().iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect())
+        }
+        HirKind::Literal(literal) => CharSet::of(std::str::from_utf8(&literal.0).ok()?),
+        HirKind::Empty => CharSet::empty(),
+        _ => return None,
+    })
+}
+
+/// The code points that Unicode 13 assigns, which is what JDK 17 holds.
+pub(super) fn assigned() -> CharSet {
+    static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
+    CharSet::clone(&shared(&SET, || {
+        let known = table("Age:13.0").unwrap_or_else(CharSet::empty);
+        known.minus(&table("Noncharacter_Code_Point").unwrap_or_else(CharSet::empty)).union(&surrogates())
+    }))
+}
+
+fn surrogates() -> CharSet {
+    CharSet::range(0xD800, 0xDFFF)
+}
+
+/// A property as JDK 17 sees it: without the characters that came later.
+fn known(name: &str) -> CharSet {
+    table(name).map(|set| set.intersect(&assigned())).unwrap_or_else(CharSet::empty)
+}
+
+fn category(name: &str) -> CharSet {
+    match name {
+        "Cs" => surrogates(),
+        "Cn" => assigned().negate(),
+        // The rest of `C`: our tables leave the surrogates out.
+        "C" => ["Cc", "Cf", "Co", "Cs", "Cn"].map(category).iter().fold(CharSet::empty(), |all, one| all.union(one)),
+        _ => known(&format!("gc={name}")),
+    }
+}
+
+fn categories(names: &[&str]) -> CharSet {
+    names.iter().fold(CharSet::empty(), |all, name| all.union(&category(name)))
+}
+
+const CATEGORIES: &[&str] = &[
+    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs",
+    "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf", "L", "M", "N", "Z", "C", "P", "S",
+];
+
+fn ascii(ranges: &[(char, char)]) -> CharSet {
+    CharSet::new(ranges.iter().map(|&(low, high)| (low as u32, high as u32)).collect())
+}
+
+fn lower_case() -> CharSet {
+    known("Lowercase")
+}
+
+fn upper_case() -> CharSet {
+    known("Uppercase")
+}
+
+fn any_case() -> CharSet {
+    lower_case().union(&upper_case()).union(&category("Lt"))
+}
+
+fn letters_cased() -> CharSet {
+    categories(&["Lu", "Ll", "Lt"])
+}
+
+fn letter_or_digit() -> CharSet {
+    categories(&["L", "Nd"])
+}
+
+fn ignorable() -> CharSet {
+    ascii(&[('\0', '\u{8}'), ('\u{e}', '\u{1b}'), ('\u{7f}', '\u{9f}')]).union(&category("Cf"))
+}
+
+/// What `\b` takes for a word character on JDK 17 without `(?U)`.
+pub(super) fn boundary_word() -> Arc<CharSet> {
+    static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
+    shared(&SET, || letter_or_digit().union(&CharSet::one('_' as u32)))
+}
+
+/// What may carry a combining mark for `\b`.
+pub(super) fn boundary_base() -> Arc<CharSet> {
+    static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
+    shared(&SET, letter_or_digit)
+}
+
+/// The combining marks that `\b` looks through.
+pub(super) fn nonspacing_mark() -> Arc<CharSet> {
+    static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
+    shared(&SET, || category("Mn"))
+}
+
+/// The set of the escape `\d`, `\w`, `\s`, `\h` or `\v`.
+pub(super) fn escape(letter: char, unicode: bool) -> Arc<CharSet> {
+    static DIGIT: OnceLock<Arc<CharSet>> = OnceLock::new();
+    static WORD: OnceLock<Arc<CharSet>> = OnceLock::new();
+    static SPACE: OnceLock<Arc<CharSet>> = OnceLock::new();
+    match (letter, unicode) {
+        ('d', true) => shared(&DIGIT, || category("Nd")),
+        ('d', false) => Arc::new(ascii(&[('0', '9')])),
+        ('w', true) => word(),
+        ('w', false) => shared(&WORD, || ascii(&[('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')])),
+        ('s', true) => shared(&SPACE, || known("White_Space")),
+        ('s', false) => Arc::new(ascii(&[('\t', '\r'), (' ', ' ')])),
+        ('h', _) => Arc::new(CharSet::of("\t \u{a0}\u{1680}\u{180e}\u{202f}\u{205f}\u{3000}").union(&CharSet::range(
+            0x2000, 0x200a,
+        ))),
+        _ => Arc::new(CharSet::of("\n\u{b}\u{c}\r\u{85}\u{2028}\u{2029}")),
+    }
+}
+
+/// `\w` under `(?U)`.
+pub(super) fn word() -> Arc<CharSet> {
+    static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
+    shared(&SET, || known("Alphabetic").union(&categories(&["M", "Nd", "Pc"])).union(&known("Join_Control")))
+}
+
+/// The set of `\p{name}`. `insensitive`: the flag `i` is on. `unicode`: the flag `U` is on.
+pub(super) fn lookup(name: &str, insensitive: bool, unicode: bool) -> Property {
+    if let Some((key, value)) = name.split_once('=') {
+        return match key.to_lowercase().as_str() {
+            "sc" | "script" => script(value),
+            "blk" | "block" => Property::NoTable,
+            "gc" | "general_category" => found(general(value, insensitive)),
+            _ => Property::Unknown,
+        };
+    }
+    if name.starts_with("In") || name == "javaMirrored" {
+        return Property::NoTable;
+    }
+    if let Some(short) = name.strip_prefix("Is") {
+        return match binary(short, insensitive).or_else(|| general(short, insensitive)) {
+            Some(set) => Property::Set(set),
+            None => script(short),
+        };
+    }
+    let wide = if unicode { posix_unicode(name, insensitive) } else { None };
+    found(wide.or_else(|| general(name, insensitive)))
+}
+
+fn found(set: Option<CharSet>) -> Property {
+    set.map_or(Property::Unknown, Property::Set)
+}
+
+fn script(name: &str) -> Property {
+    let upper = name.to_uppercase();
+    if upper == "UNKNOWN" || upper == "ZZZZ" {
+        return Property::Set(assigned().minus(&category("Co")).minus(&surrogates()).negate());
+    }
+    // Java takes the full name and the four-letter code in any case, but with its underscores.
+    match table(&format!("sc={name}")) {
+        Some(set) if SCRIPTS_SINCE.iter().all(|later| !later.eq_ignore_ascii_case(name)) => {
+            Property::Set(set.intersect(&assigned()))
+        }
+        _ => Property::Unknown,
+    }
+}
+
+/// Scripts that came after Unicode 13, and names that `regex_syntax` takes and Java does not.
+const SCRIPTS_SINCE: &[&str] = &[
+    "Cypro_Minoan", "Cpmn", "Old_Uyghur", "Ougr", "Tangsa", "Tnsa", "Toto", "Vithkuqi", "Vith", "Kawi", "Nag_Mundari",
+    "Nagm", "Garay", "Gara", "Gurung_Khema", "Gukh", "Kirat_Rai", "Krai", "Ol_Onal", "Onao", "Sunuwar", "Sunu",
+    "Todhri", "Todr", "Tulu_Tigalari", "Tutg",
+];
+
+/// The properties of `\p{IsName}`; Java folds the case of the name.
+fn binary(name: &str, insensitive: bool) -> Option<CharSet> {
+    Some(match name.to_uppercase().as_str() {
+        "ALPHABETIC" => known("Alphabetic"),
+        "LETTER" => category("L"),
+        "IDEOGRAPHIC" => known("Ideographic"),
+        "LOWERCASE" | "UPPERCASE" | "TITLECASE" if insensitive => any_case(),
+        "LOWERCASE" => lower_case(),
+        "UPPERCASE" => upper_case(),
+        "TITLECASE" => category("Lt"),
+        "WHITE_SPACE" | "WHITESPACE" => known("White_Space"),
+        "CONTROL" => category("Cc"),
+        "PUNCTUATION" => category("P"),
+        "HEX_DIGIT" | "HEXDIGIT" => hex_digit(),
+        "ASSIGNED" => assigned(),
+        "NONCHARACTER_CODE_POINT" | "NONCHARACTERCODEPOINT" => table("Noncharacter_Code_Point")?,
+        "DIGIT" => category("Nd"),
+        "ALNUM" => known("Alphabetic").union(&category("Nd")),
+        "BLANK" => category("Zs").union(&CharSet::one(9)),
+        "GRAPH" => graph(),
+        "PRINT" => graph().union(&category("Zs").union(&CharSet::one(9))).minus(&category("Cc")),
+        "WORD" => CharSet::clone(&word()),
+        "JOIN_CONTROL" | "JOINCONTROL" => known("Join_Control"),
+        _ => return None,
+    })
+}
+
+fn hex_digit() -> CharSet {
+    category("Nd").union(&known("Hex_Digit"))
+}
+
+fn graph() -> CharSet {
+    categories(&["Zs", "Zl", "Zp", "Cc", "Cs", "Cn"]).negate()
+}
+
+/// The POSIX names under `(?U)`; Java folds the case of the name.
+fn posix_unicode(name: &str, insensitive: bool) -> Option<CharSet> {
+    let property = match name.to_uppercase().as_str() {
+        "ALPHA" => "ALPHABETIC",
+        "LOWER" => "LOWERCASE",
+        "UPPER" => "UPPERCASE",
+        "SPACE" => "WHITE_SPACE",
+        "PUNCT" => "PUNCTUATION",
+        "XDIGIT" => "HEX_DIGIT",
+        "ALNUM" => "ALNUM",
+        "CNTRL" => "CONTROL",
+        "DIGIT" => "DIGIT",
+        "BLANK" => "BLANK",
+        "GRAPH" => "GRAPH",
+        "PRINT" => "PRINT",
+        _ => return None,
+    };
+    binary(property, insensitive)
+}
+
+/// General categories, POSIX classes and the `java…` methods.
+fn general(name: &str, insensitive: bool) -> Option<CharSet> {
+    if CATEGORIES.contains(&name) {
+        return Some(match name {
+            "Lu" | "Ll" | "Lt" if insensitive => letters_cased(),
+            _ => category(name),
+        });
+    }
+    Some(match name {
+        "LC" => letters_cased(),
+        "LD" => letter_or_digit(),
+        "L1" => CharSet::range(0, 0xFF),
+        "all" => CharSet::all(),
+        "ASCII" => CharSet::range(0, 0x7F),
+        "Alnum" => ascii(&[('0', '9'), ('A', 'Z'), ('a', 'z')]),
+        "Alpha" => ascii(&[('A', 'Z'), ('a', 'z')]),
+        "Blank" => CharSet::of(" \t"),
+        "Cntrl" => ascii(&[('\0', '\u{1f}'), ('\u{7f}', '\u{7f}')]),
+        "Digit" => ascii(&[('0', '9')]),
+        "Graph" => ascii(&[('!', '~')]),
+        "Lower" | "Upper" if insensitive => ascii(&[('A', 'Z'), ('a', 'z')]),
+        "Lower" => ascii(&[('a', 'z')]),
+        "Upper" => ascii(&[('A', 'Z')]),
+        "Print" => ascii(&[(' ', '~')]),
+        "Punct" => ascii(&[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')]),
+        "Space" => ascii(&[('\t', '\r'), (' ', ' ')]),
+        "XDigit" => ascii(&[('0', '9'), ('A', 'F'), ('a', 'f')]),
+        "javaLowerCase" | "javaUpperCase" | "javaTitleCase" if insensitive => any_case(),
+        "javaLowerCase" => lower_case(),
+        "javaUpperCase" => upper_case(),
+        "javaTitleCase" => category("Lt"),
+        "javaAlphabetic" => known("Alphabetic"),
+        "javaIdeographic" => known("Ideographic"),
+        "javaDigit" => category("Nd"),
+        "javaDefined" => category("Cn").negate(),
+        "javaLetter" => category("L"),
+        "javaLetterOrDigit" => letter_or_digit(),
+        "javaJavaIdentifierStart" => categories(&["L", "Nl", "Sc", "Pc"]),
+        "javaJavaIdentifierPart" => {
+            categories(&["L", "Nl", "Sc", "Pc", "Nd", "Mc", "Mn"]).union(&ignorable())
+        }
+        "javaUnicodeIdentifierStart" => categories(&["L", "Nl"]).union(&known("Other_ID_Start")),
+        "javaUnicodeIdentifierPart" => categories(&["L", "Nl", "Pc", "Nd", "Mc", "Mn"])
+            .union(&known("Other_ID_Start"))
+            .union(&known("Other_ID_Continue"))
+            .union(&ignorable()),
+        "javaIdentifierIgnorable" => ignorable(),
+        "javaSpaceChar" => category("Z"),
+        "javaWhitespace" => category("Z")
+            .minus(&CharSet::of("\u{a0}\u{2007}\u{202f}"))
+            .union(&ascii(&[('\t', '\r'), ('\u{1c}', '\u{1f}')])),
+        "javaISOControl" => ascii(&[('\0', '\u{1f}'), ('\u{7f}', '\u{9f}')]),
+        _ => return None,
+    })
+}

@@ -1,0 +1,150 @@
+//! The syntax tree of a Java pattern, and the faults of one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::charset::{CharSet, Fold};
+
+/// Why a pattern cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyntaxErrorKind {
+    /// Java refuses the pattern.
+    Invalid,
+    /// Java takes the pattern, but it holds something that cannot be honoured here exactly as Java does.
+    Unsupported,
+}
+
+/// A fault in a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Whether Java would refuse it too.
+    pub kind: SyntaxErrorKind,
+    /// The bytes of the pattern that are at fault.
+    pub span: Range<usize>,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// What to write instead, where that is known.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, " ({help})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// Whether a repetition gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Greed {
+    Greedy,
+    Lazy,
+    Possessive,
+}
+
+/// How a repetition was written. `a*` and `a{0,}` mean the same, but Java measures them differently in a look-behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// `?`
+    Question,
+    /// `*` or `+`
+    Symbol,
+    /// `{n,m}`
+    Braces,
+}
+
+/// A place in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Assertion {
+    /// `\A`, and `^` without `m`
+    TextStart,
+    /// `\z`
+    TextEnd,
+    /// `\G` of the first search
+    SearchStart,
+    /// `(?m)^`
+    LineStart { unix: bool },
+    /// `$`, and `\Z` with `multiline` off
+    LineEnd { unix: bool, multiline: bool },
+    /// `\b`, `\B`
+    Word { negated: bool, unicode: bool },
+}
+
+/// What a pair of parentheses does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroupKind {
+    Capture(usize),
+    Plain,
+    Atomic,
+    Ahead { negated: bool },
+    /// `reach`: how many characters before the place the group may start, least and most, as Java counts them.
+    Behind { negated: bool, reach: (i32, i32) },
+}
+
+/// A part of a pattern.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// Nothing: what Java makes of the text before a quantifier that has nothing to repeat, as in `a{2}{3}`.
+    Empty,
+    /// One character.
+    Set(Arc<CharSet>),
+    Assert(Assertion),
+    /// `\R`
+    LineBreak,
+    BackReference { group: usize, fold: Fold },
+    Group { kind: GroupKind, body: Box<Node> },
+    Repeat { body: Box<Node>, min: u32, max: u32, greed: Greed, written: Written },
+    Concat(Vec<Node>),
+    Alternation(Vec<Node>),
+}
+
+/// The repetition count that stands for "any number".
+pub(super) const UNBOUNDED: u32 = i32::MAX as u32;
+
+/// A whole pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    pub(super) root: Node,
+    /// Capturing groups, without group 0.
+    pub(super) groups: usize,
+    pub(super) names: BTreeMap<String, usize>,
+}
+
+impl Node {
+    /// The nodes directly inside.
+    pub(super) fn children(&self) -> &[Node] {
+        match self {
+            Node::Group { body, .. } | Node::Repeat { body, .. } => std::slice::from_ref(body),
+            Node::Concat(parts) | Node::Alternation(parts) => parts,
+            _ => &[],
+        }
+    }
+
+    /// Whether this node or one inside has the property.
+    pub(super) fn any(&self, is: &dyn Fn(&Node) -> bool) -> bool {
+        is(self) || self.children().iter().any(|child| child.any(is))
+    }
+
+    pub(super) fn has_capture(&self) -> bool {
+        self.any(&|node| matches!(node, Node::Group { kind: GroupKind::Capture(_), .. }))
+    }
+
+    /// Whether Java calls the node deterministic, and so repeats a group of it with a loop that does not look back into
+    /// the iterations.
+    pub(super) fn is_deterministic(&self) -> bool {
+        match self {
+            Node::Alternation(_) => false,
+            Node::Group { kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. }, .. } => true,
+            Node::Repeat { written: Written::Question, .. } => false,
+            Node::Repeat { body, min, max, .. } => min == max && body.is_deterministic(),
+            _ => self.children().iter().all(Node::is_deterministic),
+        }
+    }
+}
