@@ -460,8 +460,12 @@ impl Parser {
             '*' => (0, UNBOUNDED, Written::Symbol),
             '+' => (1, UNBOUNDED, Written::Symbol),
             '{' => {
-                let (min, max) = self.counts(start)?;
-                (min, max, Written::Braces)
+                match self.counts(start)? {
+                    // Java reads these as `?`, and as `*` and `+` with another minimum.
+                    (0, Some(1)) => (0, 1, Written::Question),
+                    (min, None) => (min, UNBOUNDED, Written::Symbol),
+                    (min, Some(max)) => (min, max, Written::Braces),
+                }
             }
             _ => return Ok(atom),
         };
@@ -477,7 +481,7 @@ impl Parser {
     }
 
     /// `{n}`, `{n,}`, `{n,m}`; leaves the cursor on `}`.
-    fn counts(&mut self, start: usize) -> Parsed<(u32, u32)> {
+    fn counts(&mut self, start: usize) -> Parsed<(u32, Option<u32>)> {
         let refuse = |parser: &Parser, message: &str| {
             Err(invalid(parser.span(start), message)
                 .help(r"write {n}, {n,} or {n,m}, or `\{` for a brace in the text"))
@@ -488,21 +492,21 @@ impl Parser {
         }
         self.cursor += 1;
         let Some(min) = self.number(&mut c) else { return refuse(self, "the repetition count is too big") };
-        let mut max = min;
+        let mut max = Some(min);
         if c == ',' as u32 {
             c = self.read_plain();
-            max = UNBOUNDED;
+            max = None;
             if c != '}' as u32 {
-                max = match self.number(&mut c) {
-                    Some(max) => max,
-                    None => return refuse(self, "the repetition count is too big"),
-                };
+                max = self.number(&mut c);
+                if max.is_none() {
+                    return refuse(self, "the repetition count is too big");
+                }
             }
         }
         if c != '}' as u32 {
             return refuse(self, "the counted repetition is not closed");
         }
-        if max < min {
+        if max.is_some_and(|max| max < min) {
             return refuse(self, "the counted repetition has its limits the wrong way round");
         }
         Ok((min, max))
