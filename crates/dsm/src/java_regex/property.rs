@@ -44,9 +44,26 @@ fn surrogates() -> CharSet {
     CharSet::range(0xD800, 0xDFFF)
 }
 
-/// A property as JDK 17 sees it: without the characters that came later.
+/// A property as JDK 17 sees it: without the characters that came later, and without what changed since.
 fn known(name: &str) -> CharSet {
-    table(name).map(|set| set.intersect(&assigned())).unwrap_or_else(CharSet::empty)
+    let set = table(name).map(|set| set.intersect(&assigned())).unwrap_or_else(CharSet::empty);
+    let change = |ranges: &[(u32, u32)]| CharSet::new(ranges.to_vec());
+    match name {
+        "gc=Mn" => set.union(&change(&[(0x1734, 0x1734), (0x1171e, 0x1171e)])),
+        "gc=Mc" => set.minus(&change(&[(0x1734, 0x1734), (0x1171e, 0x1171e)])),
+        "Alphabetic" => set.minus(&change(&[
+            (0x363, 0x36f),
+            (0xc04, 0xc04),
+            (0xf82, 0xf83),
+            (0x1dd3, 0x1de6),
+            (0x11080, 0x11081),
+        ])),
+        "Lowercase" => set.minus(&change(&[(0x10fc, 0x10fc), (0xab69, 0xab69)])),
+        "Other_ID_Continue" => set.minus(&change(&[(0x30fb, 0x30fb), (0xff65, 0xff65)])),
+        "sc=Han" => set.minus(&change(&[(0x16fe2, 0x16fe3)])),
+        "sc=Common" => set.union(&change(&[(0x16fe2, 0x16fe3)])),
+        _ => set,
+    }
 }
 
 fn category(name: &str) -> CharSet {
@@ -153,7 +170,10 @@ pub(super) fn lookup(name: &str, insensitive: bool, unicode: bool) -> Property {
         return Property::NoTable;
     }
     if let Some(short) = name.strip_prefix("Is") {
-        return match binary(short, insensitive).or_else(|| general(short, insensitive)) {
+        return match binary(short, insensitive)
+            .or_else(|| posix_unicode(short, insensitive))
+            .or_else(|| general(short, insensitive))
+        {
             Some(set) => Property::Set(set),
             None => script(short),
         };
@@ -167,24 +187,43 @@ fn found(set: Option<CharSet>) -> Property {
 }
 
 fn script(name: &str) -> Property {
-    let upper = name.to_uppercase();
+    let upper = name.to_ascii_uppercase();
     if upper == "UNKNOWN" || upper == "ZZZZ" {
         return Property::Set(assigned().minus(&category("Co")).minus(&surrogates()).negate());
     }
-    // Java takes the full name and the four-letter code in any case, but with its underscores.
-    match table(&format!("sc={name}")) {
-        Some(set) if SCRIPTS_SINCE.iter().all(|later| !later.eq_ignore_ascii_case(name)) => {
-            Property::Set(set.intersect(&assigned()))
-        }
-        _ => Property::Unknown,
+    let listed = |names: &[&str]| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+    // `regex_syntax` overlooks blanks, hyphens, underscores and a leading `is`. Java wants the name as it is.
+    let joined: String = name.chars().filter(|&c| c != '_').collect();
+    let parted = |one: &&str| one.replace('_', "").eq_ignore_ascii_case(&joined);
+    let loose = joined.chars().any(|c| !c.is_ascii_alphanumeric())
+        || upper.starts_with("IS")
+        || (!listed(SCRIPTS_OF_WORDS) && (joined != name || SCRIPTS_OF_WORDS.iter().any(|one| parted(&one))));
+    if loose || listed(SCRIPTS_NOT_IN_JAVA) || table(&format!("sc={name}")).is_none() {
+        return Property::Unknown;
     }
+    Property::Set(match upper.as_str() {
+        "HAN" | "HANI" => known("sc=Han"),
+        "COMMON" | "ZYYY" => known("sc=Common"),
+        _ => known(&format!("sc={name}")),
+    })
 }
 
+/// The scripts whose names have several words.
+const SCRIPTS_OF_WORDS: &[&str] = &[
+    "Anatolian_Hieroglyphs", "Bassa_Vah", "Canadian_Aboriginal", "Caucasian_Albanian", "Egyptian_Hieroglyphs",
+    "Gunjala_Gondi", "Hanifi_Rohingya", "Imperial_Aramaic", "Inscriptional_Pahlavi", "Inscriptional_Parthian",
+    "Kayah_Li", "Khitan_Small_Script", "Linear_A", "Linear_B", "Masaram_Gondi", "Meetei_Mayek", "Mende_Kikakui",
+    "Meroitic_Cursive", "Meroitic_Hieroglyphs", "New_Tai_Lue", "Nyiakeng_Puachue_Hmong", "Ol_Chiki", "Old_Hungarian",
+    "Old_Italic", "Old_North_Arabian", "Old_Permic", "Old_Persian", "Old_Sogdian", "Old_South_Arabian", "Old_Turkic",
+    "Pahawh_Hmong", "Pau_Cin_Hau", "Phags_Pa", "Psalter_Pahlavi", "Sora_Sompeng", "Syloti_Nagri", "Tai_Le",
+    "Tai_Tham", "Tai_Viet", "Zanabazar_Square",
+];
+
 /// Scripts that came after Unicode 13, and names that `regex_syntax` takes and Java does not.
-const SCRIPTS_SINCE: &[&str] = &[
+const SCRIPTS_NOT_IN_JAVA: &[&str] = &[
     "Cypro_Minoan", "Cpmn", "Old_Uyghur", "Ougr", "Tangsa", "Tnsa", "Toto", "Vithkuqi", "Vith", "Kawi", "Nag_Mundari",
     "Nagm", "Garay", "Gara", "Gurung_Khema", "Gukh", "Kirat_Rai", "Krai", "Ol_Onal", "Onao", "Sunuwar", "Sunu",
-    "Todhri", "Todr", "Tulu_Tigalari", "Tutg",
+    "Todhri", "Todr", "Tulu_Tigalari", "Tutg", "Qaai", "Qaac",
 ];
 
 /// The properties of `\p{IsName}`; Java folds the case of the name.
