@@ -46,8 +46,10 @@ pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> S
     let mut random = Random(seed);
     for _ in 0..patterns {
         let mut pattern = String::new();
-        let mut maker = Maker { random: &mut random, groups: 0, named: false };
-        maker.alternation(&mut pattern, 3);
+        // Every other pattern is all about groups and loops.
+        let loops = random.chance(50);
+        let mut maker = Maker { random: &mut random, groups: 0, named: false, loops };
+        maker.alternation(&mut pattern, if loops { 4 } else { 3 });
         if random.chance(6) {
             let at = random.below(pattern.len() + 1);
             if pattern.is_char_boundary(at) {
@@ -57,8 +59,8 @@ pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> S
         let flags = random.of(FLAGS);
         for _ in 0..3 {
             let mut text = String::new();
-            for _ in 0..random.below(10) {
-                text.push_str(random.of(TEXT));
+            for _ in 0..random.below(if loops { 14 } else { 10 }) {
+                text.push_str(if loops { random.of(&["a", "b"]) } else { random.of(TEXT) });
             }
             lines.push_str(&format!("{}\t{flags}\t{}\n", escape(&pattern), escape(&text)));
         }
@@ -71,6 +73,7 @@ struct Maker<'a> {
     random: &'a mut Random,
     groups: usize,
     named: bool,
+    loops: bool,
 }
 
 impl Maker<'_> {
@@ -93,7 +96,10 @@ impl Maker<'_> {
     }
 
     fn atom(&mut self, out: &mut String, depth: usize) {
-        match self.random.below(if depth == 0 { 60 } else { 100 }) {
+        if self.loops && (depth == 0 || self.random.chance(30)) {
+            return out.push_str(self.random.of(&["a", "b", "a", "b", "[ab]", ".", "$", r"\b", r"\1", r"\2"]));
+        }
+        match self.random.below(if depth == 0 { 60 } else { 100 }) + if self.loops { 60 } else { 0 } {
             0..30 => out.push_str(self.random.of(CHARS)),
             30..34 => out.push('.'),
             34..42 => self.class(out, 2),
@@ -112,7 +118,7 @@ impl Maker<'_> {
                     }
                 }
             }
-            60..74 => {
+            60..74 | 100..140 => {
                 self.groups += 1;
                 if !self.named && self.random.chance(15) {
                     self.named = true;
