@@ -35,7 +35,7 @@ struct Rounds {
     saved: (u32, u32),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Frame {
     /// Go on at another step.
     Resume { step: Id, pos: u32 },
@@ -44,7 +44,11 @@ enum Frame {
     /// Put a counter or position of a loop back.
     Local { index: u32, old: u32 },
     /// A body is running for `step`.
-    Body { step: Id, outer: u32, rounds: Rounds },
+    Body {
+        step: Id,
+        outer: u32,
+        rounds: Rounds,
+    },
     /// A greedy run of characters can give back down to `low`.
     GiveBack { step: Id, pos: u32, low: u32 },
     /// A lazy repetition can take one more.
@@ -68,7 +72,12 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Takes over the groups of a search by other means.
-    pub(super) fn set(&mut self, found: bool, groups: usize, group: impl Fn(usize) -> Option<(usize, usize)>) {
+    pub(super) fn set(
+        &mut self,
+        found: bool,
+        groups: usize,
+        group: impl Fn(usize) -> Option<(usize, usize)>,
+    ) {
         self.slots.clear();
         if found {
             self.slots.extend((0..groups).map(|index| {
@@ -96,10 +105,10 @@ pub(super) fn find(
     if text.len() >= NONE as usize / 2 {
         return Err(BudgetExceeded);
     }
-    if let Some(required) = &program.required {
-        if required.find(text.as_bytes()).is_none() {
-            return Ok(false);
-        }
+    if let Some(required) = &program.required
+        && required.find(text.as_bytes()).is_none()
+    {
+        return Ok(false);
     }
     memory.locals.clear();
     memory.locals.resize(program.locals, 0);
@@ -124,11 +133,11 @@ pub(super) fn find(
             }
             machine.spend(1)?;
         }
-        if text.is_char_boundary(start) {
-            if let Some(end) = machine.attempt(start as u32)? {
-                machine.memory.slots[0] = (start as u32, end);
-                return Ok(true);
-            }
+        if text.is_char_boundary(start)
+            && let Some(end) = machine.attempt(start as u32)?
+        {
+            machine.memory.slots[0] = (start as u32, end);
+            return Ok(true);
         }
         start += 1;
         if start > text.len() || program.anchored {
@@ -205,14 +214,21 @@ impl Machine<'_> {
 
     fn set_local(&mut self, index: usize, value: u32) {
         let old = std::mem::replace(&mut self.memory.locals[index], value);
-        self.push(Frame::Local { index: index as u32, old });
+        self.push(Frame::Local {
+            index: index as u32,
+            old,
+        });
     }
 
     /// Starts the body of `step`.
     fn body(&mut self, step: Id, body: Id, rounds: Rounds, at: u32) -> Turn {
         let outer = self.base;
         self.base = self.memory.stack.len() as u32;
-        self.push(Frame::Body { step, outer, rounds });
+        self.push(Frame::Body {
+            step,
+            outer,
+            rounds,
+        });
         Turn::Go(body, at)
     }
 
@@ -240,7 +256,11 @@ impl Machine<'_> {
                 self.when(place == pos, next, pos)
             }
             Step::BackReference { group, fold, next } => {
-                self.spend(self.memory.get(group).map_or(0, |(start, end)| (end - start) as u64 / 8))?;
+                self.spend(
+                    self.memory
+                        .get(group)
+                        .map_or(0, |(start, end)| (end - start) as u64 / 8),
+                )?;
                 match self.repeat_of(group, fold, pos) {
                     Some(after) => Turn::Go(next, after),
                     None => Turn::Fail,
@@ -257,33 +277,65 @@ impl Machine<'_> {
             Step::GroupEnd { local, group, next } => {
                 let start = self.memory.locals[local];
                 let old = std::mem::replace(&mut self.memory.slots[group], (start, pos));
-                self.push(Frame::Slot { group: group as u32, old });
+                self.push(Frame::Slot {
+                    group: group as u32,
+                    old,
+                });
                 Turn::Go(next, pos)
             }
-            Step::SetRepeat { set, count, greed, next } => self.run(id, &program.sets[set], count, greed, next, pos)?,
-            Step::Atomic { body, .. } | Step::Ahead { body, .. } => self.body(id, body, rounds(pos, 0), pos),
-            Step::Behind { reach, negated, next, .. } => {
+            Step::SetRepeat {
+                set,
+                count,
+                greed,
+                next,
+            } => self.run(id, &program.sets[set], count, greed, next, pos)?,
+            Step::Atomic { body, .. } | Step::Ahead { body, .. } => {
+                self.body(id, body, rounds(pos, 0), pos)
+            }
+            Step::Behind {
+                reach,
+                negated,
+                next,
+                ..
+            } => {
                 let farthest = self.farthest(reach.1, pos);
-                let nearest = u32::try_from(reach.0).ok().and_then(|least| self.back_chars(pos, least));
+                let nearest = u32::try_from(reach.0)
+                    .ok()
+                    .and_then(|least| self.back_chars(pos, least));
                 match (nearest, farthest) {
                     // `count` is where the body starts, `floor` where it may start at the least.
-                    (Some(at), Some(low)) if at >= low => {
-                        self.behind(id, Rounds { count: at, floor: low, ..rounds(pos, 0) })
-                    }
+                    (Some(at), Some(low)) if at >= low => self.behind(
+                        id,
+                        Rounds {
+                            count: at,
+                            floor: low,
+                            ..rounds(pos, 0)
+                        },
+                    ),
                     _ => self.when(negated, next, pos),
                 }
             }
-            Step::Repeat { body, count, greed, next } => {
+            Step::Repeat {
+                body,
+                count,
+                greed,
+                next,
+            } => {
                 if count.min > 0 {
                     self.body(id, body, rounds(pos, 0), pos)
                 } else {
                     self.repeat_on(id, body, count, greed, next, pos, 0)
                 }
             }
-            Step::GroupRepeat { body, count, group, .. } => {
+            Step::GroupRepeat {
+                body, count, group, ..
+            } => {
                 if let Some(group) = group {
                     let old = self.memory.slots[group];
-                    self.push(Frame::Slot { group: group as u32, old });
+                    self.push(Frame::Slot {
+                        group: group as u32,
+                        old,
+                    });
                 }
                 if count.min > 0 {
                     self.body(id, body, rounds(pos, 0), pos)
@@ -292,14 +344,26 @@ impl Machine<'_> {
                 }
             }
             Step::LoopStart { the_loop } => {
-                let Step::Loop { body, count, lazy, counter, next, .. } = program.steps[the_loop as usize] else {
+                let Step::Loop {
+                    body,
+                    count,
+                    lazy,
+                    counter,
+                    next,
+                    ..
+                } = program.steps[the_loop as usize]
+                else {
                     return Ok(Turn::Fail);
                 };
                 if count.min == 0 && count.max == 0 {
                     return Ok(Turn::Go(next, pos));
                 }
                 if count.min == 0 && lazy {
-                    self.push(Frame::More { step: id, pos, count: 0 });
+                    self.push(Frame::More {
+                        step: id,
+                        pos,
+                        count: 0,
+                    });
                     return Ok(Turn::Go(next, pos));
                 }
                 if count.min == 0 {
@@ -308,7 +372,15 @@ impl Machine<'_> {
                 self.set_local(counter, 1);
                 Turn::Go(body, pos)
             }
-            Step::Loop { body, count, lazy, counter, began, memo, next } => {
+            Step::Loop {
+                body,
+                count,
+                lazy,
+                counter,
+                began,
+                memo,
+                next,
+            } => {
                 let done = self.memory.locals[counter];
                 // An empty iteration ends the loop, whatever the minimum.
                 if pos <= self.memory.locals[began] || (done >= count.min && done >= count.max) {
@@ -316,7 +388,11 @@ impl Machine<'_> {
                 }
                 if done >= count.min {
                     if lazy {
-                        self.push(Frame::More { step: id, pos, count: done });
+                        self.push(Frame::More {
+                            step: id,
+                            pos,
+                            count: done,
+                        });
                         return Ok(Turn::Go(next, pos));
                     }
                     if let Some(memo) = memo {
@@ -324,7 +400,10 @@ impl Machine<'_> {
                             return Ok(Turn::Go(next, pos));
                         }
                         self.push(Frame::Resume { step: next, pos });
-                        self.push(Frame::Failed { memo: memo as u32, pos });
+                        self.push(Frame::Failed {
+                            memo: memo as u32,
+                            pos,
+                        });
                     } else {
                         self.push(Frame::Resume { step: next, pos });
                     }
@@ -336,37 +415,81 @@ impl Machine<'_> {
     }
 
     fn when(&self, holds: bool, next: Id, pos: u32) -> Turn {
-        if holds { Turn::Go(next, pos) } else { Turn::Fail }
+        if holds {
+            Turn::Go(next, pos)
+        } else {
+            Turn::Fail
+        }
     }
 
     /// A body has matched up to `last`.
     fn accept(&mut self, last: u32) -> Turn {
         let at = self.base as usize;
         self.memory.stack.truncate(at + 1);
-        let Some(Frame::Body { step, outer, rounds }) = self.memory.stack.pop() else { return Turn::Fail };
+        let Some(Frame::Body {
+            step,
+            outer,
+            rounds,
+        }) = self.memory.stack.pop()
+        else {
+            return Turn::Fail;
+        };
         self.base = outer;
         match self.program.steps[step as usize] {
             Step::Atomic { next, .. } => Turn::Go(next, last),
             Step::Ahead { negated, next, .. } | Step::Behind { negated, next, .. } => {
                 self.when(!negated, next, rounds.pos)
             }
-            Step::Repeat { body, count, greed, next } => {
+            Step::Repeat {
+                body,
+                count,
+                greed,
+                next,
+            } => {
                 let done = rounds.count + 1;
                 if done < count.min {
-                    self.body(step, body, Rounds { pos: last, count: done, ..rounds }, last)
+                    self.body(
+                        step,
+                        body,
+                        Rounds {
+                            pos: last,
+                            count: done,
+                            ..rounds
+                        },
+                        last,
+                    )
                 } else if done > count.min && last == rounds.pos {
                     // An empty round beyond the minimum. A greedy loop has already stacked up going on from here.
-                    if greed == Greed::Possessive { Turn::Go(next, last) } else { Turn::Fail }
+                    if greed == Greed::Possessive {
+                        Turn::Go(next, last)
+                    } else {
+                        Turn::Fail
+                    }
                 } else {
                     self.repeat_on(step, body, count, greed, next, last, done)
                 }
             }
-            Step::GroupRepeat { body, count, lazy, group, next } => {
+            Step::GroupRepeat {
+                body,
+                count,
+                lazy,
+                group,
+                next,
+            } => {
                 let done = rounds.count + 1;
                 if done <= count.min {
                     self.set_slot(group, (rounds.pos, last));
                     return if done < count.min {
-                        self.body(step, body, Rounds { pos: last, count: done, ..rounds }, last)
+                        self.body(
+                            step,
+                            body,
+                            Rounds {
+                                pos: last,
+                                count: done,
+                                ..rounds
+                            },
+                            last,
+                        )
                     } else {
                         self.rounds_on(step, last, done)
                     };
@@ -387,8 +510,17 @@ impl Machine<'_> {
                     return self.rounds_on(step, rounds.pos, rounds.count);
                 }
                 self.set_slot(group, (rounds.pos, last));
-                let rounds = Rounds { pos: last, count: done, width, ..rounds };
-                if done >= count.max { self.rounds_done(step, rounds, next) } else { self.body(step, body, rounds, last) }
+                let rounds = Rounds {
+                    pos: last,
+                    count: done,
+                    width,
+                    ..rounds
+                };
+                if done >= count.max {
+                    self.rounds_done(step, rounds, next)
+                } else {
+                    self.body(step, body, rounds, last)
+                }
             }
             _ => Turn::Fail,
         }
@@ -411,18 +543,30 @@ impl Machine<'_> {
                 Turn::Fail
             }
             Frame::GiveBack { step, pos, low } => {
-                let Step::SetRepeat { next, .. } = self.program.steps[step as usize] else { return Turn::Fail };
+                let Step::SetRepeat { next, .. } = self.program.steps[step as usize] else {
+                    return Turn::Fail;
+                };
                 let pos = self.back_char(pos);
                 if pos > low {
                     self.push(Frame::GiveBack { step, pos, low });
                 }
                 Turn::Go(next, pos)
             }
-            Frame::More { step, pos, count: done } => match self.program.steps[step as usize] {
-                Step::SetRepeat { set, count, next, .. } => match self.one(&self.program.sets[set], pos) {
+            Frame::More {
+                step,
+                pos,
+                count: done,
+            } => match self.program.steps[step as usize] {
+                Step::SetRepeat {
+                    set, count, next, ..
+                } => match self.one(&self.program.sets[set], pos) {
                     Some(after) => {
                         if done + 1 < count.max {
-                            self.push(Frame::More { step, pos: after, count: done + 1 });
+                            self.push(Frame::More {
+                                step,
+                                pos: after,
+                                count: done + 1,
+                            });
                         }
                         Turn::Go(next, after)
                     }
@@ -448,11 +592,16 @@ impl Machine<'_> {
                 _ => Turn::Fail,
             },
             Frame::RoundBack { step, rounds } | Frame::RoundNested { step, rounds } => {
-                let Step::GroupRepeat { group, next, .. } = self.program.steps[step as usize] else {
+                let Step::GroupRepeat { group, next, .. } = self.program.steps[step as usize]
+                else {
                     return Turn::Fail;
                 };
                 let pos = self.back_units(rounds.pos, rounds.width);
-                let rounds = Rounds { pos, count: rounds.count - 1, ..rounds };
+                let rounds = Rounds {
+                    pos,
+                    count: rounds.count - 1,
+                    ..rounds
+                };
                 if rounds.count > rounds.floor {
                     self.set_slot(group, (self.back_units(pos, rounds.width), pos));
                     self.push(Frame::RoundBack { step, rounds });
@@ -461,7 +610,11 @@ impl Machine<'_> {
                 }
                 Turn::Go(next, pos)
             }
-            Frame::Body { step, outer, rounds } => {
+            Frame::Body {
+                step,
+                outer,
+                rounds,
+            } => {
                 self.base = outer;
                 match self.program.steps[step as usize] {
                     Step::Atomic { optional, next, .. } => self.when(optional, next, rounds.pos),
@@ -470,12 +623,24 @@ impl Machine<'_> {
                         if rounds.count <= rounds.floor {
                             return self.when(negated, next, rounds.pos);
                         }
-                        self.behind(step, Rounds { count: self.back_char(rounds.count), ..rounds })
+                        self.behind(
+                            step,
+                            Rounds {
+                                count: self.back_char(rounds.count),
+                                ..rounds
+                            },
+                        )
                     }
-                    Step::Repeat { count, greed, next, .. } => {
-                        self.when(greed == Greed::Possessive && rounds.count >= count.min, next, rounds.pos)
-                    }
-                    Step::GroupRepeat { count, lazy, next, .. } => {
+                    Step::Repeat {
+                        count, greed, next, ..
+                    } => self.when(
+                        greed == Greed::Possessive && rounds.count >= count.min,
+                        next,
+                        rounds.pos,
+                    ),
+                    Step::GroupRepeat {
+                        count, lazy, next, ..
+                    } => {
                         if rounds.count < count.min || lazy {
                             Turn::Fail
                         } else if rounds.width == 0 {
@@ -493,12 +658,18 @@ impl Machine<'_> {
     /// Before the answer leaves a body or the pattern: the loops over deterministic groups write their captures again,
     /// the innermost first.
     fn settle(&mut self) {
-        let from = if self.base == NONE { 0 } else { self.base as usize };
+        let from = if self.base == NONE {
+            0
+        } else {
+            self.base as usize
+        };
         for index in (from..self.memory.stack.len()).rev() {
-            if let Frame::RoundBack { step, rounds } = self.memory.stack[index] {
-                if let Step::GroupRepeat { group: Some(group), .. } = self.program.steps[step as usize] {
-                    self.memory.slots[group] = (self.back_units(rounds.pos, rounds.width), rounds.pos);
-                }
+            if let Frame::RoundBack { step, rounds } = self.memory.stack[index]
+                && let Step::GroupRepeat {
+                    group: Some(group), ..
+                } = self.program.steps[step as usize]
+            {
+                self.memory.slots[group] = (self.back_units(rounds.pos, rounds.width), rounds.pos);
             }
         }
     }
@@ -512,9 +683,22 @@ impl Machine<'_> {
 
     /// A repetition of something that is neither a character nor a group, beyond its minimum.
     #[expect(clippy::too_many_arguments, reason = "the fields of one step")]
-    fn repeat_on(&mut self, id: Id, body: Id, count: Count, greed: Greed, next: Id, pos: u32, done: u32) -> Turn {
+    fn repeat_on(
+        &mut self,
+        id: Id,
+        body: Id,
+        count: Count,
+        greed: Greed,
+        next: Id,
+        pos: u32,
+        done: u32,
+    ) -> Turn {
         if greed == Greed::Lazy {
-            self.push(Frame::More { step: id, pos, count: done });
+            self.push(Frame::More {
+                step: id,
+                pos,
+                count: done,
+            });
             return Turn::Go(next, pos);
         }
         if done >= count.max {
@@ -528,17 +712,32 @@ impl Machine<'_> {
 
     /// A loop over a deterministic group, beyond its minimum.
     fn rounds_on(&mut self, id: Id, pos: u32, done: u32) -> Turn {
-        let Step::GroupRepeat { body, count, lazy, group, next } = self.program.steps[id as usize] else {
+        let Step::GroupRepeat {
+            body,
+            count,
+            lazy,
+            group,
+            next,
+        } = self.program.steps[id as usize]
+        else {
             return Turn::Fail;
         };
         if lazy {
-            self.push(Frame::More { step: id, pos, count: done });
+            self.push(Frame::More {
+                step: id,
+                pos,
+                count: done,
+            });
             return Turn::Go(next, pos);
         }
         if done >= count.max {
             return Turn::Go(next, pos);
         }
-        let rounds = Rounds { floor: done, saved: self.slot(group), ..rounds(pos, done) };
+        let rounds = Rounds {
+            floor: done,
+            saved: self.slot(group),
+            ..rounds(pos, done)
+        };
         self.body(id, body, rounds, pos)
     }
 
@@ -572,7 +771,11 @@ impl Machine<'_> {
         let low = at;
         if greed == Greed::Lazy {
             if done < count.max {
-                self.push(Frame::More { step: id, pos: at, count: done });
+                self.push(Frame::More {
+                    step: id,
+                    pos: at,
+                    count: done,
+                });
             }
         } else {
             while done < count.max {
@@ -583,7 +786,11 @@ impl Machine<'_> {
                 done += 1;
             }
             if greed == Greed::Greedy && at > low {
-                self.push(Frame::GiveBack { step: id, pos: at, low });
+                self.push(Frame::GiveBack {
+                    step: id,
+                    pos: at,
+                    low,
+                });
             }
         }
         self.spend(u64::from(at - pos) / 8)?;
@@ -606,7 +813,13 @@ impl Machine<'_> {
 }
 
 fn rounds(pos: u32, count: u32) -> Rounds {
-    Rounds { pos, count, width: 0, floor: 0, saved: (NONE, NONE) }
+    Rounds {
+        pos,
+        count,
+        width: 0,
+        floor: 0,
+        saved: (NONE, NONE),
+    }
 }
 
 /// The text.
@@ -630,7 +843,9 @@ impl Machine<'_> {
     }
 
     fn back_char(&self, pos: u32) -> u32 {
-        pos - self.char_before(pos as usize).map_or(0, |c| c.len_utf8() as u32)
+        pos - self
+            .char_before(pos as usize)
+            .map_or(0, |c| c.len_utf8() as u32)
     }
 
     fn back_chars(&self, pos: u32, chars: u32) -> Option<u32> {
@@ -670,7 +885,9 @@ impl Machine<'_> {
         if self.ascii {
             return to - from;
         }
-        self.text.get(from as usize..to as usize).map_or(0, |text| text.chars().map(|c| c.len_utf16() as u32).sum())
+        self.text
+            .get(from as usize..to as usize)
+            .map_or(0, |text| text.chars().map(|c| c.len_utf16() as u32).sum())
     }
 
     /// The first place where the body of a look-behind may start, by Java's arithmetic: a length that has overflowed lets
@@ -698,11 +915,21 @@ impl Machine<'_> {
         let (start, end) = self.memory.get(group)?;
         if how == Fold::Exact {
             let text = &self.bytes[start..end];
-            return self.bytes[pos as usize..].starts_with(text).then(|| pos + text.len() as u32);
+            return self.bytes[pos as usize..]
+                .starts_with(text)
+                .then(|| pos + text.len() as u32);
         }
         // Java compares as many characters as the group has UTF-16 units, so it reads on behind a surrogate pair.
-        let units: usize = self.text.get(start..end)?.chars().map(char::len_utf16).sum();
-        let (mut theirs, mut ours) = (self.text.get(start..)?.chars(), self.text.get(pos as usize..)?.chars());
+        let units: usize = self
+            .text
+            .get(start..end)?
+            .chars()
+            .map(char::len_utf16)
+            .sum();
+        let (mut theirs, mut ours) = (
+            self.text.get(start..)?.chars(),
+            self.text.get(pos as usize..)?.chars(),
+        );
         for _ in 0..units {
             let (a, b) = (theirs.next()?, ours.next()?);
             if a != b && !same(a as u32, b as u32, how) {
@@ -742,14 +969,21 @@ impl Machine<'_> {
                 let (before, after) = if unicode {
                     let word = property::word();
                     let is = |c: Option<char>| c.is_some_and(|c| word.contains(c as u32));
-                    (is(before) || self.marks(before, pos, false), is(after) || self.marks(after, pos, true))
+                    (
+                        is(before) || self.marks(before, pos, false),
+                        is(after) || self.marks(after, pos, true),
+                    )
                 } else if self.ascii {
-                    let is = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+                    let is =
+                        |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
                     (is(before), is(after))
                 } else {
                     let word = property::boundary_word();
                     let is = |c: Option<char>| c.is_some_and(|c| word.contains(c as u32));
-                    (is(before) || self.marks(before, pos, false), is(after) || self.marks(after, pos, true))
+                    (
+                        is(before) || self.marks(before, pos, false),
+                        is(after) || self.marks(after, pos, true),
+                    )
                 };
                 (before != after) != negated
             }
@@ -760,7 +994,9 @@ impl Machine<'_> {
     /// UTF-16 units and so stops at a surrogate pair.
     fn marks(&self, c: Option<char>, pos: usize, after: bool) -> bool {
         let (marks, bases) = (property::nonspacing_mark(), property::boundary_base());
-        let Some(c) = c.filter(|&c| marks.contains(c as u32)) else { return false };
+        let Some(c) = c.filter(|&c| marks.contains(c as u32)) else {
+            return false;
+        };
         if !after && c.len_utf16() == 2 {
             return false;
         }

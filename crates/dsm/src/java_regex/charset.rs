@@ -30,7 +30,10 @@ impl CharSet {
                 ascii[(c >> 6) as usize] |= 1 << (c & 63);
             }
         }
-        CharSet { ranges: joined, ascii }
+        CharSet {
+            ranges: joined,
+            ascii,
+        }
     }
 
     pub(super) fn empty() -> CharSet {
@@ -184,7 +187,11 @@ pub(super) fn fold(c: u32) -> u32 {
 /// The code points whose upper case or lower case is another one.
 fn cased() -> &'static [u32] {
     static CASED: OnceLock<Vec<u32>> = OnceLock::new();
-    CASED.get_or_init(|| (0..=0x1_FFFF).filter(|&c| to_upper(c) != c || fold(c) != c).collect())
+    CASED.get_or_init(|| {
+        (0..=0x1_FFFF)
+            .filter(|&c| to_upper(c) != c || fold(c) != c)
+            .collect()
+    })
 }
 
 /// What the literal `c` matches.
@@ -199,7 +206,12 @@ pub(super) fn literal(c: u32, how: Fold) -> CharSet {
                 return CharSet::one(c);
             }
             let others = cased().iter().filter(|&&other| fold(other) == lower);
-            CharSet::new(others.map(|&other| (other, other)).chain([(lower, lower)]).collect())
+            CharSet::new(
+                others
+                    .map(|&other| (other, other))
+                    .chain([(lower, lower)])
+                    .collect(),
+            )
         }
     }
 }
@@ -221,7 +233,11 @@ pub(super) fn class_range(low: u32, high: u32, how: Fold) -> CharSet {
     match how {
         Fold::Exact => CharSet::new(vec![plain]),
         Fold::Ascii => CharSet::new(
-            (0..128).filter(|&c| inside(ascii_other_case(c))).map(|c| (c, c)).chain([plain]).collect(),
+            (0..128)
+                .filter(|&c| inside(ascii_other_case(c)))
+                .map(|c| (c, c))
+                .chain([plain])
+                .collect(),
         ),
         Fold::Unicode => CharSet::new(
             cased()
@@ -235,6 +251,9 @@ pub(super) fn class_range(low: u32, high: u32, how: Fold) -> CharSet {
 }
 
 /// The sets that every pattern may need, built once.
-pub(super) fn shared(set: &'static OnceLock<Arc<CharSet>>, build: impl FnOnce() -> CharSet) -> Arc<CharSet> {
+pub(super) fn shared(
+    set: &'static OnceLock<Arc<CharSet>>,
+    build: impl FnOnce() -> CharSet,
+) -> Arc<CharSet> {
     Arc::clone(set.get_or_init(|| Arc::new(build())))
 }

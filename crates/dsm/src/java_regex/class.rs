@@ -79,11 +79,16 @@ impl Parser {
                         so_far = Some(match (so_far, &latest) {
                             (None, _) => {
                                 let Some(right) = right else {
-                                    return Err(invalid(self.span(open), "`&&` has nothing on either side"));
+                                    return Err(invalid(
+                                        self.span(open),
+                                        "`&&` has nothing on either side",
+                                    ));
                                 };
                                 right
                             }
-                            (Some(left), Some(latest)) => Part::Both(Box::new(left), Box::new(latest.clone())),
+                            (Some(left), Some(latest)) => {
+                                Part::Both(Box::new(left), Box::new(latest.clone()))
+                            }
                             (Some(_), None) => {
                                 return Err(unsupported(
                                     self.span(start),
@@ -99,8 +104,10 @@ impl Parser {
                 }
                 '\0' if c == 0 && self.at_end() => {
                     self.cursor = open + 1;
-                    return Err(invalid(self.span(open), "the character class is not closed")
-                        .help(r"add `]`, or write `\[` for a bracket in the text"));
+                    return Err(
+                        invalid(self.span(open), "the character class is not closed")
+                            .help(r"add `]`, or write `\[` for a bracket in the text"),
+                    );
                 }
                 ']' if so_far.is_some() || has_singles => {
                     if close {
@@ -109,14 +116,19 @@ impl Parser {
                     if has_singles {
                         so_far = Some(Part::join(so_far, Part::Singles));
                     }
-                    let set = so_far.unwrap_or(Part::Singles).evaluate(&CharSet::new(singles));
+                    let set = so_far
+                        .unwrap_or(Part::Singles)
+                        .evaluate(&CharSet::new(singles));
                     return Ok(if negated { set.negate() } else { set });
                 }
                 _ => {}
             }
             parts += 1;
             if parts > 2000 {
-                return Err(unsupported(self.span(open), "the character class has more than 2000 parts"));
+                return Err(unsupported(
+                    self.span(open),
+                    "the character class has more than 2000 parts",
+                ));
             }
             match self.class_item()? {
                 Item::Single(set) => {
@@ -161,7 +173,12 @@ impl Parser {
             match self.escape(true, range)? {
                 Escaped::Char(c) => c,
                 Escaped::Set(set) => return Ok(Item::Part(set)),
-                Escaped::Node(_) => return Err(invalid(self.span(start), "this escape has no place in a class")),
+                Escaped::Node(_) => {
+                    return Err(invalid(
+                        self.span(start),
+                        "this escape has no place in a class",
+                    ));
+                }
             }
         } else {
             let c = self.peek();
@@ -188,8 +205,11 @@ impl Parser {
         };
         match high {
             Some(high) if high >= low => Ok(Item::Part(Arc::new(class_range(low, high, fold)))),
-            _ => Err(invalid(self.span(start), "the range of the character class ends before it starts")
-                .help(r"swap the ends, or write `\-` for a hyphen")),
+            _ => Err(invalid(
+                self.span(start),
+                "the range of the character class ends before it starts",
+            )
+            .help(r"swap the ends, or write `\-` for a hyphen")),
         }
     }
 }
@@ -203,6 +223,14 @@ enum Item {
 fn single(c: u32, fold: Fold) -> Item {
     let set = class_literal(c, fold);
     // Java leaves these out of the bitmap, because they have cases beyond it.
-    let beyond = fold == Fold::Unicode && matches!(c, 0xff | 0xb5 | 0x49 | 0x69 | 0x53 | 0x73 | 0x4b | 0x6b | 0xc5 | 0xe5);
-    if c < 256 && !beyond { Item::Single(set) } else { Item::Part(Arc::new(set)) }
+    let beyond = fold == Fold::Unicode
+        && matches!(
+            c,
+            0xff | 0xb5 | 0x49 | 0x69 | 0x53 | 0x73 | 0x4b | 0x6b | 0xc5 | 0xe5
+        );
+    if c < 256 && !beyond {
+        Item::Single(set)
+    } else {
+        Item::Part(Arc::new(set))
+    }
 }

@@ -72,7 +72,11 @@ pub(super) struct Linear {
 impl Linear {
     /// Whether the linear engine gives Java's result on this text.
     pub(super) fn takes(&self, text: &str) -> bool {
-        let Needs { ascii, open_end, plain_lines } = self.needs;
+        let Needs {
+            ascii,
+            open_end,
+            plain_lines,
+        } = self.needs;
         let ends = |c: char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
         (!ascii || text.is_ascii())
             && (!open_end || !text.ends_with(ends))
@@ -86,7 +90,10 @@ impl Linear {
 
 /// The pattern in the linear engine, or why not.
 pub(super) fn build(tree: &Tree) -> Result<Linear, Vec<Reason>> {
-    let mut translator = Translator { needs: Needs::default(), reasons: Vec::new() };
+    let mut translator = Translator {
+        needs: Needs::default(),
+        reasons: Vec::new(),
+    };
     let hir = translator.node(&tree.root, false);
     let Translator { needs, mut reasons } = translator;
     if !reasons.is_empty() {
@@ -94,8 +101,13 @@ pub(super) fn build(tree: &Tree) -> Result<Linear, Vec<Reason>> {
         reasons.dedup();
         return Err(reasons);
     }
-    let config = meta::Config::new().nfa_size_limit(Some(2 << 20)).hybrid_cache_capacity(1 << 20);
-    let regex = meta::Builder::new().configure(config).build_from_hir(&hir).map_err(|_| vec![Reason::TooLarge])?;
+    let config = meta::Config::new()
+        .nfa_size_limit(Some(2 << 20))
+        .hybrid_cache_capacity(1 << 20);
+    let regex = meta::Builder::new()
+        .configure(config)
+        .build_from_hir(&hir)
+        .map_err(|_| vec![Reason::TooLarge])?;
     Ok(Linear { regex, needs })
 }
 
@@ -122,28 +134,49 @@ impl Translator {
                 Hir::alternation(vec![Hir::literal(*b"\r\n"), any])
             }
             Node::BackReference { .. } => self.refuse(Reason::BackReference),
-            Node::Concat(parts) => Hir::concat(parts.iter().map(|part| self.node(part, repeated)).collect()),
-            Node::Alternation(branches) => {
-                Hir::alternation(branches.iter().map(|branch| self.node(branch, repeated)).collect())
+            Node::Concat(parts) => {
+                Hir::concat(parts.iter().map(|part| self.node(part, repeated)).collect())
             }
+            Node::Alternation(branches) => Hir::alternation(
+                branches
+                    .iter()
+                    .map(|branch| self.node(branch, repeated))
+                    .collect(),
+            ),
             Node::Group { kind, body } => match kind {
                 GroupKind::Plain => self.node(body, repeated),
                 GroupKind::Capture(group) => {
                     let sub = Box::new(self.node(body, repeated));
-                    Hir::capture(Capture { index: *group as u32, name: None, sub })
+                    Hir::capture(Capture {
+                        index: *group as u32,
+                        name: None,
+                        sub,
+                    })
                 }
                 GroupKind::Atomic => self.refuse(Reason::AtomicGroup),
-                GroupKind::Ahead { .. } | GroupKind::Behind { .. } => self.refuse(Reason::LookAround),
+                GroupKind::Ahead { .. } | GroupKind::Behind { .. } => {
+                    self.refuse(Reason::LookAround)
+                }
             },
-            Node::Repeat { greed: Greed::Possessive, .. } => self.refuse(Reason::PossessiveQuantifier),
-            Node::Repeat { body, min, max, greed, written } => {
+            Node::Repeat {
+                greed: Greed::Possessive,
+                ..
+            } => self.refuse(Reason::PossessiveQuantifier),
+            Node::Repeat {
+                body,
+                min,
+                max,
+                greed,
+                written,
+            } => {
                 let (min, max) = (*min, *max);
                 if max == 0 {
                     return Hir::empty();
                 }
                 let again = repeated || max > 1;
                 let sub = self.node(body, again || matches!(**body, Node::LineBreak));
-                if max > 1 && can_be_empty(body) && !matches!(**body, Node::Empty | Node::Assert(_)) {
+                if max > 1 && can_be_empty(body) && !matches!(**body, Node::Empty | Node::Assert(_))
+                {
                     return self.refuse(Reason::RepeatedEmpty);
                 }
                 if let Node::Group { kind, body } = &**body {
@@ -177,17 +210,25 @@ impl Translator {
                 self.needs.plain_lines = true;
                 Look::StartLF
             }
-            Assertion::LineEnd { multiline: true, .. } => {
+            Assertion::LineEnd {
+                multiline: true, ..
+            } => {
                 self.needs.plain_lines = true;
                 Look::EndLF
             }
-            Assertion::LineEnd { multiline: false, .. } => {
+            Assertion::LineEnd {
+                multiline: false, ..
+            } => {
                 self.needs.open_end = true;
                 Look::End
             }
             Assertion::Word { negated, .. } => {
                 self.needs.ascii = true;
-                if negated { Look::WordAsciiNegate } else { Look::WordAscii }
+                if negated {
+                    Look::WordAsciiNegate
+                } else {
+                    Look::WordAscii
+                }
             }
         })
     }
@@ -196,8 +237,13 @@ impl Translator {
 fn can_be_empty(node: &Node) -> bool {
     match node {
         Node::Set(_) | Node::LineBreak => false,
-        Node::Empty | Node::Assert(_) | Node::BackReference { .. } => true,
-        Node::Group { kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. }, .. } => true,
+        Node::Empty
+        | Node::Assert(_)
+        | Node::BackReference { .. }
+        | Node::Group {
+            kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
+            ..
+        } => true,
         Node::Group { body, .. } => can_be_empty(body),
         Node::Concat(parts) => parts.iter().all(can_be_empty),
         Node::Alternation(branches) => branches.iter().any(can_be_empty),
@@ -207,9 +253,17 @@ fn can_be_empty(node: &Node) -> bool {
 
 /// A set without the surrogates, which no text holds.
 fn class(set: &CharSet) -> Hir {
-    let ranges = set.ranges().iter().flat_map(|&(low, high)| [(low, high.min(0xD7FF)), (low.max(0xE000), high)]);
-    let ranges = ranges.filter(|(low, high)| low <= high).filter_map(|(low, high)| {
-        Some(ClassUnicodeRange::new(char::from_u32(low)?, char::from_u32(high)?))
-    });
+    let ranges = set
+        .ranges()
+        .iter()
+        .flat_map(|&(low, high)| [(low, high.min(0xD7FF)), (low.max(0xE000), high)]);
+    let ranges = ranges
+        .filter(|(low, high)| low <= high)
+        .filter_map(|(low, high)| {
+            Some(ClassUnicodeRange::new(
+                char::from_u32(low)?,
+                char::from_u32(high)?,
+            ))
+        });
     Hir::class(Class::Unicode(ClassUnicode::new(ranges)))
 }

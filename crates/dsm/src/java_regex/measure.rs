@@ -12,7 +12,11 @@ struct Length {
     valid: bool,
 }
 
-const NOTHING: Length = Length { min: 0, max: 0, valid: true };
+const NOTHING: Length = Length {
+    min: 0,
+    max: 0,
+    valid: true,
+};
 
 /// What comes after the nodes at hand.
 struct Rest<'a> {
@@ -51,14 +55,38 @@ fn study(nodes: &[Node], after: Option<&Rest<'_>>, length: &mut Length) {
             length.max = length.max.wrapping_add(2);
         }
         Node::BackReference { .. } => length.valid = false,
-        Node::Empty | Node::Assert(_) => {}
-        Node::Group { kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. }, .. } => {}
-        Node::Group { kind: GroupKind::Atomic, body } => study(std::slice::from_ref(body), None, length),
+        Node::Empty
+        | Node::Assert(_)
+        | Node::Group {
+            kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
+            ..
+        } => {}
+        Node::Group {
+            kind: GroupKind::Atomic,
+            body,
+        } => study(std::slice::from_ref(body), None, length),
         Node::Group { body, .. } => return study(std::slice::from_ref(body), Some(&rest), length),
         Node::Concat(parts) => return study(parts, Some(&rest), length),
-        Node::Alternation(branches) => return alternatives(&branches.iter().map(Some).collect::<Vec<_>>(), &rest, length),
-        Node::Repeat { body, greed, written: Written::Question, .. } => {
-            let group = matches!(**body, Node::Group { kind: GroupKind::Capture(_) | GroupKind::Plain, .. });
+        Node::Alternation(branches) => {
+            return alternatives(
+                &branches.iter().map(Some).collect::<Vec<_>>(),
+                &rest,
+                length,
+            );
+        }
+        Node::Repeat {
+            body,
+            greed,
+            written: Written::Question,
+            ..
+        } => {
+            let group = matches!(
+                **body,
+                Node::Group {
+                    kind: GroupKind::Capture(_) | GroupKind::Plain,
+                    ..
+                }
+            );
             if group && *greed != Greed::Possessive {
                 return alternatives(&[Some(body), None], &rest, length);
             }
@@ -67,9 +95,21 @@ fn study(nodes: &[Node], after: Option<&Rest<'_>>, length: &mut Length) {
             study(std::slice::from_ref(body), None, length);
             length.min = min;
         }
-        Node::Repeat { body, greed, written, min, max } => {
+        Node::Repeat {
+            body,
+            greed,
+            written,
+            min,
+            max,
+        } => {
             let single = matches!(**body, Node::Set(_));
-            let group = matches!(**body, Node::Group { kind: GroupKind::Capture(_) | GroupKind::Plain, .. });
+            let group = matches!(
+                **body,
+                Node::Group {
+                    kind: GroupKind::Capture(_) | GroupKind::Plain,
+                    ..
+                }
+            );
             if single && *written == Written::Symbol && *greed == Greed::Greedy {
                 length.min = length.min.wrapping_add(*min as i32);
                 if length.valid {
@@ -89,7 +129,11 @@ fn study(nodes: &[Node], after: Option<&Rest<'_>>, length: &mut Length) {
 
 fn repeated(body: Length, min: i32, max: i32, length: &mut Length) {
     let least = body.min.wrapping_mul(min).wrapping_add(length.min);
-    length.min = if least < length.min { 0xFFF_FFFF } else { least };
+    length.min = if least < length.min {
+        0xFFF_FFFF
+    } else {
+        least
+    };
     if length.valid && body.valid {
         let most = body.max.wrapping_mul(max).wrapping_add(length.max);
         length.valid = most >= length.max;

@@ -68,7 +68,7 @@ pub enum Engine {
     Linear,
     /// Time that can grow exponentially, within the budget.
     Backtracking {
-        /// What keeps the pattern from the linear engine; never empty, in no pattern twice.
+        /// What keeps the pattern from the linear engine; at least one reason, none of them twice.
         because: Vec<Reason>,
     },
 }
@@ -118,7 +118,16 @@ impl JavaRegex {
         let linear = hir::build(&tree);
         let syntax::Tree { groups, names, .. } = tree;
         let pattern = pattern.to_owned();
-        Ok(JavaRegex { inner: Arc::new(Inner { pattern, flags, groups, names, program, linear }) })
+        Ok(JavaRegex {
+            inner: Arc::new(Inner {
+                pattern,
+                flags,
+                groups,
+                names,
+                program,
+                linear,
+            }),
+        })
     }
 
     /// The pattern as it was given.
@@ -138,14 +147,19 @@ impl JavaRegex {
 
     /// The named groups and their numbers, in the order of the names.
     pub fn group_names(&self) -> impl ExactSizeIterator<Item = (&str, usize)> + '_ {
-        self.inner.names.iter().map(|(name, &group)| (name.as_str(), group))
+        self.inner
+            .names
+            .iter()
+            .map(|(name, &group)| (name.as_str(), group))
     }
 
     /// Which engine the pattern runs on.
     pub fn engine(&self) -> Engine {
         match &self.inner.linear {
             Ok(_) => Engine::Linear,
-            Err(because) => Engine::Backtracking { because: because.clone() },
+            Err(because) => Engine::Backtracking {
+                because: because.clone(),
+            },
         }
     }
 
@@ -156,13 +170,21 @@ impl JavaRegex {
     /// If the backtracking engine has taken `budget` steps, or has stacked up more than its memory limit allows, before
     /// the answer was known. The slots are empty then.
     pub fn find(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
-        let Some(linear) = self.linear_for(text) else { return self.find_by_backtracking(text, slots, budget) };
+        let Some(linear) = self.linear_for(text) else {
+            return self.find_by_backtracking(text, slots, budget);
+        };
         let groups = self.inner.groups + 1;
         slots.linear.clear();
         slots.linear.resize(2 * groups, None);
-        let found = linear.regex.search_slots(&Input::new(text), &mut slots.linear).is_some();
+        let found = linear
+            .regex
+            .search_slots(&Input::new(text), &mut slots.linear)
+            .is_some();
         slots.memory.set(found, groups, |group| {
-            let (start, end) = (slots.linear.get(2 * group)?, slots.linear.get(2 * group + 1)?);
+            let (start, end) = (
+                slots.linear.get(2 * group)?,
+                slots.linear.get(2 * group + 1)?,
+            );
             Some((start.as_ref()?.get(), end.as_ref()?.get()))
         });
         Ok(found)
@@ -173,7 +195,12 @@ impl JavaRegex {
     /// # Errors
     ///
     /// As for [`JavaRegex::find`].
-    pub fn is_match(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
+    pub fn is_match(
+        &self,
+        text: &str,
+        slots: &mut Slots,
+        budget: u64,
+    ) -> Result<bool, BudgetExceeded> {
         match self.linear_for(text) {
             Some(linear) => Ok(linear.regex.is_match(text)),
             None => self.find_by_backtracking(text, slots, budget),
@@ -182,8 +209,19 @@ impl JavaRegex {
 
     /// [`JavaRegex::find`] on the backtracking engine, whatever the pattern: for comparing the engines.
     #[doc(hidden)]
-    pub fn find_by_backtracking(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
-        let result = backtrack::find(&self.inner.program, self.inner.groups, text, &mut slots.memory, budget);
+    pub fn find_by_backtracking(
+        &self,
+        text: &str,
+        slots: &mut Slots,
+        budget: u64,
+    ) -> Result<bool, BudgetExceeded> {
+        let result = backtrack::find(
+            &self.inner.program,
+            self.inner.groups,
+            text,
+            &mut slots.memory,
+            budget,
+        );
         if result != Ok(true) {
             slots.memory.set(false, 0, |_| None);
         }
@@ -192,6 +230,10 @@ impl JavaRegex {
 
     fn linear_for(&self, text: &str) -> Option<&hir::Linear> {
         let fits = text.len() < u32::MAX as usize / 2;
-        self.inner.linear.as_ref().ok().filter(|linear| fits && linear.takes(text))
+        self.inner
+            .linear
+            .as_ref()
+            .ok()
+            .filter(|linear| fits && linear.takes(text))
     }
 }

@@ -43,23 +43,40 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Parsed<Tree> {
     flags.unicode_case |= flags.unicode_character_class;
     let (chars, offsets) = unquote(pattern);
     let len = chars.len() - 2;
-    let mut parser = Parser { chars, offsets, len, cursor: 0, flags, groups: 0, names: BTreeMap::new(), depth: 0 };
+    let mut parser = Parser {
+        chars,
+        offsets,
+        len,
+        cursor: 0,
+        flags,
+        groups: 0,
+        names: BTreeMap::new(),
+        depth: 0,
+    };
     let root = parser.alternation()?;
     if parser.cursor != parser.len {
         let span = parser.span(parser.cursor);
         return Err(if parser.peek() == ')' as u32 {
-            invalid(span, "`)` without an open group").help(r"write `\)` for a parenthesis in the text")
+            invalid(span, "`)` without an open group")
+                .help(r"write `\)` for a parenthesis in the text")
         } else {
             invalid(span, "the pattern ends in the middle of a construct")
         });
     }
-    Ok(Tree { root, groups: parser.groups, names: parser.names })
+    Ok(Tree {
+        root,
+        groups: parser.groups,
+        names: parser.names,
+    })
 }
 
 /// Replaces `\Q…\E` by escapes, as Java does before it reads anything else.
 fn unquote(pattern: &str) -> (Vec<u32>, Vec<usize>) {
     let source: Vec<(usize, char)> = pattern.char_indices().collect();
-    let (mut chars, mut offsets) = (Vec::with_capacity(source.len() + 2), Vec::with_capacity(source.len() + 2));
+    let (mut chars, mut offsets) = (
+        Vec::with_capacity(source.len() + 2),
+        Vec::with_capacity(source.len() + 2),
+    );
     let mut quoted = false;
     let mut fresh = false;
     let mut i = 0;
@@ -108,11 +125,21 @@ fn unquote(pattern: &str) -> (Vec<u32>, Vec<usize>) {
 }
 
 pub(super) fn invalid(span: Range<usize>, message: impl Into<String>) -> SyntaxError {
-    SyntaxError { kind: SyntaxErrorKind::Invalid, span, message: message.into(), help: None }
+    SyntaxError {
+        kind: SyntaxErrorKind::Invalid,
+        span,
+        message: message.into(),
+        help: None,
+    }
 }
 
 pub(super) fn unsupported(span: Range<usize>, message: impl Into<String>) -> SyntaxError {
-    SyntaxError { kind: SyntaxErrorKind::Unsupported, span, message: message.into(), help: None }
+    SyntaxError {
+        kind: SyntaxErrorKind::Unsupported,
+        span,
+        message: message.into(),
+        help: None,
+    }
 }
 
 impl SyntaxError {
@@ -128,7 +155,10 @@ fn is_space(c: u32) -> bool {
 
 /// An ASCII character as a `char`, anything else as NUL: for matching on syntax characters.
 pub(super) fn ascii(c: u32) -> char {
-    u8::try_from(c).ok().filter(u8::is_ascii).map_or('\0', char::from)
+    u8::try_from(c)
+        .ok()
+        .filter(u8::is_ascii)
+        .map_or('\0', char::from)
 }
 
 pub(super) fn digit(c: u32, radix: u32) -> Option<u32> {
@@ -159,7 +189,11 @@ impl Parser {
 
     pub(super) fn peek(&mut self) -> u32 {
         let c = self.raw(0);
-        if self.flags.comments { self.peek_past_blanks(c) } else { c }
+        if self.flags.comments {
+            self.peek_past_blanks(c)
+        } else {
+            c
+        }
     }
 
     pub(super) fn next(&mut self) -> u32 {
@@ -228,7 +262,9 @@ impl Parser {
     }
 
     fn text(&self, range: Range<usize>) -> String {
-        range.filter_map(|index| char::from_u32(self.at(index))).collect()
+        range
+            .filter_map(|index| char::from_u32(self.at(index)))
+            .collect()
     }
 
     pub(super) fn fold(&self) -> Fold {
@@ -241,8 +277,11 @@ impl Parser {
 
     pub(super) fn deeper<T>(&mut self, inside: impl FnOnce(&mut Parser) -> Parsed<T>) -> Parsed<T> {
         if self.depth == DEPTH {
-            return Err(unsupported(self.span(self.cursor), format!("nested more than {DEPTH} deep"))
-                .help("take the pattern apart"));
+            return Err(unsupported(
+                self.span(self.cursor),
+                format!("nested more than {DEPTH} deep"),
+            )
+            .help("take the pattern apart"));
         }
         self.depth += 1;
         let result = inside(self);
@@ -282,7 +321,9 @@ impl Parser {
                 '^' => {
                     self.next();
                     Node::Assert(if self.flags.multiline {
-                        Assertion::LineStart { unix: self.flags.unix_lines }
+                        Assertion::LineStart {
+                            unix: self.flags.unix_lines,
+                        }
                     } else {
                         Assertion::TextStart
                     })
@@ -290,7 +331,10 @@ impl Parser {
                 '$' => {
                     self.next();
                     let multiline = self.flags.multiline;
-                    Node::Assert(Assertion::LineEnd { unix: self.flags.unix_lines, multiline })
+                    Node::Assert(Assertion::LineEnd {
+                        unix: self.flags.unix_lines,
+                        multiline,
+                    })
                 }
                 '.' => {
                     self.next();
@@ -304,8 +348,10 @@ impl Parser {
                 }
                 '?' | '*' | '+' => {
                     let span = self.span(start);
-                    return Err(invalid(span, format!("`{}` has nothing to repeat", ascii(c)))
-                        .help(format!(r"write `\{}` for the character itself", ascii(c))));
+                    return Err(
+                        invalid(span, format!("`{}` has nothing to repeat", ascii(c)))
+                            .help(format!(r"write `\{}` for the character itself", ascii(c))),
+                    );
                 }
                 // A counted repetition of nothing.
                 '{' => Node::Empty,
@@ -354,8 +400,11 @@ impl Parser {
                     c => {
                         let name = self.group_name(open, c)?;
                         if self.names.contains_key(&name) {
-                            return Err(invalid(self.span(open), format!("the group name `{name}` is used twice"))
-                                .help("give each named group a name of its own"));
+                            return Err(invalid(
+                                self.span(open),
+                                format!("the group name `{name}` is used twice"),
+                            )
+                            .help("give each named group a name of its own"));
                         }
                         self.groups += 1;
                         self.names.insert(name, self.groups);
@@ -397,7 +446,8 @@ impl Parser {
         }
         if self.read() != ')' as u32 {
             self.cursor = open + 1;
-            return Err(invalid(self.span(open), "the group is not closed").help(r"add `)`, or write `\(` for a parenthesis in the text"));
+            return Err(invalid(self.span(open), "the group is not closed")
+                .help(r"add `)`, or write `\(` for a parenthesis in the text"));
         }
         self.flags = saved;
         self.closure(Node::Group { kind, body }).map(Some)
@@ -407,6 +457,7 @@ impl Parser {
         let span = self.span(open);
         match ascii(c) {
             'P' => invalid(span, "`(?P` is not Java syntax").help("write `(?<name>…)` and `\\k<name>`"),
+            'c' => unsupported(span, "the flag `c` (canonical equivalence) cannot be honoured").help("leave the flag out"),
             '#' => invalid(span, "`(?#…)` is not Java syntax").help("use comments mode: `(?x)` and `# …` to the end of the line"),
             '|' => invalid(span, "`(?|` is not Java syntax").help("give each branch groups of its own"),
             _ => invalid(span, "unknown group or inline flag")
@@ -418,15 +469,21 @@ impl Parser {
         let mut name = String::new();
         let mut c = first;
         if !ascii(c).is_ascii_alphabetic() {
-            return Err(invalid(self.span(open), "a group name must start with a letter from a to z"));
+            return Err(invalid(
+                self.span(open),
+                "a group name must start with a letter from a to z",
+            ));
         }
         while ascii(c).is_ascii_alphanumeric() {
             name.push(ascii(c));
             c = self.read();
         }
         if c != '>' as u32 {
-            return Err(invalid(self.span(open), format!("the group name `{name}` is not followed by `>`"))
-                .help("Java allows only ASCII letters and digits in a group name, no underscore"));
+            return Err(invalid(
+                self.span(open),
+                format!("the group name `{name}` is not followed by `>`"),
+            )
+            .help("Java allows only ASCII letters and digits in a group name, no underscore"));
         }
         Ok(name)
     }
@@ -445,6 +502,8 @@ impl Parser {
                 'x' => flags.comments = on,
                 'U' => (flags.unicode_character_class, flags.unicode_case) = (on, on),
                 '-' if on => on = false,
+                // Canonical equivalence: switching it off changes nothing, switching it on is refused by the caller.
+                'c' if !on => {}
                 _ => return,
             }
             c = self.next();
@@ -477,7 +536,13 @@ impl Parser {
         if greed != Greed::Greedy {
             self.next();
         }
-        Ok(Node::Repeat { body: Box::new(atom), min, max, greed, written })
+        Ok(Node::Repeat {
+            body: Box::new(atom),
+            min,
+            max,
+            greed,
+            written,
+        })
     }
 
     /// `{n}`, `{n,}`, `{n,m}`; leaves the cursor on `}`.
@@ -491,7 +556,9 @@ impl Parser {
             return refuse(self, "`{` is not followed by a number");
         }
         self.cursor += 1;
-        let Some(min) = self.number(&mut c) else { return refuse(self, "the repetition count is too big") };
+        let Some(min) = self.number(&mut c) else {
+            return refuse(self, "the repetition count is too big");
+        };
         let mut max = Some(min);
         if c == ',' as u32 {
             c = self.read_plain();
@@ -507,7 +574,10 @@ impl Parser {
             return refuse(self, "the counted repetition is not closed");
         }
         if max.is_some_and(|max| max < min) {
-            return refuse(self, "the counted repetition has its limits the wrong way round");
+            return refuse(
+                self,
+                "the counted repetition has its limits the wrong way round",
+            );
         }
         Ok((min, max))
     }
@@ -537,7 +607,9 @@ impl Parser {
             while self.read_or_brace() != '}' as u32 {}
             if self.cursor > self.len {
                 self.cursor = self.len;
-                return Err(invalid(self.span(start), "the property name is not closed").help("add `}`"));
+                return Err(
+                    invalid(self.span(start), "the property name is not closed").help("add `}`")
+                );
             }
             self.text(from..self.cursor - 1)
         } else {
@@ -552,12 +624,15 @@ impl Parser {
         let span = self.span(start);
         match found {
             property::Property::Set(set) => Ok(if negated { set.negate() } else { set }),
-            property::Property::Unknown => Err(invalid(span, format!("Java knows no property `{name}`"))
-                .help("examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{javaLowerCase}")),
-            property::Property::NoTable => {
-                Err(unsupported(span, format!("the property `{name}` cannot be honoured: there is no table for it"))
-                    .help("use a range such as [\\x{370}-\\x{3ff}], or a script such as \\p{IsGreek}"))
+            property::Property::Unknown => {
+                Err(invalid(span, format!("Java knows no property `{name}`"))
+                    .help("examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{javaLowerCase}"))
             }
+            property::Property::NoTable => Err(unsupported(
+                span,
+                format!("the property `{name}` cannot be honoured: there is no table for it"),
+            )
+            .help("use a range such as [\\x{370}-\\x{3ff}], or a script such as \\p{IsGreek}")),
         }
     }
 
@@ -581,7 +656,10 @@ impl Parser {
             'x' => Escaped::Char(self.hexadecimal(start)?),
             'u' => Escaped::Char(self.unicode(start)?),
             'c' if self.at_end() => {
-                return Err(invalid(self.span(start), "`\\c` is not followed by a character"));
+                return Err(invalid(
+                    self.span(start),
+                    "`\\c` is not followed by a character",
+                ));
             }
             'c' => Escaped::Char(self.read() ^ 64),
             'a' => Escaped::Char(7),
@@ -592,17 +670,21 @@ impl Parser {
             't' => Escaped::Char(9),
             'v' if range => Escaped::Char(11),
             'd' | 'h' | 's' | 'v' | 'w' => Escaped::Set(property::escape(letter, unicode)),
-            'D' | 'H' | 'S' | 'V' | 'W' => {
-                Escaped::Set(Arc::new(property::escape(letter.to_ascii_lowercase(), unicode).negate()))
-            }
+            'D' | 'H' | 'S' | 'V' | 'W' => Escaped::Set(Arc::new(
+                property::escape(letter.to_ascii_lowercase(), unicode).negate(),
+            )),
             'N' => {
-                return Err(unsupported(self.span(start), "`\\N{…}` cannot be honoured: there is no table of character names")
-                    .help("write the code point: \\x{…}"));
+                return Err(unsupported(
+                    self.span(start),
+                    "`\\N{…}` cannot be honoured: there is no table of character names",
+                )
+                .help("write the code point: \\x{…}"));
             }
             _ if !letter.is_ascii_alphanumeric() => {
                 if self.cursor > self.len {
                     self.cursor = self.len;
-                    return Err(invalid(self.span(start), "`\\` at the end of the pattern").help(r"write `\\` for a backslash"));
+                    return Err(invalid(self.span(start), "`\\` at the end of the pattern")
+                        .help(r"write `\\` for a backslash"));
                 }
                 Escaped::Char(c)
             }
@@ -610,45 +692,75 @@ impl Parser {
             '1'..='9' => self.numbered_reference(c - '0' as u32),
             'A' => Escaped::Node(Node::Assert(Assertion::TextStart)),
             'z' => Escaped::Node(Node::Assert(Assertion::TextEnd)),
-            'Z' => Escaped::Node(Node::Assert(Assertion::LineEnd { unix, multiline: false })),
+            'Z' => Escaped::Node(Node::Assert(Assertion::LineEnd {
+                unix,
+                multiline: false,
+            })),
             'G' => Escaped::Node(Node::Assert(Assertion::SearchStart)),
-            'B' => Escaped::Node(Node::Assert(Assertion::Word { negated: true, unicode })),
+            'B' => Escaped::Node(Node::Assert(Assertion::Word {
+                negated: true,
+                unicode,
+            })),
             'b' => {
                 if self.peek() == '{' as u32 && self.raw(1) == 'g' as u32 {
-                    return Err(unsupported(self.span(start), "`\\b{g}` cannot be honoured: there is no table of grapheme clusters"));
+                    return Err(unsupported(
+                        self.span(start),
+                        "`\\b{g}` cannot be honoured: there is no table of grapheme clusters",
+                    ));
                 }
-                Escaped::Node(Node::Assert(Assertion::Word { negated: false, unicode }))
+                Escaped::Node(Node::Assert(Assertion::Word {
+                    negated: false,
+                    unicode,
+                }))
             }
             'R' => Escaped::Node(Node::LineBreak),
             'X' => {
-                return Err(unsupported(self.span(start), "`\\X` cannot be honoured: there is no table of grapheme clusters")
-                    .help(r"use `.` or `\P{M}\p{M}*`"));
+                return Err(unsupported(
+                    self.span(start),
+                    "`\\X` cannot be honoured: there is no table of grapheme clusters",
+                )
+                .help(r"use `.` or `\P{M}\p{M}*`"));
             }
             'k' => {
                 if self.read() != '<' as u32 {
-                    return Err(invalid(self.span(start), r"`\k` is not followed by `<`").help(r"write `\k<name>`"));
+                    return Err(invalid(self.span(start), r"`\k` is not followed by `<`")
+                        .help(r"write `\k<name>`"));
                 }
                 let first = self.read();
                 let name = self.group_name(start, first)?;
                 let Some(&group) = self.names.get(&name) else {
-                    return Err(invalid(self.span(start), format!("there is no group `{name}` before this reference"))
-                        .help("a named group must be opened before it is referred to"));
+                    return Err(invalid(
+                        self.span(start),
+                        format!("there is no group `{name}` before this reference"),
+                    )
+                    .help("a named group must be opened before it is referred to"));
                 };
-                Escaped::Node(Node::BackReference { group, fold: self.fold() })
+                Escaped::Node(Node::BackReference {
+                    group,
+                    fold: self.fold(),
+                })
             }
             _ => return Err(self.unknown_escape(start, letter, false)),
         })
     }
 
     fn unknown_escape(&self, start: usize, letter: char, in_class: bool) -> SyntaxError {
-        let place = if in_class { " in a character class" } else { "" };
+        let place = if in_class {
+            " in a character class"
+        } else {
+            ""
+        };
         let help = match letter {
             'K' => "use a look-behind or a capturing group".to_owned(),
             'g' => r"write `\1` or `\k<name>`".to_owned(),
             'b' if in_class => r"write `\x08` for a backspace".to_owned(),
             _ => format!("write `{letter}` without the backslash if you mean the character"),
         };
-        invalid(self.span(start), format!(r"Java has no escape `\{letter}`{place}")).help(help)
+        invalid(
+            self.span(start),
+            format!(r"Java has no escape `\{letter}`{place}"),
+        )
+        .help(help)
     }
 
     fn numbered_reference(&mut self, first: u32) -> Escaped {
@@ -661,14 +773,19 @@ impl Parser {
             group = longer;
             self.read();
         }
-        Escaped::Node(Node::BackReference { group, fold: self.fold() })
+        Escaped::Node(Node::BackReference {
+            group,
+            fold: self.fold(),
+        })
     }
 
     fn octal(&mut self, start: usize) -> Parsed<u32> {
         let first = self.read();
         let Some(mut value) = digit(first, 8) else {
-            return Err(invalid(self.span(start), r"`\0` is not followed by an octal digit")
-                .help(r"write `\0` and one to three octal digits, or `\x00` for NUL"));
+            return Err(
+                invalid(self.span(start), r"`\0` is not followed by an octal digit")
+                    .help(r"write `\0` and one to three octal digits, or `\x00` for NUL"),
+            );
         };
         let most = if value <= 3 { 3 } else { 2 };
         for _ in 1..most {
@@ -685,7 +802,8 @@ impl Parser {
 
     fn hexadecimal(&mut self, start: usize) -> Parsed<u32> {
         let refuse = |parser: &Parser, message: &str| {
-            Err(invalid(parser.span(start), message).help(r"write `\x` and two hexadecimal digits, or `\x{…}`"))
+            Err(invalid(parser.span(start), message)
+                .help(r"write `\x` and two hexadecimal digits, or `\x{…}`"))
         };
         let first = self.read();
         if let Some(high) = digit(first, 16) {
@@ -732,8 +850,10 @@ impl Parser {
             match digit(self.read(), 16) {
                 Some(digit) => value = value * 16 + digit,
                 None => {
-                    return Err(invalid(self.span(start), r"`\u` needs four hexadecimal digits")
-                        .help(r"write `\u00e9`, or `\x{…}` for other lengths"));
+                    return Err(
+                        invalid(self.span(start), r"`\u` needs four hexadecimal digits")
+                            .help(r"write `\u00e9`, or `\x{…}` for other lengths"),
+                    );
                 }
             }
         }

@@ -22,28 +22,92 @@ pub(super) struct Count {
 pub(super) enum Step {
     /// The end of the pattern, or of a body.
     Accept,
-    Set { set: usize, next: Id },
-    Literal { bytes: Box<[u8]>, next: Id },
-    Assert { what: Assertion, next: Id },
+    Set {
+        set: usize,
+        next: Id,
+    },
+    Literal {
+        bytes: Box<[u8]>,
+        next: Id,
+    },
+    Assert {
+        what: Assertion,
+        next: Id,
+    },
     /// The end of the body of a look-behind: holds at the place of the look-behind only.
-    BehindEnd { next: Id },
-    BackReference { group: usize, fold: Fold, next: Id },
-    Either { first: Id, second: Id },
-    GroupStart { local: usize, next: Id },
-    GroupEnd { local: usize, group: usize, next: Id },
-    SetRepeat { set: usize, count: Count, greed: Greed, next: Id },
+    BehindEnd {
+        next: Id,
+    },
+    BackReference {
+        group: usize,
+        fold: Fold,
+        next: Id,
+    },
+    Either {
+        first: Id,
+        second: Id,
+    },
+    GroupStart {
+        local: usize,
+        next: Id,
+    },
+    GroupEnd {
+        local: usize,
+        group: usize,
+        next: Id,
+    },
+    SetRepeat {
+        set: usize,
+        count: Count,
+        greed: Greed,
+        next: Id,
+    },
     /// A body that is not looked into again once it has matched. `optional`: without it is good too.
-    Atomic { body: Id, optional: bool, next: Id },
-    Ahead { body: Id, negated: bool, next: Id },
-    Behind { body: Id, negated: bool, reach: (i32, i32), next: Id },
+    Atomic {
+        body: Id,
+        optional: bool,
+        next: Id,
+    },
+    Ahead {
+        body: Id,
+        negated: bool,
+        next: Id,
+    },
+    Behind {
+        body: Id,
+        negated: bool,
+        reach: (i32, i32),
+        next: Id,
+    },
     /// Something that is neither a character nor a group, or a possessive group. Every iteration is atomic.
-    Repeat { body: Id, count: Count, greed: Greed, next: Id },
+    Repeat {
+        body: Id,
+        count: Count,
+        greed: Greed,
+        next: Id,
+    },
     /// A group whose iterations can match in one way only.
-    GroupRepeat { body: Id, count: Count, lazy: bool, group: Option<usize>, next: Id },
-    LoopStart { the_loop: Id },
+    GroupRepeat {
+        body: Id,
+        count: Count,
+        lazy: bool,
+        group: Option<usize>,
+        next: Id,
+    },
+    LoopStart {
+        the_loop: Id,
+    },
     /// The end of the body of a repeated group, which goes on here without an `Accept`. `began` is the local that holds
     /// where the iteration started; `memo`: where the body has failed before, it need not be tried again.
-    Loop { body: Id, count: Count, lazy: bool, counter: usize, began: usize, memo: Option<usize>, next: Id },
+    Loop {
+        body: Id,
+        count: Count,
+        lazy: bool,
+        counter: usize,
+        began: usize,
+        memo: Option<usize>,
+        next: Id,
+    },
 }
 
 #[derive(Debug)]
@@ -68,7 +132,9 @@ pub(super) fn compile(tree: &Tree) -> Program {
         sets: Vec::new(),
         locals: 0,
         memos: 0,
-        memoize: !tree.root.any(&|node| matches!(node, Node::BackReference { .. })),
+        memoize: !tree
+            .root
+            .any(&|node| matches!(node, Node::BackReference { .. })),
     };
     let start = compiler.node(&tree.root, 0);
     let leaks = tree.root.any(&leaks);
@@ -100,7 +166,10 @@ impl Compiler {
     }
 
     fn set(&mut self, set: &Arc<CharSet>) -> usize {
-        let same = self.sets.iter().rposition(|other| Arc::ptr_eq(other, set) || other == set);
+        let same = self
+            .sets
+            .iter()
+            .rposition(|other| Arc::ptr_eq(other, set) || other == set);
         same.unwrap_or_else(|| {
             self.sets.push(Arc::clone(set));
             self.sets.len() - 1
@@ -130,7 +199,9 @@ impl Compiler {
                 let first = self.literal(&['\r', '\n'], next);
                 self.push(Step::Either { first, second })
             }
-            &Node::BackReference { group, fold } => self.push(Step::BackReference { group, fold, next }),
+            &Node::BackReference { group, fold } => {
+                self.push(Step::BackReference { group, fold, next })
+            }
             Node::Concat(parts) => self.concat(parts, next),
             Node::Alternation(branches) => {
                 let mut rest = None;
@@ -144,21 +215,41 @@ impl Compiler {
                 rest.unwrap_or(next)
             }
             Node::Group { kind, body } => self.group(*kind, body, next),
-            Node::Repeat { body, min, max, greed, written } => {
-                self.repeat(body, Count { min: *min, max: *max }, *greed, *written, next)
-            }
+            Node::Repeat {
+                body,
+                min,
+                max,
+                greed,
+                written,
+            } => self.repeat(
+                body,
+                Count {
+                    min: *min,
+                    max: *max,
+                },
+                *greed,
+                *written,
+                next,
+            ),
         }
     }
 
     fn literal(&mut self, chars: &[char], next: Id) -> Id {
         let text: String = chars.iter().collect();
-        self.push(Step::Literal { bytes: text.into_bytes().into(), next })
+        self.push(Step::Literal {
+            bytes: text.into_bytes().into(),
+            next,
+        })
     }
 
     fn concat(&mut self, parts: &[Node], mut next: Id) -> Id {
         let mut end = parts.len();
         while end > 0 {
-            let run = parts[..end].iter().rev().map_while(single).collect::<Vec<char>>();
+            let run = parts[..end]
+                .iter()
+                .rev()
+                .map_while(single)
+                .collect::<Vec<char>>();
             if run.is_empty() {
                 end -= 1;
                 next = self.node(&parts[end], next);
@@ -181,42 +272,93 @@ impl Compiler {
             }
             GroupKind::Atomic => {
                 let body = self.node(body, 0);
-                self.push(Step::Atomic { body, optional: false, next })
+                self.push(Step::Atomic {
+                    body,
+                    optional: false,
+                    next,
+                })
             }
             GroupKind::Ahead { negated } => {
                 let body = self.node(body, 0);
-                self.push(Step::Ahead { body, negated, next })
+                self.push(Step::Ahead {
+                    body,
+                    negated,
+                    next,
+                })
             }
             GroupKind::Behind { negated, reach } => {
                 let end = self.push(Step::BehindEnd { next: 0 });
                 let body = self.node(body, end);
-                self.push(Step::Behind { body, negated, reach, next })
+                self.push(Step::Behind {
+                    body,
+                    negated,
+                    reach,
+                    next,
+                })
             }
         }
     }
 
-    fn repeat(&mut self, atom: &Node, count: Count, greed: Greed, written: Written, next: Id) -> Id {
+    fn repeat(
+        &mut self,
+        atom: &Node,
+        count: Count,
+        greed: Greed,
+        written: Written,
+        next: Id,
+    ) -> Id {
         if let Node::Set(set) = atom {
             let set = self.set(set);
-            return self.push(Step::SetRepeat { set, count, greed, next });
+            return self.push(Step::SetRepeat {
+                set,
+                count,
+                greed,
+                next,
+            });
         }
         let memoize = std::mem::replace(&mut self.memoize, false);
         let step = match atom {
-            Node::Group { kind: GroupKind::Plain, body } if greed != Greed::Possessive => {
+            Node::Group {
+                kind: GroupKind::Plain,
+                body,
+            } if greed != Greed::Possessive => {
                 self.repeated_group(atom, None, body, count, greed, written, memoize, next)
             }
-            Node::Group { kind: GroupKind::Capture(group), body } if greed != Greed::Possessive => {
-                self.repeated_group(atom, Some(*group), body, count, greed, written, memoize, next)
-            }
+            Node::Group {
+                kind: GroupKind::Capture(group),
+                body,
+            } if greed != Greed::Possessive => self.repeated_group(
+                atom,
+                Some(*group),
+                body,
+                count,
+                greed,
+                written,
+                memoize,
+                next,
+            ),
             _ => {
                 let body = self.node(atom, 0);
                 match (written, greed) {
-                    (Written::Question, Greed::Possessive) => self.push(Step::Atomic { body, optional: true, next }),
+                    (Written::Question, Greed::Possessive) => self.push(Step::Atomic {
+                        body,
+                        optional: true,
+                        next,
+                    }),
                     (Written::Question, _) => {
-                        let with = self.push(Step::Atomic { body, optional: false, next });
+                        let with = self.push(Step::Atomic {
+                            body,
+                            optional: false,
+                            next,
+                        });
                         self.choice(with, next, greed)
                     }
-                    _ => self.push(Step::Repeat { body, count, greed, next }),
+                    _ => self.push(Step::Repeat {
+                        body,
+                        count,
+                        greed,
+                        next,
+                    }),
                 }
             }
         };
@@ -225,11 +367,18 @@ impl Compiler {
     }
 
     fn choice(&mut self, with: Id, without: Id, greed: Greed) -> Id {
-        let (first, second) = if greed == Greed::Lazy { (without, with) } else { (with, without) };
+        let (first, second) = if greed == Greed::Lazy {
+            (without, with)
+        } else {
+            (with, without)
+        };
         self.push(Step::Either { first, second })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one quantified group")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one quantified group"
+    )]
     fn repeated_group(
         &mut self,
         atom: &Node,
@@ -248,7 +397,13 @@ impl Compiler {
         }
         if body.is_deterministic() {
             let body = self.node(body, 0);
-            return self.push(Step::GroupRepeat { body, count, lazy, group, next });
+            return self.push(Step::GroupRepeat {
+                body,
+                count,
+                lazy,
+                group,
+                next,
+            });
         }
         let (counter, began) = (self.local(), self.local());
         let memo = (memoize && !lazy && count.max == UNBOUNDED).then(|| {
@@ -257,12 +412,27 @@ impl Compiler {
         });
         let the_loop = self.push(Step::Accept);
         let end = match group {
-            Some(group) => self.push(Step::GroupEnd { local: began, group, next: the_loop }),
+            Some(group) => self.push(Step::GroupEnd {
+                local: began,
+                group,
+                next: the_loop,
+            }),
             None => the_loop,
         };
         let inside = self.node(body, end);
-        let body = self.push(Step::GroupStart { local: began, next: inside });
-        self.steps[the_loop as usize] = Step::Loop { body, count, lazy, counter, began, memo, next };
+        let body = self.push(Step::GroupStart {
+            local: began,
+            next: inside,
+        });
+        self.steps[the_loop as usize] = Step::Loop {
+            body,
+            count,
+            lazy,
+            counter,
+            began,
+            memo,
+            next,
+        };
         self.push(Step::LoopStart { the_loop })
     }
 }
@@ -278,12 +448,19 @@ fn single(node: &Node) -> Option<char> {
 /// Java where a capture stands inside something that is not looked into again.
 fn leaks(node: &Node) -> bool {
     match node {
-        Node::Group { kind: GroupKind::Atomic | GroupKind::Ahead { .. } | GroupKind::Behind { .. }, body } => {
-            body.has_capture()
+        Node::Group {
+            kind: GroupKind::Atomic | GroupKind::Ahead { .. } | GroupKind::Behind { .. },
+            body,
         }
-        Node::Repeat { greed: Greed::Possessive, body, .. } => body.has_capture(),
+        | Node::Repeat {
+            greed: Greed::Possessive,
+            body,
+            ..
+        } => body.has_capture(),
         Node::Repeat { body, written, .. } => match &**body {
-            Node::Group { body, .. } => *written != Written::Question && body.has_capture() && body.is_deterministic(),
+            Node::Group { body, .. } => {
+                *written != Written::Question && body.has_capture() && body.is_deterministic()
+            }
             _ => false,
         },
         _ => false,
@@ -295,7 +472,10 @@ fn anchored(node: &Node) -> bool {
         Node::Assert(Assertion::TextStart | Assertion::SearchStart) => true,
         Node::Concat(parts) => parts.first().is_some_and(anchored),
         Node::Alternation(branches) => branches.iter().all(anchored),
-        Node::Group { kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic, body } => anchored(body),
+        Node::Group {
+            kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic,
+            body,
+        } => anchored(body),
         _ => false,
     }
 }
@@ -303,7 +483,9 @@ fn anchored(node: &Node) -> bool {
 /// The bytes that a match of `node` starts with; nothing if it can be empty.
 fn first_bytes(node: &Node) -> Option<Box<[bool; 256]>> {
     let mut bytes = Box::new([false; 256]);
-    add_first(node, &mut bytes).then_some(bytes).filter(|bytes| bytes.iter().any(|&byte| !byte))
+    add_first(node, &mut bytes)
+        .then_some(bytes)
+        .filter(|bytes| bytes.iter().any(|&byte| !byte))
 }
 
 /// Adds the first bytes of `node`; false if it can be empty, so that what follows counts too.
@@ -316,7 +498,11 @@ fn add_first(node: &Node, bytes: &mut [bool; 256]) -> bool {
                 }
                 if high >= 0x80 {
                     let first = |c: u32| {
-                        let c = char::from_u32(c).unwrap_or(if c < 0xE000 { '\u{D7FF}' } else { '\u{10FFFF}' });
+                        let c = char::from_u32(c).unwrap_or(if c < 0xE000 {
+                            '\u{D7FF}'
+                        } else {
+                            '\u{10FFFF}'
+                        });
                         c.encode_utf8(&mut [0; 4]).as_bytes()[0]
                     };
                     for byte in first(low.max(0x80))..=first(high) {
@@ -328,10 +514,17 @@ fn add_first(node: &Node, bytes: &mut [bool; 256]) -> bool {
         }
         Node::LineBreak => add_first(&Node::Set(super::property::escape('v', false)), bytes),
         Node::Concat(parts) => parts.iter().any(|part| add_first(part, bytes)),
-        Node::Alternation(branches) => branches.iter().fold(true, |all, branch| add_first(branch, bytes) && all),
-        Node::Group { kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic, body } => {
-            add_first(body, bytes)
+        Node::Alternation(branches) => {
+            let mut none_empty = true;
+            for branch in branches {
+                none_empty &= add_first(branch, bytes);
+            }
+            none_empty
         }
+        Node::Group {
+            kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic,
+            body,
+        } => add_first(body, bytes),
         Node::Repeat { body, min, .. } => add_first(body, bytes) && *min > 0,
         Node::Empty | Node::Assert(_) | Node::Group { .. } => false,
         Node::BackReference { .. } => {
@@ -366,7 +559,10 @@ fn required(node: &Node) -> Option<Vec<u8>> {
             }
             keep(run);
         }
-        Node::Group { kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic, body } => {
+        Node::Group {
+            kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic,
+            body,
+        } => {
             return required(body);
         }
         Node::Repeat { body, min, .. } if *min > 0 => return required(body),

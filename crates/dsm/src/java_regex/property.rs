@@ -19,12 +19,20 @@ pub(super) enum Property {
 fn table(name: &str) -> Option<CharSet> {
     let hir = regex_syntax::parse(&format!(r"\p{{{name}}}")).ok()?;
     Some(match hir.kind() {
-        HirKind::Class(Class::Unicode(class)) => {
-            CharSet::new(class.ranges().iter().map(|r| (r.start() as u32, r.end() as u32)).collect())
-        }
-        HirKind::Class(Class::Bytes(class)) => {
-            CharSet::new(class.ranges().iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect())
-        }
+        HirKind::Class(Class::Unicode(class)) => CharSet::new(
+            class
+                .ranges()
+                .iter()
+                .map(|r| (r.start() as u32, r.end() as u32))
+                .collect(),
+        ),
+        HirKind::Class(Class::Bytes(class)) => CharSet::new(
+            class
+                .ranges()
+                .iter()
+                .map(|r| (u32::from(r.start()), u32::from(r.end())))
+                .collect(),
+        ),
         HirKind::Literal(literal) => CharSet::of(std::str::from_utf8(&literal.0).ok()?),
         HirKind::Empty => CharSet::empty(),
         _ => return None,
@@ -36,7 +44,9 @@ pub(super) fn assigned() -> CharSet {
     static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
     CharSet::clone(&shared(&SET, || {
         let known = table("Age:13.0").unwrap_or_else(CharSet::empty);
-        known.minus(&table("Noncharacter_Code_Point").unwrap_or_else(CharSet::empty)).union(&surrogates())
+        known
+            .minus(&table("Noncharacter_Code_Point").unwrap_or_else(CharSet::empty))
+            .union(&surrogates())
     }))
 }
 
@@ -46,7 +56,9 @@ fn surrogates() -> CharSet {
 
 /// A property as JDK 17 sees it: without the characters that came later, and without what changed since.
 fn known(name: &str) -> CharSet {
-    let set = table(name).map(|set| set.intersect(&assigned())).unwrap_or_else(CharSet::empty);
+    let set = table(name)
+        .map(|set| set.intersect(&assigned()))
+        .unwrap_or_else(CharSet::empty);
     let change = |ranges: &[(u32, u32)]| CharSet::new(ranges.to_vec());
     match name {
         "gc=Mn" => set.union(&change(&[(0x1734, 0x1734), (0x1171e, 0x1171e)])),
@@ -71,22 +83,33 @@ fn category(name: &str) -> CharSet {
         "Cs" => surrogates(),
         "Cn" => assigned().negate(),
         // The rest of `C`: our tables leave the surrogates out.
-        "C" => ["Cc", "Cf", "Co", "Cs", "Cn"].map(category).iter().fold(CharSet::empty(), |all, one| all.union(one)),
+        "C" => ["Cc", "Cf", "Co", "Cs", "Cn"]
+            .map(category)
+            .iter()
+            .fold(CharSet::empty(), |all, one| all.union(one)),
         _ => known(&format!("gc={name}")),
     }
 }
 
 fn categories(names: &[&str]) -> CharSet {
-    names.iter().fold(CharSet::empty(), |all, name| all.union(&category(name)))
+    names
+        .iter()
+        .fold(CharSet::empty(), |all, name| all.union(&category(name)))
 }
 
 const CATEGORIES: &[&str] = &[
-    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs",
-    "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf", "L", "M", "N", "Z", "C", "P", "S",
+    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc",
+    "Cf", "Co", "Cs", "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf", "L", "M",
+    "N", "Z", "C", "P", "S",
 ];
 
 fn ascii(ranges: &[(char, char)]) -> CharSet {
-    CharSet::new(ranges.iter().map(|&(low, high)| (low as u32, high as u32)).collect())
+    CharSet::new(
+        ranges
+            .iter()
+            .map(|&(low, high)| (low as u32, high as u32))
+            .collect(),
+    )
 }
 
 fn lower_case() -> CharSet {
@@ -140,12 +163,15 @@ pub(super) fn escape(letter: char, unicode: bool) -> Arc<CharSet> {
         ('d', true) => shared(&DIGIT, || category("Nd")),
         ('d', false) => Arc::new(ascii(&[('0', '9')])),
         ('w', true) => word(),
-        ('w', false) => shared(&WORD, || ascii(&[('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')])),
+        ('w', false) => shared(&WORD, || {
+            ascii(&[('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')])
+        }),
         ('s', true) => shared(&SPACE, || known("White_Space")),
         ('s', false) => Arc::new(ascii(&[('\t', '\r'), (' ', ' ')])),
-        ('h', _) => Arc::new(CharSet::of("\t \u{a0}\u{1680}\u{180e}\u{202f}\u{205f}\u{3000}").union(&CharSet::range(
-            0x2000, 0x200a,
-        ))),
+        ('h', _) => Arc::new(
+            CharSet::of("\t \u{a0}\u{1680}\u{180e}\u{202f}\u{205f}\u{3000}")
+                .union(&CharSet::range(0x2000, 0x200a)),
+        ),
         _ => Arc::new(CharSet::of("\n\u{b}\u{c}\r\u{85}\u{2028}\u{2029}")),
     }
 }
@@ -153,7 +179,11 @@ pub(super) fn escape(letter: char, unicode: bool) -> Arc<CharSet> {
 /// `\w` under `(?U)`.
 pub(super) fn word() -> Arc<CharSet> {
     static SET: OnceLock<Arc<CharSet>> = OnceLock::new();
-    shared(&SET, || known("Alphabetic").union(&categories(&["M", "Nd", "Pc"])).union(&known("Join_Control")))
+    shared(&SET, || {
+        known("Alphabetic")
+            .union(&categories(&["M", "Nd", "Pc"]))
+            .union(&known("Join_Control"))
+    })
 }
 
 /// The set of `\p{name}`. `insensitive`: the flag `i` is on. `unicode`: the flag `U` is on.
@@ -178,7 +208,11 @@ pub(super) fn lookup(name: &str, insensitive: bool, unicode: bool) -> Property {
             None => script(short),
         };
     }
-    let wide = if unicode { posix_unicode(name, insensitive) } else { None };
+    let wide = if unicode {
+        posix_unicode(name, insensitive)
+    } else {
+        None
+    };
     found(wide.or_else(|| general(name, insensitive)))
 }
 
@@ -189,7 +223,12 @@ fn found(set: Option<CharSet>) -> Property {
 fn script(name: &str) -> Property {
     let upper = name.to_ascii_uppercase();
     if upper == "UNKNOWN" || upper == "ZZZZ" {
-        return Property::Set(assigned().minus(&category("Co")).minus(&surrogates()).negate());
+        return Property::Set(
+            assigned()
+                .minus(&category("Co"))
+                .minus(&surrogates())
+                .negate(),
+        );
     }
     let listed = |names: &[&str]| names.iter().any(|one| one.eq_ignore_ascii_case(name));
     // `regex_syntax` overlooks blanks, hyphens, underscores and a leading `is`. Java wants the name as it is.
@@ -197,7 +236,7 @@ fn script(name: &str) -> Property {
     let parted = |one: &&str| one.replace('_', "").eq_ignore_ascii_case(&joined);
     let loose = joined.chars().any(|c| !c.is_ascii_alphanumeric())
         || upper.starts_with("IS")
-        || (!listed(SCRIPTS_OF_WORDS) && (joined != name || SCRIPTS_OF_WORDS.iter().any(|one| parted(&one))));
+        || (!listed(SCRIPTS_OF_WORDS) && (joined != name || SCRIPTS_OF_WORDS.iter().any(parted)));
     if loose || listed(SCRIPTS_NOT_IN_JAVA) || table(&format!("sc={name}")).is_none() {
         return Property::Unknown;
     }
@@ -210,20 +249,78 @@ fn script(name: &str) -> Property {
 
 /// The scripts whose names have several words.
 const SCRIPTS_OF_WORDS: &[&str] = &[
-    "Anatolian_Hieroglyphs", "Bassa_Vah", "Canadian_Aboriginal", "Caucasian_Albanian", "Egyptian_Hieroglyphs",
-    "Gunjala_Gondi", "Hanifi_Rohingya", "Imperial_Aramaic", "Inscriptional_Pahlavi", "Inscriptional_Parthian",
-    "Kayah_Li", "Khitan_Small_Script", "Linear_A", "Linear_B", "Masaram_Gondi", "Meetei_Mayek", "Mende_Kikakui",
-    "Meroitic_Cursive", "Meroitic_Hieroglyphs", "New_Tai_Lue", "Nyiakeng_Puachue_Hmong", "Ol_Chiki", "Old_Hungarian",
-    "Old_Italic", "Old_North_Arabian", "Old_Permic", "Old_Persian", "Old_Sogdian", "Old_South_Arabian", "Old_Turkic",
-    "Pahawh_Hmong", "Pau_Cin_Hau", "Phags_Pa", "Psalter_Pahlavi", "Sora_Sompeng", "Syloti_Nagri", "Tai_Le",
-    "Tai_Tham", "Tai_Viet", "Zanabazar_Square",
+    "Anatolian_Hieroglyphs",
+    "Bassa_Vah",
+    "Canadian_Aboriginal",
+    "Caucasian_Albanian",
+    "Egyptian_Hieroglyphs",
+    "Gunjala_Gondi",
+    "Hanifi_Rohingya",
+    "Imperial_Aramaic",
+    "Inscriptional_Pahlavi",
+    "Inscriptional_Parthian",
+    "Kayah_Li",
+    "Khitan_Small_Script",
+    "Linear_A",
+    "Linear_B",
+    "Masaram_Gondi",
+    "Meetei_Mayek",
+    "Mende_Kikakui",
+    "Meroitic_Cursive",
+    "Meroitic_Hieroglyphs",
+    "New_Tai_Lue",
+    "Nyiakeng_Puachue_Hmong",
+    "Ol_Chiki",
+    "Old_Hungarian",
+    "Old_Italic",
+    "Old_North_Arabian",
+    "Old_Permic",
+    "Old_Persian",
+    "Old_Sogdian",
+    "Old_South_Arabian",
+    "Old_Turkic",
+    "Pahawh_Hmong",
+    "Pau_Cin_Hau",
+    "Phags_Pa",
+    "Psalter_Pahlavi",
+    "Sora_Sompeng",
+    "Syloti_Nagri",
+    "Tai_Le",
+    "Tai_Tham",
+    "Tai_Viet",
+    "Zanabazar_Square",
 ];
 
 /// Scripts that came after Unicode 13, and names that `regex_syntax` takes and Java does not.
 const SCRIPTS_NOT_IN_JAVA: &[&str] = &[
-    "Cypro_Minoan", "Cpmn", "Old_Uyghur", "Ougr", "Tangsa", "Tnsa", "Toto", "Vithkuqi", "Vith", "Kawi", "Nag_Mundari",
-    "Nagm", "Garay", "Gara", "Gurung_Khema", "Gukh", "Kirat_Rai", "Krai", "Ol_Onal", "Onao", "Sunuwar", "Sunu",
-    "Todhri", "Todr", "Tulu_Tigalari", "Tutg", "Qaai", "Qaac",
+    "Cypro_Minoan",
+    "Cpmn",
+    "Old_Uyghur",
+    "Ougr",
+    "Tangsa",
+    "Tnsa",
+    "Toto",
+    "Vithkuqi",
+    "Vith",
+    "Kawi",
+    "Nag_Mundari",
+    "Nagm",
+    "Garay",
+    "Gara",
+    "Gurung_Khema",
+    "Gukh",
+    "Kirat_Rai",
+    "Krai",
+    "Ol_Onal",
+    "Onao",
+    "Sunuwar",
+    "Sunu",
+    "Todhri",
+    "Todr",
+    "Tulu_Tigalari",
+    "Tutg",
+    "Qaai",
+    "Qaac",
 ];
 
 /// The properties of `\p{IsName}`; Java folds the case of the name.
@@ -246,7 +343,9 @@ fn binary(name: &str, insensitive: bool) -> Option<CharSet> {
         "ALNUM" => known("Alphabetic").union(&category("Nd")),
         "BLANK" => category("Zs").union(&CharSet::one(9)),
         "GRAPH" => graph(),
-        "PRINT" => graph().union(&category("Zs").union(&CharSet::one(9))).minus(&category("Cc")),
+        "PRINT" => graph()
+            .union(&category("Zs").union(&CharSet::one(9)))
+            .minus(&category("Cc")),
         "WORD" => CharSet::clone(&word()),
         "JOIN_CONTROL" | "JOINCONTROL" => known("Join_Control"),
         _ => return None,
@@ -284,14 +383,16 @@ fn posix_unicode(name: &str, insensitive: bool) -> Option<CharSet> {
 /// General categories, POSIX classes and the `java…` methods.
 fn general(name: &str, insensitive: bool) -> Option<CharSet> {
     if CATEGORIES.contains(&name) {
-        return Some(match name {
-            "Lu" | "Ll" | "Lt" if insensitive => letters_cased(),
-            _ => category(name),
+        let cased = insensitive && matches!(name, "Lu" | "Ll" | "Lt");
+        return Some(if cased {
+            letters_cased()
+        } else {
+            category(name)
         });
     }
     Some(match name {
         "LC" => letters_cased(),
-        "LD" => letter_or_digit(),
+        "LD" | "javaLetterOrDigit" => letter_or_digit(),
         "L1" => CharSet::range(0, 0xFF),
         "all" => CharSet::all(),
         "ASCII" => CharSet::range(0, 0x7F),
@@ -317,7 +418,6 @@ fn general(name: &str, insensitive: bool) -> Option<CharSet> {
         "javaDigit" => category("Nd"),
         "javaDefined" => category("Cn").negate(),
         "javaLetter" => category("L"),
-        "javaLetterOrDigit" => letter_or_digit(),
         "javaJavaIdentifierStart" => categories(&["L", "Nl", "Sc", "Pc"]),
         "javaJavaIdentifierPart" => {
             categories(&["L", "Nl", "Sc", "Pc", "Nd", "Mc", "Mn"]).union(&ignorable())
@@ -335,4 +435,67 @@ fn general(name: &str, insensitive: bool) -> Option<CharSet> {
         "javaISOControl" => ascii(&[('\0', '\u{1f}'), ('\u{7f}', '\u{9f}')]),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::java_regex::syntax::Node;
+    use crate::java_regex::{Flags, parser};
+
+    /// What `sum = 31 * sum + c` does over `n` code points from `low` on: `sum * .0 + low * .1 + .2`.
+    fn horner(n: u32) -> (u32, u32, u32) {
+        if n == 0 {
+            return (1, 0, 0);
+        }
+        let (times, lows, rest) = horner(n / 2);
+        let twice = (
+            times.wrapping_mul(times),
+            times.wrapping_mul(lows).wrapping_add(lows),
+            times
+                .wrapping_mul(rest)
+                .wrapping_add(lows.wrapping_mul(n / 2))
+                .wrapping_add(rest),
+        );
+        if n.is_multiple_of(2) {
+            return twice;
+        }
+        let (times, lows, rest) = twice;
+        (
+            times.wrapping_mul(31),
+            lows.wrapping_mul(31).wrapping_add(1),
+            rest.wrapping_mul(31).wrapping_add(n - 1),
+        )
+    }
+
+    /// The sets of all properties, of folded letters and of folded ranges, as JDK 17 has them. A line of the file holds a
+    /// pattern for one character, flags, and a checksum over all code points that `RegexOracle sets` has tried.
+    #[test]
+    fn the_sets_are_those_of_the_jdk() {
+        for line in include_str!("../../tests/java/regex-sets.tsv").lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let has = |letter| fields[1].contains(letter);
+            let flags = Flags {
+                case_insensitive: has('i'),
+                unicode_case: has('u'),
+                unicode_character_class: has('U'),
+                ..Flags::default()
+            };
+            let ours = match parser::parse(fields[0], flags) {
+                Err(_) => "error".to_owned(),
+                Ok(tree) => {
+                    let Node::Set(set) = &tree.root else {
+                        panic!("{line}: not a set")
+                    };
+                    let set = set.minus(&super::surrogates());
+                    let sum = set.ranges().iter().fold(0u32, |sum, &(low, high)| {
+                        let (times, lows, rest) = horner(high - low + 1);
+                        let added = lows.wrapping_mul(low).wrapping_add(rest);
+                        sum.wrapping_mul(times).wrapping_add(added)
+                    });
+                    format!("{sum:08x}")
+                }
+            };
+            assert_eq!(ours, fields[2], "{line}");
+        }
+    }
 }

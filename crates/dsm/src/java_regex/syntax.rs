@@ -84,9 +84,14 @@ pub(super) enum GroupKind {
     Capture(usize),
     Plain,
     Atomic,
-    Ahead { negated: bool },
+    Ahead {
+        negated: bool,
+    },
     /// `reach`: how many characters before the place the group may start, least and most, as Java counts them.
-    Behind { negated: bool, reach: (i32, i32) },
+    Behind {
+        negated: bool,
+        reach: (i32, i32),
+    },
 }
 
 /// A part of a pattern.
@@ -99,9 +104,21 @@ pub(super) enum Node {
     Assert(Assertion),
     /// `\R`
     LineBreak,
-    BackReference { group: usize, fold: Fold },
-    Group { kind: GroupKind, body: Box<Node> },
-    Repeat { body: Box<Node>, min: u32, max: u32, greed: Greed, written: Written },
+    BackReference {
+        group: usize,
+        fold: Fold,
+    },
+    Group {
+        kind: GroupKind,
+        body: Box<Node>,
+    },
+    Repeat {
+        body: Box<Node>,
+        min: u32,
+        max: u32,
+        greed: Greed,
+        written: Written,
+    },
     Concat(Vec<Node>),
     Alternation(Vec<Node>),
 }
@@ -134,16 +151,30 @@ impl Node {
     }
 
     pub(super) fn has_capture(&self) -> bool {
-        self.any(&|node| matches!(node, Node::Group { kind: GroupKind::Capture(_), .. }))
+        self.any(&|node| {
+            matches!(
+                node,
+                Node::Group {
+                    kind: GroupKind::Capture(_),
+                    ..
+                }
+            )
+        })
     }
 
     /// Whether Java calls the node deterministic, and so repeats a group of it with a loop that does not look back into
     /// the iterations.
     pub(super) fn is_deterministic(&self) -> bool {
         match self {
-            Node::Alternation(_) => false,
-            Node::Group { kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. }, .. } => true,
-            Node::Repeat { written: Written::Question, .. } => false,
+            Node::Alternation(_)
+            | Node::Repeat {
+                written: Written::Question,
+                ..
+            } => false,
+            Node::Group {
+                kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
+                ..
+            } => true,
             Node::Repeat { body, min, max, .. } => min == max && body.is_deterministic(),
             _ => self.children().iter().all(Node::is_deterministic),
         }

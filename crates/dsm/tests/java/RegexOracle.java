@@ -17,6 +17,9 @@ import java.util.regex.PatternSyntaxException;
  * field for each group from 0 on: {@code start-end text} (offsets in UTF-16 units), or {@code null}. With the argument
  * {@code echo} the fields of the case come first.
  *
+ * With the argument {@code sets} a case is a pattern for one character and flags. The answer is {@code error} or a
+ * checksum of all code points that match.
+ *
  * Blank lines and lines that start with {@code # } are copied as they are.
  */
 public final class RegexOracle {
@@ -33,6 +36,10 @@ public final class RegexOracle {
                 continue;
             }
             String[] field = line.split("\t", -1);
+            if (args.length > 0 && args[0].equals("sets")) {
+                out.print(field[0] + "\t" + field[1] + "\t" + checksum(field[0], flags(field[1])) + "\n");
+                continue;
+            }
             String answer = answer(unescape(field[0]), flags(field[1]), unescape(field[2]));
             out.print(echo ? field[0] + "\t" + field[1] + "\t" + field[2] + "\t" + answer + "\n" : answer + "\n");
         }
@@ -68,6 +75,23 @@ public final class RegexOracle {
             }
         }
         return answer.toString();
+    }
+
+    private static String checksum(String pattern, int flags) {
+        Matcher matcher;
+        try {
+            matcher = Pattern.compile(pattern, flags).matcher("");
+        } catch (PatternSyntaxException e) {
+            return "error";
+        }
+        int sum = 0;
+        for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
+            if ((c < Character.MIN_SURROGATE || c > Character.MAX_SURROGATE)
+                    && matcher.reset(new String(Character.toChars(c))).matches()) {
+                sum = 31 * sum + c;
+            }
+        }
+        return String.format("%08x", sum);
     }
 
     private static int flags(String letters) {

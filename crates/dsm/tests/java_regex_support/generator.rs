@@ -26,19 +26,55 @@ impl Random {
 }
 
 const CHARS: &[&str] = &["a", "b", "a", "b", "a", "b", "A", "1", " ", "é", "\n", "\r"];
-const TEXT: &[&str] = &["a", "b", "a", "b", "a", "b", "A", "B", "1", " ", "é", "É", "\n", "\r", "\r\n", "-", "_", "\u{85}", "k", "\u{301}"];
+const TEXT: &[&str] = &[
+    "a", "b", "a", "b", "a", "b", "A", "B", "1", " ", "é", "É", "\n", "\r", "\r\n", "-", "_",
+    "\u{85}", "k", "\u{301}",
+];
 const ESCAPES: &[&str] = &[
-    r"\d", r"\w", r"\s", r"\h", r"\v", r"\D", r"\W", r"\S", r"\H", r"\V", r"\x61", r"\u0061", r"\n", r"\r", r"\-", r"\_",
-    r"\0141", r"\p{L}", r"\p{Lu}", r"\P{Lower}", r"\p{Alpha}", r"\p{javaLowerCase}", r"\p{IsAlphabetic}", r"\pL", r"\x{e9}",
-    r"\cA", r"\e", r"\t", r"\p{IsLatin}", r"\p{Punct}",
+    r"\d",
+    r"\w",
+    r"\s",
+    r"\h",
+    r"\v",
+    r"\D",
+    r"\W",
+    r"\S",
+    r"\H",
+    r"\V",
+    r"\x61",
+    r"\u0061",
+    r"\n",
+    r"\r",
+    r"\-",
+    r"\_",
+    r"\0141",
+    r"\p{L}",
+    r"\p{Lu}",
+    r"\P{Lower}",
+    r"\p{Alpha}",
+    r"\p{javaLowerCase}",
+    r"\p{IsAlphabetic}",
+    r"\pL",
+    r"\x{e9}",
+    r"\cA",
+    r"\e",
+    r"\t",
+    r"\p{IsLatin}",
+    r"\p{Punct}",
 ];
 const PLACES: &[&str] = &["^", "$", r"\b", r"\B", r"\A", r"\z", r"\Z", r"\G"];
-const QUANTIFIERS: &[&str] = &["?", "*", "+", "*", "+", "{2}", "{1,2}", "{0,1}", "{1,}", "{0,2}", "{2,3}", "{0}", "{1}", "{0,}"];
-const NOISE: &[&str] = &[
-    "{", "}", "[", "]", "(", ")", "?", "*", "+", "\\", "|", "^", "&&", "-", "(?", "{2}", "{,2}", r"\Q", r"\E", r"\k<n>", r"\8",
-    "(?P<n>", "(?<n_>", r"\y", r"\x", r"\08", "(?i", "#", "(?-", ":", "[^", "[]", "]]", "[&&", "a-", r"\p{", r"\c",
+const QUANTIFIERS: &[&str] = &[
+    "?", "*", "+", "*", "+", "{2}", "{1,2}", "{0,1}", "{1,}", "{0,2}", "{2,3}", "{0}", "{1}",
+    "{0,}",
 ];
-const FLAGS: &[&str] = &["", "", "", "", "", "", "i", "i", "iu", "m", "s", "d", "dm", "U", "x", "iU", "ms", "ix"];
+const NOISE: &[&str] = &[
+    "{", "}", "[", "]", "(", ")", "?", "*", "+", "\\", "|", "^", "&&", "-", "(?", "{2}", "{,2}",
+    r"\Q", r"\E", r"\k<n>", r"\8", "(?P<n>", "(?<n_>", r"\y", r"\x", r"\08", "(?i", "#", "(?-",
+    ":", "[^", "[]", "]]", "[&&", "a-", r"\p{", r"\c",
+];
+const FLAGS: &[&str] = &[
+    "", "", "", "", "", "", "i", "i", "iu", "m", "s", "d", "dm", "U", "x", "iU", "ms", "ix",
+];
 
 /// Lines for the oracle: so many patterns with a few texts each.
 pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> String {
@@ -48,7 +84,12 @@ pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> S
         let mut pattern = String::new();
         // Every other pattern is all about groups and loops.
         let loops = random.chance(50);
-        let mut maker = Maker { random: &mut random, groups: 0, named: false, loops };
+        let mut maker = Maker {
+            random: &mut random,
+            groups: 0,
+            named: false,
+            loops,
+        };
         maker.alternation(&mut pattern, if loops { 4 } else { 3 });
         if random.chance(6) {
             let at = random.below(pattern.len() + 1);
@@ -60,13 +101,25 @@ pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> S
         for _ in 0..3 {
             let mut text = String::new();
             for _ in 0..random.below(if loops { 14 } else { 10 }) {
-                text.push_str(if loops { random.of(&["a", "b"]) } else { random.of(TEXT) });
+                text.push_str(if loops {
+                    random.of(&["a", "b"])
+                } else {
+                    random.of(TEXT)
+                });
             }
-            lines.push_str(&format!("{}\t{flags}\t{}\n", escape(&pattern), escape(&text)));
+            lines.push_str(&format!(
+                "{}\t{flags}\t{}\n",
+                escape(&pattern),
+                escape(&text)
+            ));
         }
     }
     // A line that is all blank or looks like a comment is not a case for the oracle.
-    lines.lines().filter(|line| !line.starts_with("# ")).map(|line| format!("{line}\n")).collect()
+    lines
+        .lines()
+        .filter(|line| !line.starts_with("# "))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 struct Maker<'a> {
@@ -97,16 +150,22 @@ impl Maker<'_> {
 
     fn atom(&mut self, out: &mut String, depth: usize) {
         if self.loops && (depth == 0 || self.random.chance(30)) {
-            return out.push_str(self.random.of(&["a", "b", "a", "b", "[ab]", ".", "$", r"\b", r"\1", r"\2"]));
+            return out.push_str(
+                self.random
+                    .of(&["a", "b", "a", "b", "[ab]", ".", "$", r"\b", r"\1", r"\2"]),
+            );
         }
-        match self.random.below(if depth == 0 { 60 } else { 100 }) + if self.loops { 60 } else { 0 } {
+        match self.random.below(if depth == 0 { 60 } else { 100 }) + if self.loops { 60 } else { 0 }
+        {
             0..30 => out.push_str(self.random.of(CHARS)),
             30..34 => out.push('.'),
             34..42 => self.class(out, 2),
             42..48 => out.push_str(self.random.of(ESCAPES)),
             48..53 => out.push_str(self.random.of(PLACES)),
             53..55 => out.push_str(r"\R"),
-            55..57 => out.push_str(self.random.of(&["(?i)", "(?-i)", "(?iu)", "(?s)", "(?m)", "(?d)", "(?x)", "(?U)", "(?-U)", "(?u-i)"])),
+            55..57 => out.push_str(self.random.of(&[
+                "(?i)", "(?-i)", "(?iu)", "(?s)", "(?m)", "(?d)", "(?x)", "(?U)", "(?-U)", "(?u-i)",
+            ])),
             57 => out.push_str(self.random.of(&[r"\Qa\E", r"\Q1b\E", r"\Qa*\E", r"\Qab\E"])),
             58..60 => {
                 if self.groups > 0 && self.random.chance(80) {
@@ -131,7 +190,8 @@ impl Maker<'_> {
             }
             _ => {
                 out.push_str(self.random.of(&[
-                    "(?:", "(?:", "(?:", "(?:", "(?>", "(?=", "(?!", "(?<=", "(?<!", "(?i:", "(?iu:", "(?m:", "(?s-i:",
+                    "(?:", "(?:", "(?:", "(?:", "(?>", "(?=", "(?!", "(?<=", "(?<!", "(?i:",
+                    "(?iu:", "(?m:", "(?s-i:",
                 ]));
                 self.alternation(out, depth - 1);
                 out.push(')');
@@ -144,7 +204,10 @@ impl Maker<'_> {
         for _ in 0..1 + self.random.below(4) {
             match self.random.below(12) {
                 0..5 => out.push_str(self.random.of(CHARS)),
-                5..7 => out.push_str(self.random.of(&["a-b", "A-Z", "a-c", "0-9", "à-ü", "!-~", r"\x61-b", "I-k"])),
+                5..7 => out.push_str(
+                    self.random
+                        .of(&["a-b", "A-Z", "a-c", "0-9", "à-ü", "!-~", r"\x61-b", "I-k"]),
+                ),
                 7..9 => out.push_str(self.random.of(ESCAPES)),
                 9 if depth > 0 => self.class(out, depth - 1),
                 10 => out.push_str("&&"),
