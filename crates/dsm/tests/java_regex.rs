@@ -8,6 +8,13 @@
     clippy::disallowed_methods,
     reason = "tests run the JDK and write its answers"
 )]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing, and a note goes to its output"
+)]
 
 #[path = "java_regex_support/generator.rs"]
 mod generator;

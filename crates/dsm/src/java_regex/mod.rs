@@ -23,9 +23,11 @@
 mod backtrack;
 mod charset;
 mod class;
+mod escape;
 mod hir;
 mod measure;
 mod parser;
+mod place;
 mod program;
 mod property;
 mod syntax;
