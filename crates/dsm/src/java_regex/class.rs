@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::charset::{CharSet, Fold, class_literal, class_range};
-use super::parser::{Escaped, Parsed, Parser, ascii, invalid, unsupported};
+use super::escape::Escaped;
+use super::parser::{Parsed, Parser, ascii, invalid, unsupported};
 
 /// A class while it is read. Java gathers the single characters below 256 in one bitmap that every earlier mention of it
 /// shares, so that `[a&&&b]` holds `a`, `&` and `b`.

@@ -237,8 +237,10 @@ impl Translator {
 fn can_be_empty(node: &Node) -> bool {
     match node {
         Node::Set(_) | Node::LineBreak => false,
-        Node::Empty | Node::Assert(_) | Node::BackReference { .. } => true,
-        Node::Group {
+        Node::Empty
+        | Node::Assert(_)
+        | Node::BackReference { .. }
+        | Node::Group {
             kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
             ..
         } => true,

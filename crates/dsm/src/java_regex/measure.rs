@@ -55,11 +55,16 @@ fn study(nodes: &[Node], after: Option<&Rest<'_>>, length: &mut Length) {
             length.max = length.max.wrapping_add(2);
         }
         Node::BackReference { .. } => length.valid = false,
-        Node::Empty | Node::Assert(_) => {}
-        Node::Group {
+        Node::Empty
+        | Node::Assert(_)
+        | Node::Group {
             kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
             ..
         } => {}
+        Node::Group {
+            kind: GroupKind::Atomic,
+            body,
+        } => study(std::slice::from_ref(body), None, length),
         Node::Group { body, .. } => return study(std::slice::from_ref(body), Some(&rest), length),
         Node::Concat(parts) => return study(parts, Some(&rest), length),
         Node::Alternation(branches) => {

@@ -23,9 +23,11 @@
 mod backtrack;
 mod charset;
 mod class;
+mod escape;
 mod hir;
 mod measure;
 mod parser;
+mod place;
 mod program;
 mod property;
 mod syntax;
@@ -68,7 +70,7 @@ pub enum Engine {
     Linear,
     /// Time that can grow exponentially, within the budget.
     Backtracking {
-        /// What keeps the pattern from the linear engine; never empty, in no pattern twice.
+        /// What keeps the pattern from the linear engine; at least one reason, none of them twice.
         because: Vec<Reason>,
     },
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::Flags;
 use super::charset::{CharSet, Fold, literal};
+use super::escape::Escaped;
 use super::measure;
-use super::property;
 use super::syntax::{
     Assertion, Greed, GroupKind, Node, SyntaxError, SyntaxErrorKind, Tree, UNBOUNDED, Written,
 };
@@ -17,23 +17,16 @@ const DEPTH: usize = 250;
 
 pub(super) type Parsed<T> = Result<T, SyntaxError>;
 
-/// What an escape sequence stands for.
-pub(super) enum Escaped {
-    Char(u32),
-    Set(Arc<CharSet>),
-    Node(Node),
-}
-
 pub(super) struct Parser {
     /// The code points of the pattern with `\Q…\E` taken apart, and two zeros.
     chars: Vec<u32>,
     /// Where each of them starts in the pattern.
     offsets: Vec<usize>,
-    len: usize,
+    pub(super) len: usize,
     pub(super) cursor: usize,
     pub(super) flags: Flags,
-    groups: usize,
-    names: BTreeMap<String, usize>,
+    pub(super) groups: usize,
+    pub(super) names: BTreeMap<String, usize>,
     depth: usize,
 }
 
@@ -261,7 +254,7 @@ impl Parser {
         self.offsets[start.min(last)]..self.offsets[end].max(self.offsets[start.min(last)])
     }
 
-    fn text(&self, range: Range<usize>) -> String {
+    pub(super) fn text(&self, range: Range<usize>) -> String {
         range
             .filter_map(|index| char::from_u32(self.at(index)))
             .collect()
@@ -457,6 +450,7 @@ impl Parser {
         let span = self.span(open);
         match ascii(c) {
             'P' => invalid(span, "`(?P` is not Java syntax").help("write `(?<name>…)` and `\\k<name>`"),
+            'c' => unsupported(span, "the flag `c` (canonical equivalence) cannot be honoured").help("leave the flag out"),
             '#' => invalid(span, "`(?#…)` is not Java syntax").help("use comments mode: `(?x)` and `# …` to the end of the line"),
             '|' => invalid(span, "`(?|` is not Java syntax").help("give each branch groups of its own"),
             _ => invalid(span, "unknown group or inline flag")
@@ -464,7 +458,7 @@ impl Parser {
         }
     }
 
-    fn group_name(&mut self, open: usize, first: u32) -> Parsed<String> {
+    pub(super) fn group_name(&mut self, open: usize, first: u32) -> Parsed<String> {
         let mut name = String::new();
         let mut c = first;
         if !ascii(c).is_ascii_alphabetic() {
@@ -501,6 +495,8 @@ impl Parser {
                 'x' => flags.comments = on,
                 'U' => (flags.unicode_character_class, flags.unicode_case) = (on, on),
                 '-' if on => on = false,
+                // Canonical equivalence: switching it off changes nothing, switching it on is refused by the caller.
+                'c' if !on => {}
                 _ => return,
             }
             c = self.next();
@@ -516,8 +512,12 @@ impl Parser {
             '*' => (0, UNBOUNDED, Written::Symbol),
             '+' => (1, UNBOUNDED, Written::Symbol),
             '{' => {
-                let (min, max) = self.counts(start)?;
-                (min, max, Written::Braces)
+                match self.counts(start)? {
+                    // Java reads these as `?`, and as `*` and `+` with another minimum.
+                    (0, Some(1)) => (0, 1, Written::Question),
+                    (min, None) => (min, UNBOUNDED, Written::Symbol),
+                    (min, Some(max)) => (min, max, Written::Braces),
+                }
             }
             _ => return Ok(atom),
         };
@@ -539,7 +539,7 @@ impl Parser {
     }
 
     /// `{n}`, `{n,}`, `{n,m}`; leaves the cursor on `}`.
-    fn counts(&mut self, start: usize) -> Parsed<(u32, u32)> {
+    fn counts(&mut self, start: usize) -> Parsed<(u32, Option<u32>)> {
         let refuse = |parser: &Parser, message: &str| {
             Err(invalid(parser.span(start), message)
                 .help(r"write {n}, {n,} or {n,m}, or `\{` for a brace in the text"))
@@ -552,21 +552,21 @@ impl Parser {
         let Some(min) = self.number(&mut c) else {
             return refuse(self, "the repetition count is too big");
         };
-        let mut max = min;
+        let mut max = Some(min);
         if c == ',' as u32 {
             c = self.read_plain();
-            max = UNBOUNDED;
+            max = None;
             if c != '}' as u32 {
-                max = match self.number(&mut c) {
-                    Some(max) => max,
-                    None => return refuse(self, "the repetition count is too big"),
-                };
+                max = self.number(&mut c);
+                if max.is_none() {
+                    return refuse(self, "the repetition count is too big");
+                }
             }
         }
         if c != '}' as u32 {
             return refuse(self, "the counted repetition is not closed");
         }
-        if max < min {
+        if max.is_some_and(|max| max < min) {
             return refuse(
                 self,
                 "the counted repetition has its limits the wrong way round",
@@ -587,269 +587,5 @@ impl Parser {
 
     fn read_plain(&mut self) -> u32 {
         self.next()
-    }
-
-    /// From the `\` of `\p` or `\P` on.
-    pub(super) fn family(&mut self) -> Parsed<CharSet> {
-        let start = self.cursor;
-        let negated = self.next_escaped() == 'P' as u32;
-        let name = if self.next() == '{' as u32 {
-            let from = self.cursor + 1;
-            self.cursor = from;
-            // In comments mode Java skips a comment here, even past the brace.
-            while self.read_or_brace() != '}' as u32 {}
-            if self.cursor > self.len {
-                self.cursor = self.len;
-                return Err(
-                    invalid(self.span(start), "the property name is not closed").help("add `}`")
-                );
-            }
-            self.text(from..self.cursor - 1)
-        } else {
-            self.unread();
-            self.next();
-            let at = self.cursor;
-            self.read();
-            self.text(at..at + 1)
-        };
-        let flags = self.flags;
-        let found = property::lookup(&name, flags.case_insensitive, flags.unicode_character_class);
-        let span = self.span(start);
-        match found {
-            property::Property::Set(set) => Ok(if negated { set.negate() } else { set }),
-            property::Property::Unknown => {
-                Err(invalid(span, format!("Java knows no property `{name}`"))
-                    .help("examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{javaLowerCase}"))
-            }
-            property::Property::NoTable => Err(unsupported(
-                span,
-                format!("the property `{name}` cannot be honoured: there is no table for it"),
-            )
-            .help("use a range such as [\\x{370}-\\x{3ff}], or a script such as \\p{IsGreek}")),
-        }
-    }
-
-    fn read_or_brace(&mut self) -> u32 {
-        if self.cursor >= self.len {
-            self.cursor = self.len + 1;
-            return '}' as u32;
-        }
-        self.read()
-    }
-
-    /// An escape that starts at the cursor. `range`: it stands at either end of a possible range of a class.
-    pub(super) fn escape(&mut self, in_class: bool, range: bool) -> Parsed<Escaped> {
-        let start = self.cursor;
-        let c = self.skip();
-        let unicode = self.flags.unicode_character_class;
-        let unix = self.flags.unix_lines;
-        let letter = ascii(c);
-        Ok(match letter {
-            '0' => Escaped::Char(self.octal(start)?),
-            'x' => Escaped::Char(self.hexadecimal(start)?),
-            'u' => Escaped::Char(self.unicode(start)?),
-            'c' if self.at_end() => {
-                return Err(invalid(
-                    self.span(start),
-                    "`\\c` is not followed by a character",
-                ));
-            }
-            'c' => Escaped::Char(self.read() ^ 64),
-            'a' => Escaped::Char(7),
-            'e' => Escaped::Char(27),
-            'f' => Escaped::Char(12),
-            'n' => Escaped::Char(10),
-            'r' => Escaped::Char(13),
-            't' => Escaped::Char(9),
-            'v' if range => Escaped::Char(11),
-            'd' | 'h' | 's' | 'v' | 'w' => Escaped::Set(property::escape(letter, unicode)),
-            'D' | 'H' | 'S' | 'V' | 'W' => Escaped::Set(Arc::new(
-                property::escape(letter.to_ascii_lowercase(), unicode).negate(),
-            )),
-            'N' => {
-                return Err(unsupported(
-                    self.span(start),
-                    "`\\N{…}` cannot be honoured: there is no table of character names",
-                )
-                .help("write the code point: \\x{…}"));
-            }
-            _ if !letter.is_ascii_alphanumeric() => {
-                if self.cursor > self.len {
-                    self.cursor = self.len;
-                    return Err(invalid(self.span(start), "`\\` at the end of the pattern")
-                        .help(r"write `\\` for a backslash"));
-                }
-                Escaped::Char(c)
-            }
-            _ if in_class => return Err(self.unknown_escape(start, letter, true)),
-            '1'..='9' => self.numbered_reference(c - '0' as u32),
-            'A' => Escaped::Node(Node::Assert(Assertion::TextStart)),
-            'z' => Escaped::Node(Node::Assert(Assertion::TextEnd)),
-            'Z' => Escaped::Node(Node::Assert(Assertion::LineEnd {
-                unix,
-                multiline: false,
-            })),
-            'G' => Escaped::Node(Node::Assert(Assertion::SearchStart)),
-            'B' => Escaped::Node(Node::Assert(Assertion::Word {
-                negated: true,
-                unicode,
-            })),
-            'b' => {
-                if self.peek() == '{' as u32 && self.raw(1) == 'g' as u32 {
-                    return Err(unsupported(
-                        self.span(start),
-                        "`\\b{g}` cannot be honoured: there is no table of grapheme clusters",
-                    ));
-                }
-                Escaped::Node(Node::Assert(Assertion::Word {
-                    negated: false,
-                    unicode,
-                }))
-            }
-            'R' => Escaped::Node(Node::LineBreak),
-            'X' => {
-                return Err(unsupported(
-                    self.span(start),
-                    "`\\X` cannot be honoured: there is no table of grapheme clusters",
-                )
-                .help(r"use `.` or `\P{M}\p{M}*`"));
-            }
-            'k' => {
-                if self.read() != '<' as u32 {
-                    return Err(invalid(self.span(start), r"`\k` is not followed by `<`")
-                        .help(r"write `\k<name>`"));
-                }
-                let first = self.read();
-                let name = self.group_name(start, first)?;
-                let Some(&group) = self.names.get(&name) else {
-                    return Err(invalid(
-                        self.span(start),
-                        format!("there is no group `{name}` before this reference"),
-                    )
-                    .help("a named group must be opened before it is referred to"));
-                };
-                Escaped::Node(Node::BackReference {
-                    group,
-                    fold: self.fold(),
-                })
-            }
-            _ => return Err(self.unknown_escape(start, letter, false)),
-        })
-    }
-
-    fn unknown_escape(&self, start: usize, letter: char, in_class: bool) -> SyntaxError {
-        let place = if in_class {
-            " in a character class"
-        } else {
-            ""
-        };
-        let help = match letter {
-            'K' => "use a look-behind or a capturing group".to_owned(),
-            'g' => r"write `\1` or `\k<name>`".to_owned(),
-            'b' if in_class => r"write `\x08` for a backspace".to_owned(),
-            _ => format!("write `{letter}` without the backslash if you mean the character"),
-        };
-        invalid(
-            self.span(start),
-            format!(r"Java has no escape `\{letter}`{place}"),
-        )
-        .help(help)
-    }
-
-    fn numbered_reference(&mut self, first: u32) -> Escaped {
-        let mut group = first as usize;
-        while let Some(digit) = digit(self.peek(), 10) {
-            let longer = group * 10 + digit as usize;
-            if longer > self.groups {
-                break;
-            }
-            group = longer;
-            self.read();
-        }
-        Escaped::Node(Node::BackReference {
-            group,
-            fold: self.fold(),
-        })
-    }
-
-    fn octal(&mut self, start: usize) -> Parsed<u32> {
-        let first = self.read();
-        let Some(mut value) = digit(first, 8) else {
-            return Err(
-                invalid(self.span(start), r"`\0` is not followed by an octal digit")
-                    .help(r"write `\0` and one to three octal digits, or `\x00` for NUL"),
-            );
-        };
-        let most = if value <= 3 { 3 } else { 2 };
-        for _ in 1..most {
-            match digit(self.read(), 8) {
-                Some(digit) => value = value * 8 + digit,
-                None => {
-                    self.unread();
-                    break;
-                }
-            }
-        }
-        Ok(value)
-    }
-
-    fn hexadecimal(&mut self, start: usize) -> Parsed<u32> {
-        let refuse = |parser: &Parser, message: &str| {
-            Err(invalid(parser.span(start), message)
-                .help(r"write `\x` and two hexadecimal digits, or `\x{…}`"))
-        };
-        let first = self.read();
-        if let Some(high) = digit(first, 16) {
-            return match digit(self.read(), 16) {
-                Some(low) => Ok(high * 16 + low),
-                None => refuse(self, "a hexadecimal escape needs two digits"),
-            };
-        }
-        if first != '{' as u32 || digit(self.peek(), 16).is_none() {
-            return refuse(self, "the hexadecimal escape has no digits");
-        }
-        let mut value = 0u32;
-        loop {
-            let c = self.read();
-            match digit(c, 16) {
-                Some(digit) => value = (value << 4) + digit,
-                None if c == '}' as u32 => return Ok(value),
-                None => return refuse(self, "the hexadecimal escape is not closed"),
-            }
-            if value > super::charset::MAX {
-                return refuse(self, "there is no such code point");
-            }
-        }
-    }
-
-    fn unicode(&mut self, start: usize) -> Parsed<u32> {
-        let first = self.four_digits(start)?;
-        if (0xD800..0xDC00).contains(&first) {
-            let back = self.cursor;
-            if self.read() == '\\' as u32 && self.read() == 'u' as u32 {
-                let second = self.four_digits(start)?;
-                if (0xDC00..0xE000).contains(&second) {
-                    return Ok(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
-                }
-            }
-            self.cursor = back;
-        }
-        Ok(first)
-    }
-
-    fn four_digits(&mut self, start: usize) -> Parsed<u32> {
-        let mut value = 0;
-        for _ in 0..4 {
-            match digit(self.read(), 16) {
-                Some(digit) => value = value * 16 + digit,
-                None => {
-                    return Err(
-                        invalid(self.span(start), r"`\u` needs four hexadecimal digits")
-                            .help(r"write `\u00e9`, or `\x{…}` for other lengths"),
-                    );
-                }
-            }
-        }
-        Ok(value)
     }
 }

@@ -451,8 +451,8 @@ fn leaks(node: &Node) -> bool {
         Node::Group {
             kind: GroupKind::Atomic | GroupKind::Ahead { .. } | GroupKind::Behind { .. },
             body,
-        } => body.has_capture(),
-        Node::Repeat {
+        }
+        | Node::Repeat {
             greed: Greed::Possessive,
             body,
             ..
@@ -514,9 +514,13 @@ fn add_first(node: &Node, bytes: &mut [bool; 256]) -> bool {
         }
         Node::LineBreak => add_first(&Node::Set(super::property::escape('v', false)), bytes),
         Node::Concat(parts) => parts.iter().any(|part| add_first(part, bytes)),
-        Node::Alternation(branches) => branches
-            .iter()
-            .fold(true, |all, branch| add_first(branch, bytes) && all),
+        Node::Alternation(branches) => {
+            let mut none_empty = true;
+            for branch in branches {
+                none_empty &= add_first(branch, bytes);
+            }
+            none_empty
+        }
         Node::Group {
             kind: GroupKind::Capture(_) | GroupKind::Plain | GroupKind::Atomic,
             body,

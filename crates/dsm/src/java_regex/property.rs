@@ -54,11 +54,28 @@ fn surrogates() -> CharSet {
     CharSet::range(0xD800, 0xDFFF)
 }
 
-/// A property as JDK 17 sees it: without the characters that came later.
+/// A property as JDK 17 sees it: without the characters that came later, and without what changed since.
 fn known(name: &str) -> CharSet {
-    table(name)
+    let set = table(name)
         .map(|set| set.intersect(&assigned()))
-        .unwrap_or_else(CharSet::empty)
+        .unwrap_or_else(CharSet::empty);
+    let change = |ranges: &[(u32, u32)]| CharSet::new(ranges.to_vec());
+    match name {
+        "gc=Mn" => set.union(&change(&[(0x1734, 0x1734), (0x1171e, 0x1171e)])),
+        "gc=Mc" => set.minus(&change(&[(0x1734, 0x1734), (0x1171e, 0x1171e)])),
+        "Alphabetic" => set.minus(&change(&[
+            (0x363, 0x36f),
+            (0xc04, 0xc04),
+            (0xf82, 0xf83),
+            (0x1dd3, 0x1de6),
+            (0x11080, 0x11081),
+        ])),
+        "Lowercase" => set.minus(&change(&[(0x10fc, 0x10fc), (0xab69, 0xab69)])),
+        "Other_ID_Continue" => set.minus(&change(&[(0x30fb, 0x30fb), (0xff65, 0xff65)])),
+        "sc=Han" => set.minus(&change(&[(0x16fe2, 0x16fe3)])),
+        "sc=Common" => set.union(&change(&[(0x16fe2, 0x16fe3)])),
+        _ => set,
+    }
 }
 
 fn category(name: &str) -> CharSet {
@@ -183,7 +200,10 @@ pub(super) fn lookup(name: &str, insensitive: bool, unicode: bool) -> Property {
         return Property::NoTable;
     }
     if let Some(short) = name.strip_prefix("Is") {
-        return match binary(short, insensitive).or_else(|| general(short, insensitive)) {
+        return match binary(short, insensitive)
+            .or_else(|| posix_unicode(short, insensitive))
+            .or_else(|| general(short, insensitive))
+        {
             Some(set) => Property::Set(set),
             None => script(short),
         };
@@ -201,7 +221,7 @@ fn found(set: Option<CharSet>) -> Property {
 }
 
 fn script(name: &str) -> Property {
-    let upper = name.to_uppercase();
+    let upper = name.to_ascii_uppercase();
     if upper == "UNKNOWN" || upper == "ZZZZ" {
         return Property::Set(
             assigned()
@@ -210,21 +230,69 @@ fn script(name: &str) -> Property {
                 .negate(),
         );
     }
-    // Java takes the full name and the four-letter code in any case, but with its underscores.
-    match table(&format!("sc={name}")) {
-        Some(set)
-            if SCRIPTS_SINCE
-                .iter()
-                .all(|later| !later.eq_ignore_ascii_case(name)) =>
-        {
-            Property::Set(set.intersect(&assigned()))
-        }
-        _ => Property::Unknown,
+    let listed = |names: &[&str]| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+    // `regex_syntax` overlooks blanks, hyphens, underscores and a leading `is`. Java wants the name as it is.
+    let joined: String = name.chars().filter(|&c| c != '_').collect();
+    let parted = |one: &&str| one.replace('_', "").eq_ignore_ascii_case(&joined);
+    let loose = joined.chars().any(|c| !c.is_ascii_alphanumeric())
+        || upper.starts_with("IS")
+        || (!listed(SCRIPTS_OF_WORDS) && (joined != name || SCRIPTS_OF_WORDS.iter().any(parted)));
+    if loose || listed(SCRIPTS_NOT_IN_JAVA) || table(&format!("sc={name}")).is_none() {
+        return Property::Unknown;
     }
+    Property::Set(match upper.as_str() {
+        "HAN" | "HANI" => known("sc=Han"),
+        "COMMON" | "ZYYY" => known("sc=Common"),
+        _ => known(&format!("sc={name}")),
+    })
 }
 
+/// The scripts whose names have several words.
+const SCRIPTS_OF_WORDS: &[&str] = &[
+    "Anatolian_Hieroglyphs",
+    "Bassa_Vah",
+    "Canadian_Aboriginal",
+    "Caucasian_Albanian",
+    "Egyptian_Hieroglyphs",
+    "Gunjala_Gondi",
+    "Hanifi_Rohingya",
+    "Imperial_Aramaic",
+    "Inscriptional_Pahlavi",
+    "Inscriptional_Parthian",
+    "Kayah_Li",
+    "Khitan_Small_Script",
+    "Linear_A",
+    "Linear_B",
+    "Masaram_Gondi",
+    "Meetei_Mayek",
+    "Mende_Kikakui",
+    "Meroitic_Cursive",
+    "Meroitic_Hieroglyphs",
+    "New_Tai_Lue",
+    "Nyiakeng_Puachue_Hmong",
+    "Ol_Chiki",
+    "Old_Hungarian",
+    "Old_Italic",
+    "Old_North_Arabian",
+    "Old_Permic",
+    "Old_Persian",
+    "Old_Sogdian",
+    "Old_South_Arabian",
+    "Old_Turkic",
+    "Pahawh_Hmong",
+    "Pau_Cin_Hau",
+    "Phags_Pa",
+    "Psalter_Pahlavi",
+    "Sora_Sompeng",
+    "Syloti_Nagri",
+    "Tai_Le",
+    "Tai_Tham",
+    "Tai_Viet",
+    "Zanabazar_Square",
+];
+
 /// Scripts that came after Unicode 13, and names that `regex_syntax` takes and Java does not.
-const SCRIPTS_SINCE: &[&str] = &[
+const SCRIPTS_NOT_IN_JAVA: &[&str] = &[
     "Cypro_Minoan",
     "Cpmn",
     "Old_Uyghur",
@@ -251,6 +319,8 @@ const SCRIPTS_SINCE: &[&str] = &[
     "Todr",
     "Tulu_Tigalari",
     "Tutg",
+    "Qaai",
+    "Qaac",
 ];
 
 /// The properties of `\p{IsName}`; Java folds the case of the name.
@@ -313,14 +383,16 @@ fn posix_unicode(name: &str, insensitive: bool) -> Option<CharSet> {
 /// General categories, POSIX classes and the `java…` methods.
 fn general(name: &str, insensitive: bool) -> Option<CharSet> {
     if CATEGORIES.contains(&name) {
-        return Some(match name {
-            "Lu" | "Ll" | "Lt" if insensitive => letters_cased(),
-            _ => category(name),
+        let cased = insensitive && matches!(name, "Lu" | "Ll" | "Lt");
+        return Some(if cased {
+            letters_cased()
+        } else {
+            category(name)
         });
     }
     Some(match name {
         "LC" => letters_cased(),
-        "LD" => letter_or_digit(),
+        "LD" | "javaLetterOrDigit" => letter_or_digit(),
         "L1" => CharSet::range(0, 0xFF),
         "all" => CharSet::all(),
         "ASCII" => CharSet::range(0, 0x7F),
@@ -346,7 +418,6 @@ fn general(name: &str, insensitive: bool) -> Option<CharSet> {
         "javaDigit" => category("Nd"),
         "javaDefined" => category("Cn").negate(),
         "javaLetter" => category("L"),
-        "javaLetterOrDigit" => letter_or_digit(),
         "javaJavaIdentifierStart" => categories(&["L", "Nl", "Sc", "Pc"]),
         "javaJavaIdentifierPart" => {
             categories(&["L", "Nl", "Sc", "Pc", "Nd", "Mc", "Mn"]).union(&ignorable())
@@ -364,4 +435,67 @@ fn general(name: &str, insensitive: bool) -> Option<CharSet> {
         "javaISOControl" => ascii(&[('\0', '\u{1f}'), ('\u{7f}', '\u{9f}')]),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::java_regex::syntax::Node;
+    use crate::java_regex::{Flags, parser};
+
+    /// What `sum = 31 * sum + c` does over `n` code points from `low` on: `sum * .0 + low * .1 + .2`.
+    fn horner(n: u32) -> (u32, u32, u32) {
+        if n == 0 {
+            return (1, 0, 0);
+        }
+        let (times, lows, rest) = horner(n / 2);
+        let twice = (
+            times.wrapping_mul(times),
+            times.wrapping_mul(lows).wrapping_add(lows),
+            times
+                .wrapping_mul(rest)
+                .wrapping_add(lows.wrapping_mul(n / 2))
+                .wrapping_add(rest),
+        );
+        if n.is_multiple_of(2) {
+            return twice;
+        }
+        let (times, lows, rest) = twice;
+        (
+            times.wrapping_mul(31),
+            lows.wrapping_mul(31).wrapping_add(1),
+            rest.wrapping_mul(31).wrapping_add(n - 1),
+        )
+    }
+
+    /// The sets of all properties, of folded letters and of folded ranges, as JDK 17 has them. A line of the file holds a
+    /// pattern for one character, flags, and a checksum over all code points that `RegexOracle sets` has tried.
+    #[test]
+    fn the_sets_are_those_of_the_jdk() {
+        for line in include_str!("../../tests/java/regex-sets.tsv").lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let has = |letter| fields[1].contains(letter);
+            let flags = Flags {
+                case_insensitive: has('i'),
+                unicode_case: has('u'),
+                unicode_character_class: has('U'),
+                ..Flags::default()
+            };
+            let ours = match parser::parse(fields[0], flags) {
+                Err(_) => "error".to_owned(),
+                Ok(tree) => {
+                    let Node::Set(set) = &tree.root else {
+                        panic!("{line}: not a set")
+                    };
+                    let set = set.minus(&super::surrogates());
+                    let sum = set.ranges().iter().fold(0u32, |sum, &(low, high)| {
+                        let (times, lows, rest) = horner(high - low + 1);
+                        let added = lows.wrapping_mul(low).wrapping_add(rest);
+                        sum.wrapping_mul(times).wrapping_add(added)
+                    });
+                    format!("{sum:08x}")
+                }
+            };
+            assert_eq!(ours, fields[2], "{line}");
+        }
+    }
 }

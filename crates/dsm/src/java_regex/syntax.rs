@@ -49,14 +49,15 @@ pub(super) enum Greed {
     Possessive,
 }
 
-/// How a repetition was written. `a*` and `a{0,}` mean the same, but Java measures them differently in a look-behind.
+/// How a repetition was written. `(a)*` and `(a){0,2147483647}` mean the same, but Java measures them differently in a
+/// look-behind; and it treats `(a)?` differently from other groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// `?`
+    /// `?`, `{0,1}`
     Question,
-    /// `*` or `+`
+    /// `*`, `+`, `{n,}`
     Symbol,
-    /// `{n,m}`
+    /// `{n}`, `{n,m}`
     Braces,
 }
 
@@ -165,15 +166,15 @@ impl Node {
     /// the iterations.
     pub(super) fn is_deterministic(&self) -> bool {
         match self {
-            Node::Alternation(_) => false,
+            Node::Alternation(_)
+            | Node::Repeat {
+                written: Written::Question,
+                ..
+            } => false,
             Node::Group {
                 kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
                 ..
             } => true,
-            Node::Repeat {
-                written: Written::Question,
-                ..
-            } => false,
             Node::Repeat { body, min, max, .. } => min == max && body.is_deterministic(),
             _ => self.children().iter().all(Node::is_deterministic),
         }

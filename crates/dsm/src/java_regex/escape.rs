@@ -1,0 +1,281 @@
+//! Escape sequences: `\` and what follows it, inside character classes and outside.
+
+use std::sync::Arc;
+
+use super::charset::CharSet;
+use super::parser::{Parsed, Parser, ascii, digit, invalid, unsupported};
+use super::property;
+use super::syntax::{Assertion, Node, SyntaxError};
+
+/// What an escape sequence stands for.
+pub(super) enum Escaped {
+    Char(u32),
+    Set(Arc<CharSet>),
+    Node(Node),
+}
+
+impl Parser {
+    /// From the `\` of `\p` or `\P` on.
+    pub(super) fn family(&mut self) -> Parsed<CharSet> {
+        let start = self.cursor;
+        let negated = self.next_escaped() == 'P' as u32;
+        let name = if self.next() == '{' as u32 {
+            let from = self.cursor + 1;
+            self.cursor = from;
+            // In comments mode Java skips a comment here, even past the brace.
+            while self.read_or_brace() != '}' as u32 {}
+            if self.cursor > self.len {
+                self.cursor = self.len;
+                return Err(
+                    invalid(self.span(start), "the property name is not closed").help("add `}`")
+                );
+            }
+            self.text(from..self.cursor - 1)
+        } else {
+            self.unread();
+            self.next();
+            let at = self.cursor;
+            self.read();
+            self.text(at..at + 1)
+        };
+        let flags = self.flags;
+        let found = property::lookup(&name, flags.case_insensitive, flags.unicode_character_class);
+        let span = self.span(start);
+        match found {
+            property::Property::Set(set) => Ok(if negated { set.negate() } else { set }),
+            property::Property::Unknown => {
+                Err(invalid(span, format!("Java knows no property `{name}`"))
+                    .help("examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{javaLowerCase}"))
+            }
+            property::Property::NoTable => Err(unsupported(
+                span,
+                format!("the property `{name}` cannot be honoured: there is no table for it"),
+            )
+            .help("use a range such as [\\x{370}-\\x{3ff}], or a script such as \\p{IsGreek}")),
+        }
+    }
+
+    fn read_or_brace(&mut self) -> u32 {
+        if self.cursor >= self.len {
+            self.cursor = self.len + 1;
+            return '}' as u32;
+        }
+        self.read()
+    }
+
+    /// An escape that starts at the cursor. `range`: it stands at either end of a possible range of a class.
+    pub(super) fn escape(&mut self, in_class: bool, range: bool) -> Parsed<Escaped> {
+        let start = self.cursor;
+        let c = self.skip();
+        let unicode = self.flags.unicode_character_class;
+        let unix = self.flags.unix_lines;
+        let letter = ascii(c);
+        Ok(match letter {
+            '0' => Escaped::Char(self.octal(start)?),
+            'x' => Escaped::Char(self.hexadecimal(start)?),
+            'u' => Escaped::Char(self.unicode(start)?),
+            'c' if self.at_end() => {
+                return Err(invalid(
+                    self.span(start),
+                    "`\\c` is not followed by a character",
+                ));
+            }
+            'c' => Escaped::Char(self.read() ^ 64),
+            'a' => Escaped::Char(7),
+            'e' => Escaped::Char(27),
+            'f' => Escaped::Char(12),
+            'n' => Escaped::Char(10),
+            'r' => Escaped::Char(13),
+            't' => Escaped::Char(9),
+            'v' if range => Escaped::Char(11),
+            'd' | 'h' | 's' | 'v' | 'w' => Escaped::Set(property::escape(letter, unicode)),
+            'D' | 'H' | 'S' | 'V' | 'W' => Escaped::Set(Arc::new(
+                property::escape(letter.to_ascii_lowercase(), unicode).negate(),
+            )),
+            'N' => {
+                return Err(unsupported(
+                    self.span(start),
+                    "`\\N{…}` cannot be honoured: there is no table of character names",
+                )
+                .help("write the code point: \\x{…}"));
+            }
+            _ if !letter.is_ascii_alphanumeric() => {
+                if self.cursor > self.len {
+                    self.cursor = self.len;
+                    return Err(invalid(self.span(start), "`\\` at the end of the pattern")
+                        .help(r"write `\\` for a backslash"));
+                }
+                Escaped::Char(c)
+            }
+            _ if in_class => return Err(self.unknown_escape(start, letter, true)),
+            '1'..='9' => self.numbered_reference(c - '0' as u32),
+            'A' => Escaped::Node(Node::Assert(Assertion::TextStart)),
+            'z' => Escaped::Node(Node::Assert(Assertion::TextEnd)),
+            'Z' => Escaped::Node(Node::Assert(Assertion::LineEnd {
+                unix,
+                multiline: false,
+            })),
+            'G' => Escaped::Node(Node::Assert(Assertion::SearchStart)),
+            'B' => Escaped::Node(Node::Assert(Assertion::Word {
+                negated: true,
+                unicode,
+            })),
+            'b' => {
+                if self.peek() == '{' as u32 && self.raw(1) == 'g' as u32 {
+                    return Err(unsupported(
+                        self.span(start),
+                        "`\\b{g}` cannot be honoured: there is no table of grapheme clusters",
+                    ));
+                }
+                Escaped::Node(Node::Assert(Assertion::Word {
+                    negated: false,
+                    unicode,
+                }))
+            }
+            'R' => Escaped::Node(Node::LineBreak),
+            'X' => {
+                return Err(unsupported(
+                    self.span(start),
+                    "`\\X` cannot be honoured: there is no table of grapheme clusters",
+                )
+                .help(r"use `.` or `\P{M}\p{M}*`"));
+            }
+            'k' => {
+                if self.read() != '<' as u32 {
+                    return Err(invalid(self.span(start), r"`\k` is not followed by `<`")
+                        .help(r"write `\k<name>`"));
+                }
+                let first = self.read();
+                let name = self.group_name(start, first)?;
+                let Some(&group) = self.names.get(&name) else {
+                    return Err(invalid(
+                        self.span(start),
+                        format!("there is no group `{name}` before this reference"),
+                    )
+                    .help("a named group must be opened before it is referred to"));
+                };
+                Escaped::Node(Node::BackReference {
+                    group,
+                    fold: self.fold(),
+                })
+            }
+            _ => return Err(self.unknown_escape(start, letter, false)),
+        })
+    }
+
+    fn unknown_escape(&self, start: usize, letter: char, in_class: bool) -> SyntaxError {
+        let place = if in_class {
+            " in a character class"
+        } else {
+            ""
+        };
+        let help = match letter {
+            'K' => "use a look-behind or a capturing group".to_owned(),
+            'g' => r"write `\1` or `\k<name>`".to_owned(),
+            'b' if in_class => r"write `\x08` for a backspace".to_owned(),
+            _ => format!("write `{letter}` without the backslash if you mean the character"),
+        };
+        invalid(
+            self.span(start),
+            format!(r"Java has no escape `\{letter}`{place}"),
+        )
+        .help(help)
+    }
+
+    fn numbered_reference(&mut self, first: u32) -> Escaped {
+        let mut group = first as usize;
+        while let Some(digit) = digit(self.peek(), 10) {
+            let longer = group * 10 + digit as usize;
+            if longer > self.groups {
+                break;
+            }
+            group = longer;
+            self.read();
+        }
+        Escaped::Node(Node::BackReference {
+            group,
+            fold: self.fold(),
+        })
+    }
+
+    fn octal(&mut self, start: usize) -> Parsed<u32> {
+        let first = self.read();
+        let Some(mut value) = digit(first, 8) else {
+            return Err(
+                invalid(self.span(start), r"`\0` is not followed by an octal digit")
+                    .help(r"write `\0` and one to three octal digits, or `\x00` for NUL"),
+            );
+        };
+        let most = if value <= 3 { 3 } else { 2 };
+        for _ in 1..most {
+            match digit(self.read(), 8) {
+                Some(digit) => value = value * 8 + digit,
+                None => {
+                    self.unread();
+                    break;
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn hexadecimal(&mut self, start: usize) -> Parsed<u32> {
+        let refuse = |parser: &Parser, message: &str| {
+            Err(invalid(parser.span(start), message)
+                .help(r"write `\x` and two hexadecimal digits, or `\x{…}`"))
+        };
+        let first = self.read();
+        if let Some(high) = digit(first, 16) {
+            return match digit(self.read(), 16) {
+                Some(low) => Ok(high * 16 + low),
+                None => refuse(self, "a hexadecimal escape needs two digits"),
+            };
+        }
+        if first != '{' as u32 || digit(self.peek(), 16).is_none() {
+            return refuse(self, "the hexadecimal escape has no digits");
+        }
+        let mut value = 0u32;
+        loop {
+            let c = self.read();
+            match digit(c, 16) {
+                Some(digit) => value = (value << 4) + digit,
+                None if c == '}' as u32 => return Ok(value),
+                None => return refuse(self, "the hexadecimal escape is not closed"),
+            }
+            if value > super::charset::MAX {
+                return refuse(self, "there is no such code point");
+            }
+        }
+    }
+
+    fn unicode(&mut self, start: usize) -> Parsed<u32> {
+        let first = self.four_digits(start)?;
+        if (0xD800..0xDC00).contains(&first) {
+            let back = self.cursor;
+            if self.read() == '\\' as u32 && self.read() == 'u' as u32 {
+                let second = self.four_digits(start)?;
+                if (0xDC00..0xE000).contains(&second) {
+                    return Ok(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
+                }
+            }
+            self.cursor = back;
+        }
+        Ok(first)
+    }
+
+    fn four_digits(&mut self, start: usize) -> Parsed<u32> {
+        let mut value = 0;
+        for _ in 0..4 {
+            match digit(self.read(), 16) {
+                Some(digit) => value = value * 16 + digit,
+                None => {
+                    return Err(
+                        invalid(self.span(start), r"`\u` needs four hexadecimal digits")
+                            .help(r"write `\u00e9`, or `\x{…}` for other lengths"),
+                    );
+                }
+            }
+        }
+        Ok(value)
+    }
+}
