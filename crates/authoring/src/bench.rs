@@ -41,16 +41,25 @@ pub fn run(
     rounds: usize,
 ) -> Result<Vec<Measurement>, leef::OptionsError> {
     let mut measurements = Vec::new();
-    for (corpus, make) in [
+    for (corpus, made) in corpora(payloads) {
+        measurements.push(measure(mapping, corpus, &made, rounds)?);
+    }
+    Ok(measurements)
+}
+
+/// The payloads that the generator makes, by corpus.
+pub fn corpora(payloads: usize) -> Vec<(&'static str, Vec<String>)> {
+    [
         ("siem alerts", siem as fn(&mut Random) -> String),
         ("graph alerts", graph),
         ("streaming records", streaming),
-    ] {
+    ]
+    .into_iter()
+    .map(|(name, make)| {
         let mut random = Random(SEED);
-        let corpus_payloads: Vec<String> = (0..payloads).map(|_| make(&mut random)).collect();
-        measurements.push(measure(mapping, corpus, &corpus_payloads, rounds)?);
-    }
-    Ok(measurements)
+        (name, (0..payloads).map(|_| make(&mut random)).collect())
+    })
+    .collect()
 }
 
 fn measure(

@@ -34,6 +34,8 @@ pub struct Normalizer<'m> {
     values: Values,
     name_slots: Slots,
     attempts: Option<Vec<Attempt>>,
+    /// How many properties the largest event so far had: the next one will hardly have more.
+    property_count: usize,
 }
 
 impl<'m> Normalizer<'m> {
@@ -44,6 +46,7 @@ impl<'m> Normalizer<'m> {
             values: Values::new(mapping),
             name_slots: Slots::default(),
             attempts: None,
+            property_count: 16,
         }
     }
 
@@ -89,7 +92,7 @@ impl<'m> Normalizer<'m> {
             ..TimeContext::new(received)
         };
         self.values.reset();
-        let mut properties: Vec<Property<'e>> = Vec::with_capacity(32);
+        let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
         let name_target = Target::Field(Field::EventName);
         for (index, group) in mapping.groups.iter().enumerate() {
@@ -135,6 +138,7 @@ impl<'m> Normalizer<'m> {
         }
         add_identity(&mut event, options.use_dsm_results);
         event.budget_exceeded = self.values.budget_exceeded;
+        self.property_count = self.property_count.max(event.properties.len() + 2);
         event
     }
 
@@ -185,6 +189,13 @@ impl<'m> Normalizer<'m> {
         let kind = self.mapping.target_kind(target);
         let mut reserve = None;
         for matcher in matchers {
+            // Most matchers of a mapping for many shapes read what this payload does not have.
+            if let Some(slot) = matcher.requires
+                && self.attempts.is_none()
+                && !self.values.has_json(self.mapping, slot, payload)
+            {
+                continue;
+            }
             let outcome =
                 match self
                     .values
@@ -233,9 +244,15 @@ impl<'m> Normalizer<'m> {
         let untrimmed = options.value_trimming == ValueTrimming::None
             && kind != Kind::Text
             && text.trim().len() != text.len();
+        // The words are for the trace; without one they are not worth their time.
+        let traced = self.attempts.is_some();
         let invalid = |detail: Option<String>| NoData::Invalid {
             kind,
-            text: text.chars().take(60).collect(),
+            text: if traced {
+                text.chars().take(60).collect()
+            } else {
+                String::new()
+            },
             detail,
         };
         if untrimmed {

@@ -4,6 +4,7 @@ use crate::extract::json::JsonError;
 use crate::field::Kind;
 use crate::mapping::{BranchIx, Target};
 use std::fmt;
+use std::sync::Arc;
 
 /// Every matcher that was tried, in order.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,7 @@ pub enum NoData {
     /// The text holds no message of this format.
     NoMessage(&'static str),
     /// The pattern runs within another one, which found nothing.
-    NoBase(String),
+    NoBase(Arc<str>),
     /// A part of a template has no value.
     PartAbsent,
     /// The value is not of the type of the property.

@@ -10,6 +10,7 @@ use crate::mapping::{Capture, Compiled, JsonValue, Mapping, PatternKind, Templat
 use crate::options::{JsonNull, MissingTemplatePart, Options};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many different devTimeFormat values are kept compiled. A device uses one or two.
 const MAX_TIME_FORMATS: usize = 64;
@@ -28,11 +29,15 @@ pub(super) struct Values {
     regexes: Vec<RegexState>,
     time_formats: HashMap<String, Option<DateFormat>>,
     settings: json::Settings,
+    /// Counts payloads.
+    generation: u64,
     pub(super) budget_exceeded: u32,
 }
 
 #[derive(Debug, Default)]
 struct DocState {
+    /// The payload that the rest is about.
+    generation: u64,
     text: DocText,
     json: Option<Result<Span, json::JsonError>>,
     found: json::Found,
@@ -95,6 +100,7 @@ impl DocText {
 
 #[derive(Debug, Default)]
 struct RegexState {
+    generation: u64,
     outcome: RegexOutcome,
     slots: Slots,
 }
@@ -123,31 +129,24 @@ impl Values {
                 duplicates: options.duplicate_json_key,
                 broken: options.broken_json,
             },
+            generation: 0,
             budget_exceeded: 0,
         }
     }
 
-    /// Forgets the last payload.
+    /// Forgets the last payload. What was found in it is recognised as old by its generation.
     pub(super) fn reset(&mut self) {
-        for doc in &mut self.docs {
-            doc.text = DocText::Unread;
-            doc.json = None;
-            doc.leef = None;
-            doc.cef = None;
-            doc.xml = None;
-            for pairs in &mut doc.pairs {
-                *pairs = None;
-            }
-        }
-        for regex in &mut self.regexes {
-            regex.outcome = RegexOutcome::NotRun;
-        }
+        self.generation += 1;
         self.budget_exceeded = 0;
     }
 
     /// What is wrong with the JSON of the payload itself.
     pub(super) fn json_fault(&self) -> Option<json::JsonError> {
-        match self.docs.first()?.json {
+        let payload = self
+            .docs
+            .first()
+            .filter(|doc| doc.generation == self.generation)?;
+        match payload.json {
             Some(Err(error)) => Some(error),
             _ => None,
         }
@@ -230,6 +229,9 @@ impl Values {
     /// Makes sure that the text of a document is there.
     fn load(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
         let base = mapping.docs[doc].base;
+        if self.docs[doc].generation != self.generation {
+            self.docs[doc].begin(self.generation);
+        }
         if matches!(self.docs[doc].text, DocText::Unread) {
             self.docs[doc].text = match base {
                 None => DocText::Slice(Span::new(0, payload.len())),
@@ -247,7 +249,9 @@ impl Values {
             };
         }
         match (&self.docs[doc].text, base) {
-            (DocText::Absent, Some(base)) => Err(NoData::NoBase(mapping.patterns[base].id.clone())),
+            (DocText::Absent, Some(base)) => {
+                Err(NoData::NoBase(Arc::clone(&mapping.patterns[base].id)))
+            }
             _ => Ok(()),
         }
     }
@@ -263,6 +267,10 @@ impl Values {
     ) -> Result<Value<'e>, NoData> {
         let text = &self.docs[doc].text;
         let state = &mut self.regexes[pattern];
+        if state.generation != self.generation {
+            state.generation = self.generation;
+            state.outcome = RegexOutcome::NotRun;
+        }
         if state.outcome == RegexOutcome::NotRun {
             let found = regex.find(
                 text.get(payload),
@@ -320,6 +328,18 @@ impl Values {
                 })
             }
         }
+    }
+
+    /// Whether the JSON of the payload has a value in a slot.
+    pub(super) fn has_json(
+        &mut self,
+        mapping: &Mapping,
+        slot: json::SlotIx,
+        payload: &str,
+    ) -> bool {
+        self.load(mapping, 0, payload).is_ok()
+            && self.scan_json(mapping, 0, payload).is_ok()
+            && self.docs[0].found.get(slot).is_some()
     }
 
     fn scan_json(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
@@ -421,6 +441,18 @@ fn leef_options() -> leef::ReadOptions {
 }
 
 impl DocState {
+    fn begin(&mut self, generation: u64) {
+        self.generation = generation;
+        self.text = DocText::Unread;
+        self.json = None;
+        self.leef = None;
+        self.cef = None;
+        self.xml = None;
+        for pairs in &mut self.pairs {
+            *pairs = None;
+        }
+    }
+
     fn json_value<'e>(
         &self,
         value: &JsonValue,

@@ -30,6 +30,8 @@ pub struct Plan {
     nodes: Vec<Node>,
     /// Whether the slot collects all hits or keeps the first.
     slots: Vec<HitsMode>,
+    /// Whether the slot belongs to one element of an array and is emptied before the next.
+    local: Vec<bool>,
     known: HashMap<(JsonPath, HitsMode), SlotIx>,
     /// A path begins with a position or a fan-out, so the root may be an array.
     array_root: bool,
@@ -50,14 +52,26 @@ impl Node {
 }
 
 /// What is done with each element of an array (or with an object, as if it were the only element).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Select {
     element: NodeIx,
     /// For objects: the members of the node and of the element in one, so that one walk serves both.
     merged: Option<NodeIx>,
-    /// Slots that belong to one element and are emptied before the next.
-    locals: Vec<SlotIx>,
+    /// Values that conditions compare, by their path from the element.
+    tested: HashMap<Vec<String>, SlotIx>,
+    /// Values that are wanted, by their path from the element.
+    wanted: HashMap<(Vec<Step>, HitsMode), SlotIx>,
     commits: Vec<Commit>,
+    dispatch: Dispatch,
+}
+
+/// Which commits can apply to an element: most of them ask one member (such as `@odata.type`) for one value.
+#[derive(Debug, Default)]
+struct Dispatch {
+    /// The slot of that member, and the commits for each of its values.
+    by_value: Option<(SlotIx, HashMap<String, Vec<usize>>)>,
+    /// The commits that have to be looked at in any case.
+    always: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -125,6 +139,42 @@ impl Members {
     }
 }
 
+impl Dispatch {
+    fn of(commits: &[Commit]) -> Self {
+        let mut counts: HashMap<SlotIx, usize> = HashMap::new();
+        for test in commits.iter().filter_map(Commit::key) {
+            *counts.entry(test.slot).or_default() += 1;
+        }
+        let slot = counts
+            .into_iter()
+            .max_by_key(|(slot, count)| (*count, *slot))
+            .map(|(slot, _)| slot);
+        let mut by_value: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut always = Vec::new();
+        for (index, commit) in commits.iter().enumerate() {
+            match commit.key() {
+                Some(test) if Some(test.slot) == slot => {
+                    by_value.entry(test.value.clone()).or_default().push(index);
+                }
+                _ => always.push(index),
+            }
+        }
+        Self {
+            by_value: slot.map(|slot| (slot, by_value)),
+            always,
+        }
+    }
+}
+
+impl Commit {
+    /// The condition by which the commit can be found.
+    fn key(&self) -> Option<&Test> {
+        self.conditions
+            .first()
+            .filter(|test| test.equal && !test.value.is_empty())
+    }
+}
+
 impl Plan {
     /// Adds a path and tells where its value will be. The same path twice shares one slot.
     pub fn add(&mut self, path: &JsonPath, mode: HitsMode) -> SlotIx {
@@ -135,7 +185,7 @@ impl Plan {
             self.nodes.push(Node::default());
         }
         self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
-        let slot = self.new_slot(mode);
+        let slot = self.new_slot(mode, false);
         self.insert(0, &path.steps, slot, mode);
         self.known.insert((path.clone(), mode), slot);
         slot
@@ -146,8 +196,9 @@ impl Plan {
         self.slots.is_empty()
     }
 
-    fn new_slot(&mut self, mode: HitsMode) -> SlotIx {
+    fn new_slot(&mut self, mode: HitsMode, local: bool) -> SlotIx {
         self.slots.push(mode);
+        self.local.push(local);
         self.slots.len() - 1
     }
 
@@ -202,53 +253,58 @@ impl Plan {
             .iter()
             .position(|step| !matches!(step, Step::Each | Step::Filter(_)))
             .map_or(&steps[steps.len()..], |at| &steps[at..]);
-        let element = match &self.nodes[node].select {
-            Some(select) => select.element,
+        let mut select = self.nodes[node].select.take().unwrap_or_else(|| {
+            Box::new(Select {
+                element: self.new_node(),
+                ..Select::default()
+            })
+        });
+        let key = (rest.to_vec(), mode);
+        let from = match select.wanted.get(&key) {
+            Some(known) => *known,
             None => {
-                let element = self.new_node();
-                self.nodes[node].select = Some(Box::new(Select {
-                    element,
-                    merged: None,
-                    locals: Vec::new(),
-                    commits: Vec::new(),
-                }));
-                element
+                let slot = self.new_slot(mode, true);
+                self.insert(select.element, rest, slot, mode);
+                select.wanted.insert(key, slot);
+                slot
             }
         };
-        let from = self.new_slot(mode);
-        let mut locals = vec![from];
-        self.insert(element, rest, from, mode);
         let mut tests = Vec::new();
         for condition in conditions {
-            let mut at = element;
-            for name in &condition.path {
-                at = self.member(at, name);
-            }
-            let slot = self.new_slot(HitsMode::First);
-            self.nodes[at].captures.push(slot);
-            locals.push(slot);
+            let slot = match select.tested.get(&condition.path) {
+                Some(known) => *known,
+                None => {
+                    let slot = self.new_slot(HitsMode::First, true);
+                    let mut at = select.element;
+                    for name in &condition.path {
+                        at = self.member(at, name);
+                    }
+                    self.nodes[at].captures.push(slot);
+                    select.tested.insert(condition.path.clone(), slot);
+                    slot
+                }
+            };
             tests.push(Test {
                 slot,
                 equal: condition.equal,
                 value: condition.value.clone(),
             });
         }
-        if let Some(select) = &mut self.nodes[node].select {
-            select.locals.append(&mut locals);
-            select.commits.push(Commit {
-                conditions: tests,
-                from,
-                to: slot,
-            });
-        }
+        select.commits.push(Commit {
+            conditions: tests,
+            from,
+            to: slot,
+        });
+        self.nodes[node].select = Some(select);
     }
 
     /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
     pub fn finish(&mut self) {
         for node in 0..self.nodes.len() {
-            let Some(select) = &self.nodes[node].select else {
+            let Some(select) = &mut self.nodes[node].select else {
                 continue;
             };
+            select.dispatch = Dispatch::of(&select.commits);
             let element = select.element;
             if self.nodes[node].members.names.is_empty() {
                 continue;
@@ -384,13 +440,25 @@ pub struct Settings {
 pub struct Found {
     first: Vec<Span>,
     more: Vec<(SlotIx, Span)>,
+    /// Slots that are filled, so that emptying them costs no more than filling them did.
+    filled: Vec<SlotIx>,
+    /// Hits of one element on their way out of it.
+    passing: Vec<(SlotIx, Span)>,
 }
 
 impl Found {
     fn clear(&mut self, slots: usize) {
-        self.first.clear();
-        self.first.resize(slots, Span::NONE);
+        if self.first.len() == slots {
+            for slot in self.filled.drain(..) {
+                self.first[slot] = Span::NONE;
+            }
+        } else {
+            self.filled.clear();
+            self.first.clear();
+            self.first.resize(slots, Span::NONE);
+        }
         self.more.clear();
+        self.passing.clear();
     }
 
     /// The first (for most paths the only) value, as it stands in the text.
@@ -408,16 +476,18 @@ impl Found {
         self.get(slot).into_iter().chain(more)
     }
 
-    fn reset(&mut self, slot: SlotIx) {
-        self.first[slot] = Span::NONE;
-        self.more.retain(|(s, _)| *s != slot);
+    fn set(&mut self, slot: SlotIx, span: Span) {
+        if !self.first[slot].is_some() {
+            self.filled.push(slot);
+        }
+        self.first[slot] = span;
     }
 
     fn push(&mut self, slot: SlotIx, span: Span) {
         if self.first[slot].is_some() {
             self.more.push((slot, span));
         } else {
-            self.first[slot] = span;
+            self.set(slot, span);
         }
     }
 }
@@ -529,7 +599,7 @@ impl<'t> Scanner<'t> {
                 if self.settings.duplicates == DuplicateJsonKey::Last
                     || !found.first[slot].is_some()
                 {
-                    found.first[slot] = span;
+                    found.set(slot, span);
                 }
             }
         }
@@ -634,30 +704,91 @@ impl<'t> Scanner<'t> {
         depth: usize,
         found: &mut Found,
     ) -> Outcome {
-        let plan = self.plan;
-        for &slot in &select.locals {
-            found.reset(slot);
-        }
+        // Everything that the walk fills from here on belongs to this element, except slots of the object around it.
+        let (filled, more) = (found.filled.len(), found.more.len());
         self.value(walk, depth + 1, found)?;
-        for commit in &select.commits {
-            let all = plan.slots[commit.to] == HitsMode::Joined;
-            if !all && found.first[commit.to].is_some() || !found.first[commit.from].is_some() {
-                continue;
+        let passing = found.passing.len();
+        match self.dispatched(select, found) {
+            Some(commits) => {
+                for &index in commits.iter().chain(&select.dispatch.always) {
+                    self.commit(&select.commits[index], found);
+                }
             }
-            if !commit.conditions.iter().all(|test| self.holds(test, found)) {
-                continue;
-            }
-            let hits: Vec<Span> = found.all(commit.from).collect();
-            for span in hits {
-                if self.is_data(span) {
-                    found.push(commit.to, span);
-                    if !all {
-                        break;
-                    }
+            None => {
+                for commit in &select.commits {
+                    self.commit(commit, found);
                 }
             }
         }
+        let mut kept = filled;
+        for at in filled..found.filled.len() {
+            let slot = found.filled[at];
+            if self.plan.local[slot] {
+                found.first[slot] = Span::NONE;
+            } else {
+                found.filled[kept] = slot;
+                kept += 1;
+            }
+        }
+        found.filled.truncate(kept);
+        found.more.truncate(more);
+        for at in passing..found.passing.len() {
+            let (slot, span) = found.passing[at];
+            if self.plan.slots[slot] == HitsMode::Joined || !found.first[slot].is_some() {
+                found.push(slot, span);
+            }
+        }
+        found.passing.truncate(passing);
         Ok(())
+    }
+
+    /// The commits for the value that decides among them; none if all have to be looked at.
+    fn dispatched<'s>(&self, select: &'s Select, found: &Found) -> Option<&'s [usize]> {
+        let (slot, by_value) = select.dispatch.by_value.as_ref()?;
+        let Some(span) = found.get(*slot) else {
+            return Some(&[]);
+        };
+        let commits = match &self.bytes[span.range()] {
+            [b'"', inner @ .., b'"'] if memchr(b'\\', inner).is_none() => {
+                by_value.get(std::str::from_utf8(inner).ok()?)
+            }
+            // A list may hold several of the values; that is rare enough to be left to the slow way.
+            [b'[', ..] => return None,
+            raw => {
+                let text = String::from_utf8_lossy(raw);
+                text_of(&text).and_then(|text| by_value.get(text.as_ref()))
+            }
+        };
+        Some(commits.map_or(&[], Vec::as_slice))
+    }
+
+    fn commit(&self, commit: &Commit, found: &mut Found) {
+        if !found.first[commit.from].is_some() {
+            return;
+        }
+        let all = self.plan.slots[commit.to] == HitsMode::Joined;
+        if !all && found.first[commit.to].is_some() {
+            return;
+        }
+        if !commit.conditions.iter().all(|test| self.holds(test, found)) {
+            return;
+        }
+        let first = found.first[commit.from];
+        if self.is_data(first) {
+            found.passing.push((commit.to, first));
+            if !all {
+                return;
+            }
+        }
+        for at in 0..found.more.len() {
+            let (slot, span) = found.more[at];
+            if slot == commit.from && self.is_data(span) {
+                found.passing.push((commit.to, span));
+                if !all {
+                    return;
+                }
+            }
+        }
     }
 
     fn is_data(&self, span: Span) -> bool {
@@ -691,14 +822,14 @@ impl<'t> Scanner<'t> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            let Some(next) = memchr2(b'"', b'\\', &self.bytes[self.at..]) else {
-                self.at = self.bytes.len();
-                return self.error(JsonErrorKind::Truncated);
-            };
-            self.at += next;
-            if self.bytes[self.at] == b'"' {
-                self.at += 1;
-                return Ok(escaped);
+            self.at = string_break(self.bytes, self.at);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(_) => {}
+                None => return self.error(JsonErrorKind::Truncated),
             }
             escaped = true;
             self.at += 1;
@@ -851,6 +982,20 @@ impl<'t> Scanner<'t> {
         }
         Ok(())
     }
+}
+
+/// The next quote or backslash, or the end. Most strings are short, so the search proper begins after a few bytes.
+#[inline]
+fn string_break(bytes: &[u8], start: usize) -> usize {
+    let short = (start + 24).min(bytes.len());
+    let mut at = start;
+    while at < short {
+        if matches!(bytes[at], b'"' | b'\\') {
+            return at;
+        }
+        at += 1;
+    }
+    memchr2(b'"', b'\\', &bytes[at..]).map_or(bytes.len(), |next| at + next)
 }
 
 /// The elements of an array that a scan has already passed over, as they stand in the text.
@@ -1073,6 +1218,7 @@ mod tests {
         path.steps.push(Step::Each);
         let mut plan = Plan::default();
         let slot = plan.add(&path, HitsMode::Joined);
+        plan.finish();
         let mut found = Found::default();
         plan.scan(text, &Settings::default(), &mut found).unwrap();
         assert_eq!(found.all(slot).count(), 2);

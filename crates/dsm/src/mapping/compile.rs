@@ -7,6 +7,7 @@ use super::{
 };
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
+use crate::extract::json;
 use crate::field::{Field, Kind as FieldKind};
 use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
 use crate::keypath::{self, JsonPath, PathError, Piece, Step};
@@ -336,6 +337,7 @@ impl<'a> Compiler<'a> {
                 order,
                 Matcher {
                     branch,
+                    requires: self.requires(pattern),
                     pattern,
                     capture,
                     format,
@@ -546,7 +548,7 @@ impl<'a> Compiler<'a> {
 
     fn push_pattern(&mut self, id: &str, doc: usize, kind: Kind) -> usize {
         self.patterns.push(Compiled {
-            id: id.to_owned(),
+            id: id.into(),
             doc,
             kind,
             filters: Vec::new(),
@@ -862,6 +864,21 @@ impl<'a> Compiler<'a> {
                 format!("pattern `{}`: {}", declared.id.value, error.message),
                 help,
             );
+        }
+    }
+
+    /// The slot of the JSON value that a pattern reads, or that the patterns it runs within read first.
+    fn requires(&self, pattern: usize) -> Option<json::SlotIx> {
+        let mut pattern = &self.patterns[pattern];
+        while let Some(base) = self.docs[pattern.doc].base {
+            pattern = &self.patterns[base];
+        }
+        match &pattern.kind {
+            Kind::Json(pieces) => match pieces.as_slice() {
+                [Piece::Path(value)] => Some(value.slot),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

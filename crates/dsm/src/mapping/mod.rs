@@ -121,6 +121,8 @@ pub(crate) struct EventMatch<T> {
 #[derive(Debug)]
 pub(crate) struct Matcher {
     pub(crate) branch: BranchIx,
+    /// The JSON value of the payload without which the matcher cannot yield anything, if there is one.
+    pub(crate) requires: Option<json::SlotIx>,
     pub(crate) pattern: usize,
     pub(crate) capture: Capture,
     pub(crate) format: Option<DateFormat>,

@@ -4,6 +4,7 @@ use crate::extract::json;
 use crate::java_regex::JavaRegex;
 use crate::keypath::{Piece, XmlPath};
 use crate::lsx::Hits;
+use std::sync::Arc;
 
 /// A text that patterns run over: the payload, or the value that another pattern found in one.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Doc {
 /// A pattern as one kind of matcher reads it.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) doc: usize,
     pub(crate) kind: Kind,
     /// The branches of the filters in its key paths.

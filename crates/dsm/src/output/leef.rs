@@ -88,6 +88,13 @@ impl LeefOutput {
             event_id: event.event_id.as_deref().unwrap_or(event.name()),
         };
         let text = &mut self.text;
+        // Looked up once: most of the keys below have no value.
+        let mut fields = [None; Field::ALL.len()];
+        for property in &event.properties {
+            if let Target::Field(field) = property.target {
+                fields[field as usize] = Some(property);
+            }
+        }
         let mut leef = self.writer.event(out, &header)?;
         if let Some(time) = event.device_time() {
             leef.integer("devTime", time.timestamp_millis())?;
@@ -100,18 +107,22 @@ impl LeefOutput {
             leef.integer("sev", i64::from(severity.clamp(1, 10)))?;
         }
         for (field, key) in KEYS {
-            if let Some(property) = event.field(*field) {
+            if let Some(property) = fields[*field as usize] {
                 attribute(&mut leef, key, property, text)?;
             }
         }
-        identity(&mut leef, event, text)?;
+        identity(&mut leef, event, &fields, text)?;
         for (field, v4, key) in [
             (Field::SourceIpv6, Field::SourceIp, "src"),
             (Field::DestinationIpv6, Field::DestinationIp, "dst"),
         ] {
-            if let Some(property) = event.field(field) {
+            if let Some(property) = fields[field as usize] {
                 let own = if key == "src" { "srcIpv6" } else { "dstIpv6" };
-                let key = if event.field(v4).is_none() { key } else { own };
+                let key = if fields[v4 as usize].is_none() {
+                    key
+                } else {
+                    own
+                };
                 attribute(&mut leef, key, property, text)?;
             }
         }
@@ -157,11 +168,12 @@ fn attribute(
 fn identity(
     leef: &mut leef::EventWriter<'_>,
     event: &Event<'_>,
+    fields: &[Option<&Property<'_>>],
     text: &mut String,
 ) -> Result<(), WriteError> {
     let sent = event
         .identity
-        .and_then(|identity| event.field(identity.address));
+        .and_then(|identity| fields[identity.address as usize]);
     if let Some(address) = sent {
         attribute(leef, "identSrc", address, text)?;
     }
@@ -170,7 +182,7 @@ fn identity(
         (Field::NetBIOSName, "identNetBios", "netBiosName"),
         (Field::GroupName, "identGrpName", "groupName"),
     ] {
-        if let Some(property) = event.field(field) {
+        if let Some(property) = fields[field as usize] {
             let key = if sent.is_some() {
                 with_identity
             } else {
@@ -188,7 +200,7 @@ fn identity(
         let already = event
             .identity
             .is_some_and(|identity| identity.address == field);
-        if let Some(property) = event.field(field)
+        if let Some(property) = fields[field as usize]
             && !already
         {
             attribute(leef, key, property, text)?;
