@@ -91,7 +91,7 @@ impl<'m> Normalizer<'m> {
             hour12: options.hour_without_marker,
             ..TimeContext::new(received)
         };
-        self.values.reset();
+        self.values.begin(mapping, payload);
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
         let name_target = Target::Field(Field::EventName);
@@ -192,18 +192,22 @@ impl<'m> Normalizer<'m> {
             // Most matchers of a mapping for many shapes read what this payload does not have.
             if let Some(slot) = matcher.requires
                 && self.attempts.is_none()
-                && !self.values.has_json(self.mapping, slot, payload)
+                && !self.values.has_json(slot)
             {
                 continue;
             }
-            let outcome =
-                match self
+            let value = match matcher.requires {
+                Some(slot) if matcher.direct && self.attempts.is_none() => {
+                    self.values.json(slot, options, payload)
+                }
+                _ => self
                     .values
-                    .get(self.mapping, matcher.pattern, &matcher.capture, payload)
-                {
-                    Ok(value) => self.property(target, kind, matcher, value, time),
-                    Err(no_data) => Err(no_data),
-                };
+                    .get(self.mapping, matcher.pattern, &matcher.capture, payload),
+            };
+            let outcome = match value {
+                Ok(value) => self.property(target, kind, matcher, value, time),
+                Err(no_data) => Err(no_data),
+            };
             let invalid = matches!(outcome, Err(NoData::Invalid { .. }));
             if let Some(attempts) = &mut self.attempts {
                 attempts.push(Attempt {

@@ -134,12 +134,6 @@ impl Values {
         }
     }
 
-    /// Forgets the last payload. What was found in it is recognised as old by its generation.
-    pub(super) fn reset(&mut self) {
-        self.generation += 1;
-        self.budget_exceeded = 0;
-    }
-
     /// What is wrong with the JSON of the payload itself.
     pub(super) fn json_fault(&self) -> Option<json::JsonError> {
         let payload = self
@@ -330,16 +324,35 @@ impl Values {
         }
     }
 
+    /// Begins a payload: its JSON, if patterns ask for any, is scanned once and for all.
+    pub(super) fn begin(&mut self, mapping: &Mapping, payload: &str) {
+        self.generation += 1;
+        self.budget_exceeded = 0;
+        let doc = &mut self.docs[0];
+        doc.begin(self.generation);
+        doc.text = DocText::Slice(Span::new(0, payload.len()));
+        let plan = &mapping.docs[0].json;
+        if !plan.is_empty() {
+            doc.json = Some(plan.scan(payload, &self.settings, &mut doc.found));
+        }
+    }
+
     /// Whether the JSON of the payload has a value in a slot.
-    pub(super) fn has_json(
-        &mut self,
-        mapping: &Mapping,
+    #[inline]
+    pub(super) fn has_json(&self, slot: json::SlotIx) -> bool {
+        self.docs[0].found.get(slot).is_some()
+    }
+
+    /// The value in a slot.
+    #[inline]
+    pub(super) fn json<'e>(
+        &self,
         slot: json::SlotIx,
-        payload: &str,
-    ) -> bool {
-        self.load(mapping, 0, payload).is_ok()
-            && self.scan_json(mapping, 0, payload).is_ok()
-            && self.docs[0].found.get(slot).is_some()
+        options: &Options,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
+        let hit = self.docs[0].found.get(slot).ok_or(NoData::Absent)?;
+        self.docs[0].json_text(hit, options, payload)
     }
 
     fn scan_json(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
@@ -460,46 +473,57 @@ impl DocState {
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
         if value.hits == Hits::Joined {
-            return self.json_joined(value, payload);
+            return self.json_joined(value, options, payload);
         }
-        let span = self.found.get(value.slot).ok_or(NoData::Absent)?;
-        self.json_text(span, payload).or_else(|no_data| {
-            if no_data == NoData::Null && options.json_null == JsonNull::Text {
-                return Ok(self.text.lift(span, payload));
-            }
-            Err(no_data)
-        })
+        let hit = self.found.get(value.slot).ok_or(NoData::Absent)?;
+        self.json_text(hit, options, payload)
     }
 
     /// The text of one JSON value, unescaped; its place is inside the quotes.
-    fn json_text<'e>(&self, span: Span, payload: &'e str) -> Result<Value<'e>, NoData> {
-        let raw = self.text.lift(span, payload);
-        let quoted = raw.text.starts_with('"');
-        let text = match raw.text {
-            Cow::Borrowed(raw) => json::text_of(raw),
-            Cow::Owned(raw) => json::text_of(&raw).map(|text| Cow::Owned(text.into_owned())),
+    #[inline]
+    fn json_text<'e>(
+        &self,
+        hit: json::Hit,
+        options: &Options,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
+        let Span { start, end } = hit.span;
+        let inside = Span {
+            start: start + 1,
+            end: end - 1,
         };
-        let inside = |span: Span| Span {
-            start: span.start + 1,
-            end: span.end - 1,
-        };
-        let decoded = matches!(self.text, DocText::Owned(..));
-        Ok(Value {
-            text: text.ok_or(NoData::Null)?,
-            span: raw.span.map(|span| {
-                if quoted && !decoded {
-                    inside(span)
-                } else {
-                    span
-                }
-            }),
-        })
+        match hit.form {
+            json::Form::Plain => Ok(self.text.lift(inside, payload)),
+            json::Form::Null if options.json_null == JsonNull::NoData => Err(NoData::Null),
+            json::Form::Null => Ok(self.text.lift(hit.span, payload)),
+            form => {
+                let escaped = form == json::Form::Escaped;
+                let raw = self
+                    .text
+                    .lift(if escaped { inside } else { hit.span }, payload);
+                let text = match (raw.text, escaped) {
+                    (Cow::Borrowed(text), true) => json::unescape(text),
+                    (Cow::Owned(text), true) => Cow::Owned(json::unescape(&text).into_owned()),
+                    (Cow::Borrowed(text), false) => json::compact(text),
+                    (Cow::Owned(text), false) => Cow::Owned(json::compact(&text).into_owned()),
+                };
+                Ok(Value {
+                    text,
+                    span: raw.span,
+                })
+            }
+        }
     }
 
-    fn json_joined<'e>(&self, value: &JsonValue, payload: &'e str) -> Result<Value<'e>, NoData> {
+    fn json_joined<'e>(
+        &self,
+        value: &JsonValue,
+        options: &Options,
+        payload: &'e str,
+    ) -> Result<Value<'e>, NoData> {
         let mut texts: Vec<Value<'e>> = Vec::new();
-        for span in self.found.all(value.slot) {
-            if let Ok(hit) = self.json_text(span, payload)
+        for hit in self.found.all(value.slot) {
+            if let Ok(hit) = self.json_text(hit, options, payload)
                 && !hit.text.is_empty()
                 && !texts.iter().any(|known| known.text == hit.text)
             {

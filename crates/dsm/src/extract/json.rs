@@ -88,6 +88,23 @@ struct Test {
     value: String,
 }
 
+/// Which members of an object have come by.
+#[derive(Debug, Default)]
+struct Seen([u64; 4]);
+
+impl Seen {
+    /// Notes a member; whether it had come by before. Plans with more members on one object do not notice.
+    fn again(&mut self, member: usize) -> bool {
+        let Some(word) = self.0.get_mut(member / 64) else {
+            return false;
+        };
+        let bit = 1 << (member % 64);
+        let again = *word & bit != 0;
+        *word |= bit;
+        again
+    }
+}
+
 /// Member names of one object, found by length and outer bytes first.
 #[derive(Debug, Default)]
 struct Members {
@@ -107,16 +124,17 @@ impl Members {
         (outer ^ middle << 2).wrapping_mul(0x9E37_79B1) ^ name.len().wrapping_mul(0x85EB_CA6B)
     }
 
-    fn get(&self, name: &[u8]) -> Option<NodeIx> {
+    /// Index of a name.
+    fn get(&self, name: &[u8]) -> Option<usize> {
         let mask = self.table.len().checked_sub(1)?;
         let mut at = Self::hash(name) & mask;
         loop {
             match self.table[at] {
                 0 => return None,
                 index => {
-                    let (known, node) = &self.names[usize::from(index) - 1];
-                    if known.as_bytes() == name {
-                        return Some(*node);
+                    let index = usize::from(index) - 1;
+                    if self.names[index].0.as_bytes() == name {
+                        return Some(index);
                     }
                 }
             }
@@ -208,8 +226,9 @@ impl Plan {
     }
 
     fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
-        if let Some(child) = self.nodes[node].members.get(name.as_bytes()) {
-            return child;
+        let members = &self.nodes[node].members;
+        if let Some(index) = members.get(name.as_bytes()) {
+            return members.names[index].1;
         }
         let child = self.new_node();
         self.nodes[node].members.insert(name, child);
@@ -379,7 +398,7 @@ impl Plan {
                 at: start,
                 members: 0,
             };
-            match scanner.value(0, 0, found) {
+            match scanner.value(0, found) {
                 Ok(()) => return Ok(Span::new(start, scanner.at)),
                 Err(error) => {
                     found.clear(self.slots.len());
@@ -396,6 +415,24 @@ impl Plan {
             at: 0,
             kind: JsonErrorKind::Absent,
         }))
+    }
+
+    /// Forgets what was found in a value, because a member of the same name replaces it.
+    fn empty(&self, node: NodeIx, found: &mut Found) {
+        let node = &self.nodes[node];
+        for &slot in &node.captures {
+            found.first[slot] = Hit::NONE;
+        }
+        let children = node.members.names.iter().map(|(_, child)| *child);
+        for child in children.chain(node.indexes.iter().map(|(_, child)| *child)) {
+            self.empty(child, found);
+        }
+        if let Some(select) = &node.select {
+            for commit in &select.commits {
+                found.first[commit.to] = Hit::NONE;
+                found.more.retain(|(slot, _)| *slot != commit.to);
+            }
+        }
     }
 
     /// The next place where an object (or array, if paths want one) may begin.
@@ -435,59 +472,101 @@ pub struct Settings {
     pub broken: BrokenJson,
 }
 
+/// A value that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// Where it stands; quotes belong to a string.
+    pub span: Span,
+    /// What it is, as far as reading it depends on it.
+    pub form: Form,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A string whose text is what stands between the quotes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// `null`.
+    Null,
+    /// A number, a boolean, an object or an array.
+    Other,
+}
+
+impl Hit {
+    const NONE: Self = Self {
+        span: Span::NONE,
+        form: Form::Other,
+    };
+
+    fn is_some(self) -> bool {
+        self.span.is_some()
+    }
+
+    /// Neither null nor the empty string.
+    fn is_data(self) -> bool {
+        match self.form {
+            Form::Null => false,
+            Form::Plain => self.span.end - self.span.start > 2,
+            Form::Escaped | Form::Other => true,
+        }
+    }
+}
+
 /// The ranges found by a scan, reusable between texts.
 #[derive(Debug, Default)]
 pub struct Found {
-    first: Vec<Span>,
-    more: Vec<(SlotIx, Span)>,
+    first: Vec<Hit>,
+    more: Vec<(SlotIx, Hit)>,
     /// Slots that are filled, so that emptying them costs no more than filling them did.
     filled: Vec<SlotIx>,
     /// Hits of one element on their way out of it.
-    passing: Vec<(SlotIx, Span)>,
+    passing: Vec<(SlotIx, Hit)>,
 }
 
 impl Found {
     fn clear(&mut self, slots: usize) {
         if self.first.len() == slots {
             for slot in self.filled.drain(..) {
-                self.first[slot] = Span::NONE;
+                self.first[slot] = Hit::NONE;
             }
         } else {
             self.filled.clear();
             self.first.clear();
-            self.first.resize(slots, Span::NONE);
+            self.first.resize(slots, Hit::NONE);
         }
         self.more.clear();
         self.passing.clear();
     }
 
     /// The first (for most paths the only) value, as it stands in the text.
-    pub fn get(&self, slot: SlotIx) -> Option<Span> {
-        self.first.get(slot).copied().filter(|span| span.is_some())
+    pub fn get(&self, slot: SlotIx) -> Option<Hit> {
+        self.first.get(slot).copied().filter(|hit| hit.is_some())
     }
 
     /// All values of a slot in document order.
-    pub fn all(&self, slot: SlotIx) -> impl Iterator<Item = Span> + '_ {
+    pub fn all(&self, slot: SlotIx) -> impl Iterator<Item = Hit> + '_ {
         let more = self
             .more
             .iter()
             .filter(move |(s, _)| *s == slot)
-            .map(|(_, span)| *span);
+            .map(|(_, hit)| *hit);
         self.get(slot).into_iter().chain(more)
     }
 
-    fn set(&mut self, slot: SlotIx, span: Span) {
+    fn set(&mut self, slot: SlotIx, hit: Hit) {
         if !self.first[slot].is_some() {
             self.filled.push(slot);
         }
-        self.first[slot] = span;
+        self.first[slot] = hit;
     }
 
-    fn push(&mut self, slot: SlotIx, span: Span) {
+    fn push(&mut self, slot: SlotIx, hit: Hit) {
         if self.first[slot].is_some() {
-            self.more.push((slot, span));
+            self.more.push((slot, hit));
         } else {
-            self.set(slot, span);
+            self.set(slot, hit);
         }
     }
 }
@@ -567,48 +646,61 @@ impl<'t> Scanner<'t> {
     }
 
     /// A value that the plan has an interest in. The recursion is as deep as the longest path.
-    fn value(&mut self, node: NodeIx, depth: usize, found: &mut Found) -> Outcome {
+    fn value(&mut self, node: NodeIx, found: &mut Found) -> Outcome {
         let plan = self.plan;
         let this = &plan.nodes[node];
         let start = self.at;
-        if this.is_leaf() {
-            self.skip()?;
-        } else {
-            match self.peek() {
-                Some(b'{') => match &this.select {
+        let form = match self.peek() {
+            Some(b'"') => {
+                if self.string()? {
+                    Form::Escaped
+                } else {
+                    Form::Plain
+                }
+            }
+            Some(b'n') => {
+                self.word(b"null")?;
+                Form::Null
+            }
+            Some(b'{') if !this.is_leaf() => {
+                match &this.select {
                     // A filter on an object: the object is its own only element.
                     Some(select) => match select.merged {
-                        Some(merged) => self.element(select, merged, depth, found)?,
+                        Some(merged) => self.element(select, merged, found)?,
                         None => {
                             if !this.members.names.is_empty() {
-                                self.object(node, depth, found)?;
+                                self.object(node, found)?;
                                 self.at = start;
                             }
-                            self.element(select, select.element, depth, found)?;
+                            self.element(select, select.element, found)?;
                         }
                     },
-                    None => self.object(node, depth, found)?,
-                },
-                Some(b'[') => self.array(node, depth, found)?,
-                _ => self.skip()?,
+                    None => self.object(node, found)?,
+                }
+                Form::Other
             }
-        }
+            Some(b'[') if !this.is_leaf() => {
+                self.array(node, found)?;
+                Form::Other
+            }
+            _ => {
+                self.skip()?;
+                Form::Other
+            }
+        };
         if !this.captures.is_empty() {
             let span = Span::new(start, self.at);
             for &slot in &this.captures {
-                if self.settings.duplicates == DuplicateJsonKey::Last
-                    || !found.first[slot].is_some()
-                {
-                    found.set(slot, span);
-                }
+                found.set(slot, Hit { span, form });
             }
         }
         Ok(())
     }
 
-    fn object(&mut self, node: NodeIx, depth: usize, found: &mut Found) -> Outcome {
+    fn object(&mut self, node: NodeIx, found: &mut Found) -> Outcome {
         let plan = self.plan;
         let members = &plan.nodes[node].members;
+        let mut seen = Seen::default();
         self.at += 1;
         self.blanks();
         if self.peek() == Some(b'}') {
@@ -629,14 +721,23 @@ impl<'t> Scanner<'t> {
             self.at += 1;
             self.members += 1;
             self.blanks();
-            let child = if escaped {
+            let member = if escaped {
                 let name = String::from_utf8_lossy(name);
                 members.get(unescape(&name).as_bytes())
             } else {
                 members.get(name)
             };
-            match child {
-                Some(child) => self.value(child, depth + 1, found)?,
+            match member {
+                Some(member) if seen.again(member) => {
+                    let child = members.names[member].1;
+                    if self.settings.duplicates == DuplicateJsonKey::First {
+                        self.skip()?;
+                    } else {
+                        plan.empty(child, found);
+                        self.value(child, found)?;
+                    }
+                }
+                Some(member) => self.value(members.names[member].1, found)?,
                 None => self.skip()?,
             }
             self.blanks();
@@ -654,7 +755,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    fn array(&mut self, node: NodeIx, depth: usize, found: &mut Found) -> Outcome {
+    fn array(&mut self, node: NodeIx, found: &mut Found) -> Outcome {
         let plan = self.plan;
         let this = &plan.nodes[node];
         self.at += 1;
@@ -672,11 +773,11 @@ impl<'t> Scanner<'t> {
                 .find(|(i, _)| *i == index)
                 .map(|(_, node)| *node);
             if let Some(child) = wanted {
-                self.value(child, depth + 1, found)?;
+                self.value(child, found)?;
             }
             if let Some(select) = &this.select {
                 self.at = start;
-                self.element(select, select.element, depth, found)?;
+                self.element(select, select.element, found)?;
             } else if wanted.is_none() {
                 self.skip()?;
             }
@@ -697,16 +798,10 @@ impl<'t> Scanner<'t> {
     }
 
     /// One element of an array that filters apply to.
-    fn element(
-        &mut self,
-        select: &Select,
-        walk: NodeIx,
-        depth: usize,
-        found: &mut Found,
-    ) -> Outcome {
+    fn element(&mut self, select: &Select, walk: NodeIx, found: &mut Found) -> Outcome {
         // Everything that the walk fills from here on belongs to this element, except slots of the object around it.
         let (filled, more) = (found.filled.len(), found.more.len());
-        self.value(walk, depth + 1, found)?;
+        self.value(walk, found)?;
         let passing = found.passing.len();
         match self.dispatched(select, found) {
             Some(commits) => {
@@ -724,7 +819,7 @@ impl<'t> Scanner<'t> {
         for at in filled..found.filled.len() {
             let slot = found.filled[at];
             if self.plan.local[slot] {
-                found.first[slot] = Span::NONE;
+                found.first[slot] = Hit::NONE;
             } else {
                 found.filled[kept] = slot;
                 kept += 1;
@@ -733,9 +828,9 @@ impl<'t> Scanner<'t> {
         found.filled.truncate(kept);
         found.more.truncate(more);
         for at in passing..found.passing.len() {
-            let (slot, span) = found.passing[at];
+            let (slot, hit) = found.passing[at];
             if self.plan.slots[slot] == HitsMode::Joined || !found.first[slot].is_some() {
-                found.push(slot, span);
+                found.push(slot, hit);
             }
         }
         found.passing.truncate(passing);
@@ -745,10 +840,10 @@ impl<'t> Scanner<'t> {
     /// The commits for the value that decides among them; none if all have to be looked at.
     fn dispatched<'s>(&self, select: &'s Select, found: &Found) -> Option<&'s [usize]> {
         let (slot, by_value) = select.dispatch.by_value.as_ref()?;
-        let Some(span) = found.get(*slot) else {
+        let Some(hit) = found.get(*slot) else {
             return Some(&[]);
         };
-        let commits = match &self.bytes[span.range()] {
+        let commits = match &self.bytes[hit.span.range()] {
             [b'"', inner @ .., b'"'] if memchr(b'\\', inner).is_none() => {
                 by_value.get(std::str::from_utf8(inner).ok()?)
             }
@@ -774,16 +869,16 @@ impl<'t> Scanner<'t> {
             return;
         }
         let first = found.first[commit.from];
-        if self.is_data(first) {
+        if first.is_data() {
             found.passing.push((commit.to, first));
             if !all {
                 return;
             }
         }
         for at in 0..found.more.len() {
-            let (slot, span) = found.more[at];
-            if slot == commit.from && self.is_data(span) {
-                found.passing.push((commit.to, span));
+            let (slot, hit) = found.more[at];
+            if slot == commit.from && hit.is_data() {
+                found.passing.push((commit.to, hit));
                 if !all {
                     return;
                 }
@@ -791,14 +886,10 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    fn is_data(&self, span: Span) -> bool {
-        !matches!(&self.bytes[span.range()], b"null" | b"\"\"")
-    }
-
     fn holds(&self, test: &Test, found: &Found) -> bool {
         let value = found
             .get(test.slot)
-            .map_or(&b""[..], |span| &self.bytes[span.range()]);
+            .map_or(&b""[..], |hit| &self.bytes[hit.span.range()]);
         let equal = if value.first() == Some(&b'[') {
             let text = String::from_utf8_lossy(value);
             elements(&text).any(|element| text_of(element).as_deref() == Some(test.value.as_str()))
@@ -984,16 +1075,26 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// The next quote or backslash, or the end. Most strings are short, so the search proper begins after a few bytes.
+/// The next quote or backslash, or the end.
+///
+/// Eight bytes at a time: most strings are too short for a vector search to pay off, which takes over for long ones.
 #[inline]
 fn string_break(bytes: &[u8], start: usize) -> usize {
-    let short = (start + 24).min(bytes.len());
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let mut at = start;
-    while at < short {
-        if matches!(bytes[at], b'"' | b'\\') {
-            return at;
+    for _ in 0..8 {
+        let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
+            break;
+        };
+        let word = u64::from_le_bytes(*chunk);
+        let hits = zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64));
+        if hits != 0 {
+            // The lowest hit is exact; higher ones may be the carry of it.
+            return at + (hits.trailing_zeros() / 8) as usize;
         }
-        at += 1;
+        at += 8;
     }
     memchr2(b'"', b'\\', &bytes[at..]).map_or(bytes.len(), |next| at + next)
 }
@@ -1085,7 +1186,7 @@ fn unicode_escape(text: &str) -> (char, usize) {
 }
 
 /// JSON text without the white space between its tokens.
-fn compact(raw: &str) -> Cow<'_, str> {
+pub fn compact(raw: &str) -> Cow<'_, str> {
     let mut text: Option<String> = None;
     let mut copied = 0;
     let bytes = raw.as_bytes();
@@ -1137,7 +1238,7 @@ mod tests {
         plan.scan(text, &settings, &mut found)?;
         Ok(found
             .all(slot)
-            .map(|span| text_of(span.of(text)).map_or("<null>".into(), Cow::into_owned))
+            .map(|hit| text_of(hit.span.of(text)).map_or("<null>".into(), Cow::into_owned))
             .collect())
     }
 

@@ -338,6 +338,7 @@ impl<'a> Compiler<'a> {
                 Matcher {
                     branch,
                     requires: self.requires(pattern),
+                    direct: self.is_direct(pattern),
                     pattern,
                     capture,
                     format,
@@ -864,6 +865,17 @@ impl<'a> Compiler<'a> {
                 format!("pattern `{}`: {}", declared.id.value, error.message),
                 help,
             );
+        }
+    }
+
+    /// Whether a pattern is a JSON key path over the payload that leads to one value.
+    fn is_direct(&self, pattern: usize) -> bool {
+        let pattern = &self.patterns[pattern];
+        match &pattern.kind {
+            Kind::Json(pieces) if pattern.doc == 0 => {
+                matches!(pieces.as_slice(), [Piece::Path(value)] if value.hits == Hits::First)
+            }
+            _ => false,
         }
     }
 

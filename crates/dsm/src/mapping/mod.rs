@@ -123,6 +123,8 @@ pub(crate) struct Matcher {
     pub(crate) branch: BranchIx,
     /// The JSON value of the payload without which the matcher cannot yield anything, if there is one.
     pub(crate) requires: Option<json::SlotIx>,
+    /// The matcher yields just that value.
+    pub(crate) direct: bool,
     pub(crate) pattern: usize,
     pub(crate) capture: Capture,
     pub(crate) format: Option<DateFormat>,
@@ -310,7 +312,7 @@ impl Mapping {
                 scanned
                     && found
                         .get(*slot)
-                        .is_some_and(|span| json::text_of(span.of(payload)).is_some())
+                        .is_some_and(|hit| hit.form != json::Form::Null)
             };
             slots.iter().all(has)
                 && patterns.iter().all(|pattern| {
