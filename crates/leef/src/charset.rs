@@ -67,6 +67,18 @@ impl Charset {
         &self.delimiter[..self.delimiter_len]
     }
 
+    /// Whether none of eight bytes can be flagged for a value. May say no where the table says yes, never the
+    /// other way round.
+    #[inline]
+    fn is_plain(&self, word: u64) -> bool {
+        const ONES: u64 = u64::MAX / 0xff;
+        const HIGH: u64 = ONES << 7;
+        let control = word.wrapping_sub(ONES * 0x20);
+        let other = word ^ (ONES * u64::from(self.delimiter[0]));
+        let delimiter = other.wrapping_sub(ONES) & !other;
+        (word | control | delimiter) & HIGH == 0
+    }
+
     /// `[A-Za-z][A-Za-z0-9]*`
     pub(crate) fn is_key(&self, key: &[u8]) -> bool {
         key.first().is_some_and(u8::is_ascii_alphabetic)
@@ -85,15 +97,18 @@ impl Charset {
         let mask = place.mask();
         let mut at = from;
         loop {
-            // Sixteen bytes for one branch while nothing is flagged.
-            while let Some(block) = text.get(at..at + 16) {
-                let classes = block
-                    .iter()
-                    .fold(0, |sum, &b| sum | self.table[usize::from(b)]);
-                if classes & mask != 0 {
-                    break;
+            // Eight bytes at a time while they are all plain: ASCII, no control character, not the delimiter.
+            while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+                let plain = place == Place::Value && self.is_plain(u64::from_le_bytes(*block));
+                if !plain {
+                    let classes = block
+                        .iter()
+                        .fold(0, |sum, &b| sum | self.table[usize::from(b)]);
+                    if classes & mask != 0 {
+                        break;
+                    }
                 }
-                at += 16;
+                at += 8;
             }
             at += text
                 .get(at..)?

@@ -17,7 +17,7 @@ use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Group, Mapping, Matcher, PatternKind, Target};
+use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
     InvalidValue, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
@@ -94,9 +94,8 @@ impl<'m> Normalizer<'m> {
         self.values.begin(mapping, payload);
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
-        let name_target = Target::Field(Field::EventName);
         for (index, group) in mapping.groups.iter().enumerate() {
-            if let Some(name) = self.walk(name_target, &group.event_name, payload, &time) {
+            if let Some(name) = self.walk(&group.event_name, payload, &time) {
                 properties.push(name);
                 chosen = Some(index);
                 break;
@@ -153,8 +152,8 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let groups = &self.mapping.groups;
-        for (target, matchers) in &groups[index].targets {
-            if let Some(property) = self.walk(*target, matchers, payload, time) {
+        for candidates in &groups[index].targets {
+            if let Some(property) = self.walk(candidates, payload, time) {
                 properties.push(property);
             }
         }
@@ -163,10 +162,11 @@ impl<'m> Normalizer<'m> {
             return;
         }
         for group in &groups[index + 1..] {
-            for (target, matchers) in &group.targets {
-                let place = properties.binary_search_by_key(target, |property| property.target);
+            for candidates in &group.targets {
+                let place =
+                    properties.binary_search_by_key(&candidates.target, |property| property.target);
                 if let Err(place) = place
-                    && let Some(property) = self.walk(*target, matchers, payload, time)
+                    && let Some(property) = self.walk(candidates, payload, time)
                 {
                     properties.insert(place, property);
                 }
@@ -177,8 +177,7 @@ impl<'m> Normalizer<'m> {
     /// The first matcher that yields data.
     fn walk<'e>(
         &mut self,
-        target: Target,
-        matchers: &'m [Matcher],
+        candidates: &'m Candidates,
         payload: &'e str,
         time: &TimeContext,
     ) -> Option<Property<'e>>
@@ -186,16 +185,17 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let options = self.mapping.options();
-        let kind = self.mapping.target_kind(target);
+        let &Candidates { target, kind, .. } = candidates;
         let mut reserve = None;
-        for matcher in matchers {
+        for (index, required) in candidates.required.iter().enumerate() {
             // Most matchers of a mapping for many shapes read what this payload does not have.
-            if let Some(slot) = matcher.requires
+            if let Some(slot) = required
                 && self.attempts.is_none()
-                && !self.values.has_json(slot)
+                && !self.values.has_json(*slot)
             {
                 continue;
             }
+            let matcher = &candidates.matchers[index];
             let value = match matcher.requires {
                 Some(slot) if matcher.direct && self.attempts.is_none() => {
                     self.values.json(slot, options, payload)

@@ -2,8 +2,8 @@
 
 use super::pattern::{self, Capture, Compiled, Doc, JsonValue, Kind, TemplatePart};
 use super::{
-    Branch, BranchIx, BranchKind, CustomProperty, EventMatch, Group, Mapping, Matcher, Recogniser,
-    Source, Target,
+    Branch, BranchIx, BranchKind, Candidates, CustomProperty, EventMatch, Group, Mapping, Matcher,
+    Recogniser, Source, Target,
 };
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
@@ -345,22 +345,22 @@ impl<'a> Compiler<'a> {
                 },
             ));
         }
-        let mut targets: Vec<(Target, Vec<Matcher>)> = by_target
-            .into_iter()
-            .map(|(target, mut matchers)| {
-                matchers.sort_by_key(|(order, _)| *order);
-                (
-                    target,
-                    matchers.into_iter().map(|(_, matcher)| matcher).collect(),
-                )
-            })
-            .collect();
         let name = Target::Field(Field::EventName);
-        let event_name = match targets.iter().position(|(target, _)| *target == name) {
-            Some(index) => targets.remove(index).1,
-            None => Vec::new(),
-        };
-        if event_name.is_empty() && !group.matchers.iter().any(|m| m.field.value == "EventName") {
+        let mut targets: Vec<Candidates> = Vec::new();
+        let mut event_name = Candidates::new(name, FieldKind::Text, Vec::new());
+        for (target, mut matchers) in by_target {
+            matchers.sort_by_key(|(order, _)| *order);
+            let matchers = matchers.into_iter().map(|(_, matcher)| matcher).collect();
+            let candidates = Candidates::new(target, self.kind(target), matchers);
+            if target == name {
+                event_name = candidates;
+            } else {
+                targets.push(candidates);
+            }
+        }
+        if event_name.matchers.is_empty()
+            && !group.matchers.iter().any(|m| m.field.value == "EventName")
+        {
             self.report(
                 Code::EventNameMissing,
                 &group.span,
@@ -368,7 +368,7 @@ impl<'a> Compiler<'a> {
                 "add one; a constant is written as a pattern that matches and a capture-group without \\1",
             );
         }
-        let singles = self.singles(group, &prefix, &event_name);
+        let singles = self.singles(group, &prefix, &event_name.matchers);
         let multiples = self.multiples(group, &prefix);
         Group {
             branch,
@@ -868,6 +868,13 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    fn kind(&self, target: Target) -> FieldKind {
+        match target {
+            Target::Field(field) => field.kind(),
+            Target::Custom(index) => self.custom[index].kind.kind(),
+        }
+    }
+
     /// Whether a pattern is a JSON key path over the payload that leads to one value.
     fn is_direct(&self, pattern: usize) -> bool {
         let pattern = &self.patterns[pattern];
@@ -956,11 +963,7 @@ impl<'a> Compiler<'a> {
 
     fn ext_data(&mut self, matcher: &lsx::Matcher, target: Target) -> Option<DateFormat> {
         let text = matcher.ext_data.as_ref()?;
-        let kind = match target {
-            Target::Field(field) => field.kind(),
-            Target::Custom(index) => self.custom[index].kind.kind(),
-        };
-        if kind != FieldKind::Time {
+        if self.kind(target) != FieldKind::Time {
             self.report(
                 Code::ExtDataMisplaced,
                 &text.span,
@@ -1103,7 +1106,7 @@ impl<'a> Compiler<'a> {
         };
         let filled: HashSet<Target> = groups
             .iter()
-            .flat_map(|group| group.targets.iter().map(|(target, _)| *target))
+            .flat_map(|group| group.targets.iter().map(|candidates| candidates.target))
             .collect();
         for (index, declared) in self.manifest.properties.iter().enumerate() {
             if !filled.contains(&Target::Custom(index)) {

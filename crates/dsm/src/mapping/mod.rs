@@ -103,11 +103,32 @@ pub type BranchIx = usize;
 pub(crate) struct Group {
     pub(crate) branch: BranchIx,
     pub(crate) type_override: Option<u32>,
-    pub(crate) event_name: Vec<Matcher>,
+    pub(crate) event_name: Candidates,
     /// The other targets in the order in which events list them.
-    pub(crate) targets: Vec<(Target, Vec<Matcher>)>,
+    pub(crate) targets: Vec<Candidates>,
     pub(crate) singles: Vec<EventMatch<String>>,
     pub(crate) multiples: Vec<EventMatch<(usize, usize)>>,
+}
+
+/// The matchers of one property in the order in which they are tried.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    pub(crate) target: Target,
+    pub(crate) kind: Kind,
+    pub(crate) matchers: Vec<Matcher>,
+    /// [`Matcher::requires`] of each matcher, side by side: most of them are passed over by a look at this.
+    pub(crate) required: Vec<Option<json::SlotIx>>,
+}
+
+impl Candidates {
+    pub(crate) fn new(target: Target, kind: Kind, matchers: Vec<Matcher>) -> Self {
+        Self {
+            target,
+            kind,
+            required: matchers.iter().map(|matcher| matcher.requires).collect(),
+            matchers,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -287,13 +308,6 @@ impl Mapping {
         match target {
             Target::Field(field) => field.name(),
             Target::Custom(index) => &self.custom[index].name,
-        }
-    }
-
-    pub(crate) fn target_kind(&self, target: Target) -> Kind {
-        match target {
-            Target::Field(field) => field.kind(),
-            Target::Custom(index) => self.custom[index].kind.kind(),
         }
     }
 
