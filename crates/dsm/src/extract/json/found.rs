@@ -1,0 +1,153 @@
+//! What a scan finds, and why it may find nothing.
+
+use super::MAX_DEPTH;
+use super::plan::SlotIx;
+use crate::extract::Span;
+use crate::options::{BrokenJson, DuplicateJsonKey};
+
+/// The options that matter here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Which of two members of the same name wins.
+    pub duplicates: DuplicateJsonKey,
+    /// What a broken document gives.
+    pub broken: BrokenJson,
+}
+
+/// A value that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// Where it stands; quotes belong to a string.
+    pub span: Span,
+    /// What it is, as far as reading it depends on it.
+    pub form: Form,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A string whose text is what stands between the quotes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// `null`.
+    Null,
+    /// A number, a boolean, an object or an array.
+    Other,
+}
+
+impl Hit {
+    pub(super) const NONE: Self = Self {
+        span: Span::NONE,
+        form: Form::Other,
+    };
+
+    pub(super) fn is_some(self) -> bool {
+        self.span.is_some()
+    }
+
+    /// Neither null nor the empty string.
+    pub(super) fn is_data(self) -> bool {
+        match self.form {
+            Form::Null => false,
+            Form::Plain => self.span.end - self.span.start > 2,
+            Form::Escaped | Form::Other => true,
+        }
+    }
+}
+
+/// The ranges found by a scan, reusable between texts.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub(super) first: Vec<Hit>,
+    pub(super) more: Vec<(SlotIx, Hit)>,
+    /// Slots that are filled, so that emptying them costs no more than filling them did.
+    pub(super) filled: Vec<SlotIx>,
+    /// Hits of one element on their way out of it.
+    pub(super) passing: Vec<(SlotIx, Hit)>,
+}
+
+impl Found {
+    pub(super) fn clear(&mut self, slots: usize) {
+        if self.first.len() == slots {
+            for slot in self.filled.drain(..) {
+                self.first[slot] = Hit::NONE;
+            }
+        } else {
+            self.filled.clear();
+            self.first.clear();
+            self.first.resize(slots, Hit::NONE);
+        }
+        self.more.clear();
+        self.passing.clear();
+    }
+
+    /// The first (for most paths the only) value, as it stands in the text.
+    pub fn get(&self, slot: SlotIx) -> Option<Hit> {
+        self.first.get(slot).copied().filter(|hit| hit.is_some())
+    }
+
+    /// All values of a slot in document order.
+    pub fn all(&self, slot: SlotIx) -> impl Iterator<Item = Hit> + '_ {
+        let more = self
+            .more
+            .iter()
+            .filter(move |(s, _)| *s == slot)
+            .map(|(_, hit)| *hit);
+        self.get(slot).into_iter().chain(more)
+    }
+
+    pub(super) fn set(&mut self, slot: SlotIx, hit: Hit) {
+        if !self.first[slot].is_some() {
+            self.filled.push(slot);
+        }
+        self.first[slot] = hit;
+    }
+
+    pub(super) fn push(&mut self, slot: SlotIx, hit: Hit) {
+        if self.first[slot].is_some() {
+            self.more.push((slot, hit));
+        } else {
+            self.set(slot, hit);
+        }
+    }
+}
+
+/// Why no value could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonError {
+    /// Byte offset in the text.
+    pub at: usize,
+    /// What is wrong there.
+    pub kind: JsonErrorKind,
+}
+
+/// What is wrong with the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonErrorKind {
+    /// There is none.
+    Absent,
+    /// It ends in the middle.
+    Truncated,
+    /// It breaks the grammar.
+    Syntax,
+    /// It nests deeper than [`MAX_DEPTH`].
+    TooDeep,
+}
+
+impl std::fmt::Display for JsonError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let at = self.at;
+        match self.kind {
+            JsonErrorKind::Absent => f.write_str("no JSON object in the text"),
+            JsonErrorKind::Truncated => write!(f, "the JSON object is truncated at byte {at}"),
+            JsonErrorKind::Syntax => write!(f, "the JSON object is not valid at byte {at}"),
+            JsonErrorKind::TooDeep => {
+                write!(
+                    f,
+                    "the JSON object nests deeper than {MAX_DEPTH} levels at byte {at}"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The merged paths: a trie, with what filters need at the nodes that they apply to.
+
+use super::found::{Found, Hit};
+use crate::keypath::{Condition, JsonPath, Step};
+use crate::lsx::Hits as HitsMode;
+use std::collections::HashMap;
+
+pub(super) type NodeIx = usize;
+/// Where the value of one path is found after [`Plan::scan`].
+pub type SlotIx = usize;
+
+/// The merged paths.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub(super) nodes: Vec<Node>,
+    /// Whether the slot collects all hits or keeps the first.
+    pub(super) slots: Vec<HitsMode>,
+    /// Whether the slot belongs to one element of an array and is emptied before the next.
+    pub(super) local: Vec<bool>,
+    pub(super) known: HashMap<(JsonPath, HitsMode), SlotIx>,
+    /// A path begins with a position or a fan-out, so the root may be an array.
+    pub(super) array_root: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub(super) members: Members,
+    pub(super) indexes: Vec<(usize, NodeIx)>,
+    pub(super) captures: Vec<SlotIx>,
+    pub(super) select: Option<Box<Select>>,
+}
+
+impl Node {
+    pub(super) fn is_leaf(&self) -> bool {
+        self.members.names.is_empty() && self.indexes.is_empty() && self.select.is_none()
+    }
+}
+
+/// What is done with each element of an array (or with an object, as if it were the only element).
+#[derive(Debug, Default)]
+pub(super) struct Select {
+    pub(super) element: NodeIx,
+    /// For objects: the members of the node and of the element in one, so that one walk serves both.
+    pub(super) merged: Option<NodeIx>,
+    /// Values that conditions compare, by their path from the element.
+    pub(super) tested: HashMap<Vec<String>, SlotIx>,
+    /// Values that are wanted, by their path from the element.
+    pub(super) wanted: HashMap<(Vec<Step>, HitsMode), SlotIx>,
+    pub(super) commits: Vec<Commit>,
+    pub(super) dispatch: Dispatch,
+}
+
+/// Which commits can apply to an element: most of them ask one member (such as `@odata.type`) for one value.
+#[derive(Debug, Default)]
+pub(super) struct Dispatch {
+    /// The slot of that member, and the commits for each of its values.
+    pub(super) by_value: Option<(SlotIx, HashMap<String, Vec<usize>>)>,
+    /// The commits that have to be looked at in any case.
+    pub(super) always: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct Commit {
+    pub(super) conditions: Vec<Test>,
+    pub(super) from: SlotIx,
+    pub(super) to: SlotIx,
+}
+
+#[derive(Debug)]
+pub(super) struct Test {
+    pub(super) slot: SlotIx,
+    pub(super) equal: bool,
+    pub(super) value: String,
+}
+
+/// Member names of one object, found by length and outer bytes first.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    pub(super) names: Vec<(Box<str>, NodeIx)>,
+    /// Open-addressed table of indexes into `names`, a power of two in size; 0 is empty.
+    pub(super) table: Vec<u16>,
+}
+
+impl Members {
+    pub(super) fn hash(name: &[u8]) -> usize {
+        let outer = match name {
+            [] => 0,
+            [first, .., last] => usize::from(*first) << 5 ^ usize::from(*last),
+            [only] => usize::from(*only),
+        };
+        let middle = name.get(name.len() / 2).copied().map_or(0, usize::from);
+        (outer ^ middle << 2).wrapping_mul(0x9E37_79B1) ^ name.len().wrapping_mul(0x85EB_CA6B)
+    }
+
+    /// Index of a name.
+    pub(super) fn get(&self, name: &[u8]) -> Option<usize> {
+        let mask = self.table.len().checked_sub(1)?;
+        let mut at = Self::hash(name) & mask;
+        loop {
+            match self.table[at] {
+                0 => return None,
+                index => {
+                    let index = usize::from(index) - 1;
+                    if self.names[index].0.as_bytes() == name {
+                        return Some(index);
+                    }
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    pub(super) fn insert(&mut self, name: &str, node: NodeIx) {
+        self.names.push((name.into(), node));
+        let size = (self.names.len() * 4).next_power_of_two();
+        self.table = vec![0; size];
+        for (index, (name, _)) in self.names.iter().enumerate() {
+            let mut at = Self::hash(name.as_bytes()) & (size - 1);
+            while self.table[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            // The loader refuses extensions with more than 65,534 paths long before this.
+            self.table[at] = u16::try_from(index + 1).unwrap_or(u16::MAX);
+        }
+    }
+}
+
+impl Dispatch {
+    pub(super) fn of(commits: &[Commit]) -> Self {
+        let mut counts: HashMap<SlotIx, usize> = HashMap::new();
+        for test in commits.iter().filter_map(Commit::key) {
+            *counts.entry(test.slot).or_default() += 1;
+        }
+        let slot = counts
+            .into_iter()
+            .max_by_key(|(slot, count)| (*count, *slot))
+            .map(|(slot, _)| slot);
+        let mut by_value: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut always = Vec::new();
+        for (index, commit) in commits.iter().enumerate() {
+            match commit.key() {
+                Some(test) if Some(test.slot) == slot => {
+                    by_value.entry(test.value.clone()).or_default().push(index);
+                }
+                _ => always.push(index),
+            }
+        }
+        Self {
+            by_value: slot.map(|slot| (slot, by_value)),
+            always,
+        }
+    }
+}
+
+impl Commit {
+    /// The condition by which the commit can be found.
+    pub(super) fn key(&self) -> Option<&Test> {
+        self.conditions
+            .first()
+            .filter(|test| test.equal && !test.value.is_empty())
+    }
+}
+
+impl Plan {
+    /// Adds a path and tells where its value will be. The same path twice shares one slot.
+    pub fn add(&mut self, path: &JsonPath, mode: HitsMode) -> SlotIx {
+        if let Some(slot) = self.known.get(&(path.clone(), mode)) {
+            return *slot;
+        }
+        if self.nodes.is_empty() {
+            self.nodes.push(Node::default());
+        }
+        self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
+        let slot = self.new_slot(mode, false);
+        self.insert(0, &path.steps, slot, mode);
+        self.known.insert((path.clone(), mode), slot);
+        slot
+    }
+
+    /// Whether no path was added.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(super) fn new_slot(&mut self, mode: HitsMode, local: bool) -> SlotIx {
+        self.slots.push(mode);
+        self.local.push(local);
+        self.slots.len() - 1
+    }
+
+    pub(super) fn new_node(&mut self) -> NodeIx {
+        self.nodes.push(Node::default());
+        self.nodes.len() - 1
+    }
+
+    pub(super) fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
+        let members = &self.nodes[node].members;
+        if let Some(index) = members.get(name.as_bytes()) {
+            return members.names[index].1;
+        }
+        let child = self.new_node();
+        self.nodes[node].members.insert(name, child);
+        child
+    }
+
+    pub(super) fn insert(&mut self, node: NodeIx, steps: &[Step], slot: SlotIx, mode: HitsMode) {
+        match steps {
+            [] => self.nodes[node].captures.push(slot),
+            [Step::Member(name), rest @ ..] => {
+                let child = self.member(node, name);
+                self.insert(child, rest, slot, mode);
+            }
+            [Step::Index(index), rest @ ..] => {
+                let found = self.nodes[node].indexes.iter().find(|(i, _)| i == index);
+                let child = match found {
+                    Some((_, child)) => *child,
+                    None => {
+                        let child = self.new_node();
+                        self.nodes[node].indexes.push((*index, child));
+                        child
+                    }
+                };
+                self.insert(child, rest, slot, mode);
+            }
+            [Step::Each | Step::Filter(_), ..] => self.insert_select(node, steps, slot, mode),
+        }
+    }
+
+    pub(super) fn insert_select(
+        &mut self,
+        node: NodeIx,
+        steps: &[Step],
+        slot: SlotIx,
+        mode: HitsMode,
+    ) {
+        let conditions: Vec<&Condition> = steps
+            .iter()
+            .map_while(|step| match step {
+                Step::Filter(condition) => Some(Some(condition)),
+                Step::Each => Some(None),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let rest = steps
+            .iter()
+            .position(|step| !matches!(step, Step::Each | Step::Filter(_)))
+            .map_or(&steps[steps.len()..], |at| &steps[at..]);
+        let mut select = self.nodes[node].select.take().unwrap_or_else(|| {
+            Box::new(Select {
+                element: self.new_node(),
+                ..Select::default()
+            })
+        });
+        let key = (rest.to_vec(), mode);
+        let from = match select.wanted.get(&key) {
+            Some(known) => *known,
+            None => {
+                let slot = self.new_slot(mode, true);
+                self.insert(select.element, rest, slot, mode);
+                select.wanted.insert(key, slot);
+                slot
+            }
+        };
+        let mut tests = Vec::new();
+        for condition in conditions {
+            let slot = match select.tested.get(&condition.path) {
+                Some(known) => *known,
+                None => {
+                    let slot = self.new_slot(HitsMode::First, true);
+                    let mut at = select.element;
+                    for name in &condition.path {
+                        at = self.member(at, name);
+                    }
+                    self.nodes[at].captures.push(slot);
+                    select.tested.insert(condition.path.clone(), slot);
+                    slot
+                }
+            };
+            tests.push(Test {
+                slot,
+                equal: condition.equal,
+                value: condition.value.clone(),
+            });
+        }
+        select.commits.push(Commit {
+            conditions: tests,
+            from,
+            to: slot,
+        });
+        self.nodes[node].select = Some(select);
+    }
+
+    /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
+    pub fn finish(&mut self) {
+        for node in 0..self.nodes.len() {
+            let Some(select) = &mut self.nodes[node].select else {
+                continue;
+            };
+            select.dispatch = Dispatch::of(&select.commits);
+            let element = select.element;
+            if self.nodes[node].members.names.is_empty() {
+                continue;
+            }
+            let merged = self.merge(node, element, true);
+            if let Some(select) = &mut self.nodes[node].select {
+                select.merged = merged;
+            }
+        }
+    }
+
+    /// A node that does what both do; none where both filter, which two walks must serve.
+    pub(super) fn merge(&mut self, a: NodeIx, b: NodeIx, top: bool) -> Option<NodeIx> {
+        if self.nodes[b].select.is_some() || (!top && self.nodes[a].select.is_some()) {
+            return None;
+        }
+        let node = self.new_node();
+        let captures = [&self.nodes[a].captures[..], &self.nodes[b].captures[..]].concat();
+        // The captures of the object itself are taken by the node, not by the element walk.
+        self.nodes[node].captures = if top {
+            self.nodes[b].captures.clone()
+        } else {
+            captures
+        };
+        let own: Vec<(Box<str>, NodeIx)> = self.nodes[a].members.names.clone();
+        let other: Vec<(Box<str>, NodeIx)> = self.nodes[b].members.names.clone();
+        for (name, child) in &own {
+            let both = other.iter().find(|(n, _)| n == name).map(|(_, node)| *node);
+            let child = match both {
+                Some(second) => self.merge(*child, second, false)?,
+                None => *child,
+            };
+            self.nodes[node].members.insert(name, child);
+        }
+        for (name, child) in &other {
+            if !own.iter().any(|(n, _)| n == name) {
+                self.nodes[node].members.insert(name, *child);
+            }
+        }
+        let indexes = [&self.nodes[a].indexes[..], &self.nodes[b].indexes[..]].concat();
+        let mut positions: Vec<usize> = indexes.iter().map(|(index, _)| *index).collect();
+        positions.sort_unstable();
+        if positions.windows(2).any(|pair| pair[0] == pair[1]) {
+            return None;
+        }
+        self.nodes[node].indexes = indexes;
+        Some(node)
+    }
+
+    /// Forgets what was found in a value, because a member of the same name replaces it.
+    pub(super) fn empty(&self, node: NodeIx, found: &mut Found) {
+        let node = &self.nodes[node];
+        for &slot in &node.captures {
+            found.first[slot] = Hit::NONE;
+        }
+        let children = node.members.names.iter().map(|(_, child)| *child);
+        for child in children.chain(node.indexes.iter().map(|(_, child)| *child)) {
+            self.empty(child, found);
+        }
+        if let Some(select) = &node.select {
+            for commit in &select.commits {
+                found.first[commit.to] = Hit::NONE;
+                found.more.retain(|(slot, _)| *slot != commit.to);
+            }
+        }
+    }
+}
