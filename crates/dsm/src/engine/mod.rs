@@ -10,7 +10,7 @@ mod values;
 
 pub use trace::{Attempt, NoData, Trace};
 
-use crate::categories;
+use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
 use crate::extract::json::JsonError;
@@ -25,6 +25,7 @@ use crate::options::{
 use crate::syslog;
 use chrono::{DateTime, Utc};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use values::{Value, Values};
 
 /// Turns payloads into events. Holds memory that is reused from payload to payload; one for each thread.
@@ -118,7 +119,7 @@ impl<'m> Normalizer<'m> {
             event_id: None,
             event_category: Cow::Borrowed(""),
             qid: None,
-            category: unknown_category(categories::STORED),
+            category: *STORED,
             severity: None,
             properties,
             group: group.map(|group| group.branch),
@@ -157,7 +158,8 @@ impl<'m> Normalizer<'m> {
                 properties.push(property);
             }
         }
-        properties.sort_by_key(|property| property.target);
+        // EventName, which came first, is the first of all targets, and the targets of a group are in order.
+        debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
             return;
         }
@@ -369,7 +371,7 @@ impl<'m> Normalizer<'m> {
         .unwrap_or_default();
         event.send_identity = modifiers.send_identity;
         event.status = Status::Unknown;
-        event.category = unknown_category(categories::UNKNOWN);
+        event.category = *UNKNOWN;
         let other_type = group
             .type_override
             .filter(|id| *id != mapping.manifest.log_source_type_id);
@@ -401,8 +403,11 @@ impl<'m> Normalizer<'m> {
 /// Stands for a protocol that is none; used if no later matcher does better.
 const UNKNOWN_PROTOCOL: Typed = Typed::Protocol(255);
 
-/// The two categories that events without a QID are filed under. A test proves that they are in the table.
-fn unknown_category(id: u32) -> &'static categories::Category {
+/// The two categories that events without a QID are filed under; a test proves that they are in the table.
+static STORED: LazyLock<&Category> = LazyLock::new(|| category(categories::STORED));
+static UNKNOWN: LazyLock<&Category> = LazyLock::new(|| category(categories::UNKNOWN));
+
+fn category(id: u32) -> &'static Category {
     categories::by_id(id).unwrap_or(&categories::all()[0])
 }
 

@@ -401,20 +401,29 @@ impl<'t> Scanner<'t> {
     }
 
     /// Passes over a string; tells whether it holds escapes.
+    #[inline]
     fn string(&mut self) -> Result<bool, JsonError> {
-        self.at += 1;
-        let mut escaped = false;
+        let end = string_break(self.bytes, self.at + 1);
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(false);
+        }
+        self.at = end;
+        self.escaped_string()?;
+        Ok(true)
+    }
+
+    /// The rest of a string, from its first escape.
+    fn escaped_string(&mut self) -> Outcome {
         loop {
-            self.at = string_break(self.bytes, self.at);
-            match self.bytes.get(self.at) {
+            match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(escaped);
+                    return Ok(());
                 }
                 Some(_) => {}
                 None => return self.error(JsonErrorKind::Truncated),
             }
-            escaped = true;
             self.at += 1;
             match self.peek() {
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -429,6 +438,7 @@ impl<'t> Scanner<'t> {
                 }
                 _ => return self.unexpected(),
             }
+            self.at = string_break(self.bytes, self.at);
         }
     }
 
