@@ -96,8 +96,7 @@ impl<'m> Normalizer<'m> {
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
         for (index, group) in mapping.groups.iter().enumerate() {
-            if let Some(name) = self.walk(&group.event_name, payload, &time) {
-                properties.push(name);
+            if self.walk(&group.event_name, payload, &time, &mut properties) {
                 chosen = Some(index);
                 break;
             }
@@ -154,53 +153,62 @@ impl<'m> Normalizer<'m> {
     {
         let groups = &self.mapping.groups;
         for candidates in &groups[index].targets {
-            if let Some(property) = self.walk(candidates, payload, time) {
-                properties.push(property);
-            }
+            self.walk(candidates, payload, time, properties);
         }
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.
         debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
             return;
         }
+        let mut found = Vec::new();
         for group in &groups[index + 1..] {
             for candidates in &group.targets {
                 let place =
                     properties.binary_search_by_key(&candidates.target, |property| property.target);
                 if let Err(place) = place
-                    && let Some(property) = self.walk(candidates, payload, time)
+                    && self.walk(candidates, payload, time, &mut found)
                 {
-                    properties.insert(place, property);
+                    properties.splice(place..place, found.drain(..));
                 }
             }
         }
     }
 
-    /// The first matcher that yields data.
+    /// Adds the value of the first matcher that yields data; tells whether there is one.
     fn walk<'e>(
         &mut self,
         candidates: &'m Candidates,
         payload: &'e str,
         time: &TimeContext,
-    ) -> Option<Property<'e>>
+        out: &mut Vec<Property<'e>>,
+    ) -> bool
     where
         'm: 'e,
     {
         let options = self.mapping.options();
         let &Candidates { target, kind, .. } = candidates;
+        let traced = self.attempts.is_some();
+        // A string member for a text property, by far the most common case, needs nothing of what follows.
+        let plain = !traced && kind == Kind::Text && options.value_trimming != ValueTrimming::All;
         let mut reserve = None;
-        for (index, required) in candidates.required.iter().enumerate() {
-            // Most matchers of a mapping for many shapes read what this payload does not have.
-            if let Some(slot) = required
-                && self.attempts.is_none()
-                && !self.values.has_json(*slot)
-            {
-                continue;
-            }
-            let matcher = &candidates.matchers[index];
-            let value = match matcher.requires {
-                Some(slot) if matcher.direct && self.attempts.is_none() => {
-                    self.values.json(slot, options, payload)
+        for (matcher, required) in candidates.matchers.iter().zip(&candidates.required) {
+            let value = match required {
+                // Most matchers of a mapping for many shapes read what this payload does not have.
+                Some(slot) if !traced && !self.values.has_json(*slot) => continue,
+                Some(slot) if !traced && matcher.direct => {
+                    if plain && let Some(span) = self.values.plain_text(*slot) {
+                        out.push(Property {
+                            target,
+                            text: Cow::Borrowed(span.of(payload)),
+                            typed: Typed::Text,
+                            origin: Origin::Matcher {
+                                branch: matcher.branch,
+                                span: Some(span),
+                            },
+                        });
+                        return true;
+                    }
+                    self.values.json(*slot, options, payload)
                 }
                 _ => self
                     .values
@@ -210,7 +218,6 @@ impl<'m> Normalizer<'m> {
                 Ok(value) => self.property(target, kind, matcher, value, time),
                 Err(no_data) => Err(no_data),
             };
-            let invalid = matches!(outcome, Err(NoData::Invalid { .. }));
             if let Some(attempts) = &mut self.attempts {
                 attempts.push(Attempt {
                     target,
@@ -222,12 +229,19 @@ impl<'m> Normalizer<'m> {
                 Ok(property) if property.typed == UNKNOWN_PROTOCOL => {
                     reserve.get_or_insert(property);
                 }
-                Ok(property) => return Some(property),
-                Err(_) if invalid && options.invalid_value == InvalidValue::Discard => return None,
+                Ok(property) => {
+                    out.push(property);
+                    return true;
+                }
+                Err(NoData::Invalid { .. }) if options.invalid_value == InvalidValue::Discard => {
+                    return false;
+                }
                 Err(_) => {}
             }
         }
-        reserve
+        let found = reserve.is_some();
+        out.extend(reserve);
+        found
     }
 
     fn property<'e>(

@@ -343,6 +343,17 @@ impl Values {
         self.docs[0].found.get(slot).is_some()
     }
 
+    /// The place of a string in a slot that is neither empty nor has escapes.
+    #[inline]
+    pub(super) fn plain_text(&self, slot: json::SlotIx) -> Option<Span> {
+        let json::Hit { span, form } = self.docs[0].found.get(slot)?;
+        let inside = Span {
+            start: span.start + 1,
+            end: span.end - 1,
+        };
+        (form == json::Form::Plain && inside.start < inside.end).then_some(inside)
+    }
+
     /// The value in a slot.
     #[inline]
     pub(super) fn json<'e>(
