@@ -73,54 +73,67 @@ pub(super) struct Test {
     pub(super) value: String,
 }
 
-/// Member names of one object, found by length and outer bytes first.
+/// Member names of one object.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     pub(super) names: Vec<(Box<str>, NodeIx)>,
-    /// Open-addressed table of indexes into `names`, a power of two in size; 0 is empty.
-    pub(super) table: Vec<u16>,
+    /// Open-addressed table, a power of two in size and at most a quarter full: the index of a name plus one (0 is
+    /// empty) and some more bits of its hash, so that hardly any other name is compared.
+    table: Vec<(u32, u16)>,
 }
 
 impl Members {
-    pub(super) fn hash(name: &[u8]) -> usize {
-        let outer = match name {
-            [] => 0,
-            [first, .., last] => usize::from(*first) << 5 ^ usize::from(*last),
-            [only] => usize::from(*only),
+    /// Names of one object often begin alike (`InitiatingProcess…`) and differ in length and at the end.
+    #[inline]
+    fn hash(name: &[u8]) -> u64 {
+        let end = match name.last_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => name
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
         };
-        let middle = name.get(name.len() / 2).copied().map_or(0, usize::from);
-        (outer ^ middle << 2).wrapping_mul(0x9E37_79B1) ^ name.len().wrapping_mul(0x85EB_CA6B)
+        let mixed = (end ^ (name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        mixed ^ mixed >> 32
     }
 
     /// Index of a name.
+    #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<usize> {
         let mask = self.table.len().checked_sub(1)?;
-        let mut at = Self::hash(name) & mask;
+        let hash = Self::hash(name);
+        let (mut at, tag) = Self::split(hash);
         loop {
-            match self.table[at] {
-                0 => return None,
-                index => {
-                    let index = usize::from(index) - 1;
-                    if self.names[index].0.as_bytes() == name {
-                        return Some(index);
-                    }
-                }
+            let (index, known) = self.table[at & mask];
+            if index == 0 {
+                return None;
             }
-            at = (at + 1) & mask;
+            let index = index as usize - 1;
+            if known == tag && self.names[index].0.as_bytes() == name {
+                return Some(index);
+            }
+            at += 1;
         }
+    }
+
+    /// Where the search in the table begins, and the bits that are kept in it.
+    #[inline]
+    fn split(hash: u64) -> (usize, u16) {
+        ((hash & 0xffff_ffff) as usize, (hash >> 48) as u16)
     }
 
     pub(super) fn insert(&mut self, name: &str, node: NodeIx) {
         self.names.push((name.into(), node));
         let size = (self.names.len() * 4).next_power_of_two();
-        self.table = vec![0; size];
+        self.table = vec![(0, 0); size];
         for (index, (name, _)) in self.names.iter().enumerate() {
-            let mut at = Self::hash(name.as_bytes()) & (size - 1);
-            while self.table[at] != 0 {
-                at = (at + 1) & (size - 1);
+            let (mut at, tag) = Self::split(Self::hash(name.as_bytes()));
+            while self.table[at & (size - 1)].0 != 0 {
+                at += 1;
             }
-            // The loader refuses extensions with more than 65,534 paths long before this.
-            self.table[at] = u16::try_from(index + 1).unwrap_or(u16::MAX);
+            // Each name takes bytes of a file of at most 64 MiB.
+            let entry = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            self.table[at & (size - 1)] = (entry, tag);
         }
     }
 }
