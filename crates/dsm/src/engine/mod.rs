@@ -366,7 +366,7 @@ impl<'m> Normalizer<'m> {
                 modifiers = &multiple.modifiers;
                 event.event_match = Some(multiple.branch);
                 if options.event_match_capture == EventMatchCapture::ReplaceEventName
-                    && let Some(range) = self.name_slots.get(capture)
+                    && let Some(range) = capture.and_then(|group| self.name_slots.get(group))
                     && !range.is_empty()
                 {
                     event_id = Cow::Owned(name[range].to_owned());

@@ -7,7 +7,7 @@ use crate::java_regex::{JavaRegex, Slots};
 use crate::keypath::Piece;
 use crate::lsx::Hits;
 use crate::mapping::{Capture, Compiled, JsonValue, Mapping, PatternKind, TemplatePart};
-use crate::options::{JsonNull, MissingTemplatePart, Options};
+use crate::options::{AUTO, JsonNull, MissingTemplatePart, Options};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -457,6 +457,14 @@ fn template<'e, P>(
     })
 }
 
+/// Whether a TAB stands in front of something that looks like a name and the delimiter behind it.
+fn tabs_part_pairs(text: &str, name_value: &str) -> bool {
+    text.split('\t').skip(1).any(|piece| {
+        let name = piece.split(name_value).next().unwrap_or_default();
+        name.len() < piece.len() && !name.is_empty() && !name.contains([' ', ','])
+    })
+}
+
 /// A LEEF message may stand anywhere in a payload, and devices do not keep to the grammar.
 fn leef_options() -> leef::ReadOptions {
     let mut options = leef::ReadOptions::new(leef::Mode::Lenient);
@@ -646,11 +654,10 @@ impl DocState {
         }
         let text = self.text.get(payload);
         let (pair, name_value) = &delimiters[index];
-        // A delimiter that the file does not state gives way to TAB where the payload uses TABs.
-        let pair = match pair.strip_prefix('?') {
-            Some(_) if text.contains('\t') => "\t",
-            Some(default) => default,
-            None => pair,
+        let pair = match pair.as_str() {
+            AUTO if tabs_part_pairs(text, name_value) => "\t",
+            AUTO => ",",
+            stated => stated,
         };
         let mut pairs = Vec::new();
         delimited::pairs(text, pair, name_value, &mut pairs);
