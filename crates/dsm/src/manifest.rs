@@ -1,143 +1,21 @@
 //! `manifest.toml`: what a mapping folder says about its log source type beside the extension and the QID map.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, suggest};
+mod keys;
+mod read;
+
+pub use keys::{KEYS, Key};
+
+use crate::diagnostic::{Code, Diagnostics, SourceFile, suggest};
 use crate::field::{Field, Kind};
 use crate::lsx::Spanned;
 use crate::options::{OptionError, Options};
+use read::{Reader, Table};
 use std::ops::Range;
 use std::sync::Arc;
-use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
 /// The mapping format that this program reads.
 pub const FORMAT: u32 = 1;
-
-/// A key of the manifest, for the reader of errors and of the generated reference.
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Table and name.
-    pub path: &'static str,
-    /// What it takes.
-    pub takes: &'static str,
-    /// Whether it must be there.
-    pub required: bool,
-    /// What it means.
-    pub meaning: &'static str,
-}
-
-/// Every key of the manifest, in the order of the reference.
-pub const KEYS: &[Key] = &[
-    key(
-        "format",
-        "integer",
-        true,
-        "Version of the mapping format; this program reads 1.",
-    ),
-    key(
-        "name",
-        "string",
-        true,
-        "Name of the log source type as people see it.",
-    ),
-    key(
-        "description",
-        "string",
-        false,
-        "One line on what the type covers.",
-    ),
-    key(
-        "log_source_type_id",
-        "integer",
-        true,
-        "Identifier of the log source type whose QID map is used. A type that you make in the DSM Editor gets one from 4000 on; a group's device-type-id-override names another type.",
-    ),
-    key(
-        "leef.vendor",
-        "string",
-        true,
-        "Vendor in the LEEF and CEF header: that of the product whose events these are.",
-    ),
-    key(
-        "leef.product",
-        "string",
-        true,
-        "Product in the LEEF and CEF header; the pair with the vendor is unique.",
-    ),
-    key(
-        "leef.version",
-        "string",
-        true,
-        "Version of the product in the LEEF and CEF header.",
-    ),
-    key(
-        "autodetection.precedence",
-        "integer",
-        false,
-        "Types are asked in ascending order whether a payload is theirs. Unique over all mappings; required when there are rules.",
-    ),
-    key(
-        "autodetection.rule.keypaths",
-        "list of strings",
-        false,
-        "JSON key paths that must all find a value for the rule to hold. One rule that holds is enough.",
-    ),
-    key(
-        "autodetection.rule.patterns",
-        "list of strings",
-        false,
-        "Java regular expressions that must all match somewhere in the payload for the rule to hold.",
-    ),
-    key(
-        "options.<name>",
-        "string",
-        false,
-        "An answer to a question that IBM's documents leave open; the names and values are in the assumption register.",
-    ),
-    key(
-        "property.name",
-        "string",
-        true,
-        "Name of a custom property, as a matcher's field attribute says it.",
-    ),
-    key(
-        "property.type",
-        "string",
-        true,
-        "string, numeric, ip, port or time. A value that is not of the type counts as no data.",
-    ),
-    key(
-        "property.leef_key",
-        "string",
-        true,
-        "Key in LEEF output: letters and digits, beginning with a letter, unique, not one of LEEF's predefined keys.",
-    ),
-    key(
-        "property.description",
-        "string",
-        true,
-        "What the property holds, for the analyst.",
-    ),
-    key(
-        "property.datetime_format",
-        "string",
-        false,
-        "Format of a property of type time, in Java's letters. Without it ISO 8601, epochs and syslog stamps are recognised.",
-    ),
-];
-
-const fn key(
-    path: &'static str,
-    takes: &'static str,
-    required: bool,
-    meaning: &'static str,
-) -> Key {
-    Key {
-        path,
-        takes,
-        required,
-        meaning,
-    }
-}
 
 /// The type of a custom property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,25 +129,7 @@ pub fn parse(file: &Arc<SourceFile>) -> (Manifest, Diagnostics) {
     (manifest, reader.out)
 }
 
-struct Reader<'a> {
-    file: &'a Arc<SourceFile>,
-    out: Diagnostics,
-}
-
-type Table<'t, 'i> = &'t DeTable<'i>;
-
 impl Reader<'_> {
-    fn report(
-        &mut self,
-        code: Code,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.out
-            .push(Diagnostic::new(code, message, help).at(self.file, span.clone(), ""));
-    }
-
     fn manifest(&mut self, root: Table<'_, '_>) -> Manifest {
         const TOP: &[&str] = &[
             "format",
@@ -492,171 +352,6 @@ impl Reader<'_> {
             return;
         };
         self.report(Code::LeefKeyInvalid, &key.span, message, help);
-    }
-
-    /// Reports keys that are none.
-    fn known(&mut self, table: Table<'_, '_>, prefix: &str, known: &[&str]) {
-        for name in table.keys() {
-            if !known.contains(&name.get_ref().as_ref()) {
-                self.report(
-                    Code::ManifestKeyUnknown,
-                    &name.span(),
-                    format!("`{prefix}{}` is not a key of the manifest", name.get_ref()),
-                    suggest(name.get_ref(), "keys that may stand here", known),
-                );
-            }
-        }
-    }
-
-    fn missing(&mut self, name: &str, span: &Range<usize>) {
-        self.report(
-            Code::ManifestKeyMissing,
-            span,
-            format!("`{name}` is missing"),
-            format!("add `{name}`"),
-        );
-    }
-
-    fn wrong_type(&mut self, value: &TomlSpanned<DeValue<'_>>, name: &str, takes: &str) {
-        let found = value.get_ref().type_str();
-        self.report(
-            Code::ManifestValueInvalid,
-            &value.span(),
-            format!("`{name}` takes {takes}, not a value of type {found}"),
-            format!("write {takes}"),
-        );
-    }
-
-    fn string(
-        &mut self,
-        table: Table<'_, '_>,
-        name: &str,
-        span: &Range<usize>,
-        required: bool,
-    ) -> Option<Spanned<String>> {
-        let Some(value) = table.get(name) else {
-            if required {
-                self.missing(name, span);
-            }
-            return None;
-        };
-        match value.get_ref().as_str() {
-            Some("") if required => {
-                self.report(
-                    Code::ManifestValueInvalid,
-                    &value.span(),
-                    format!("`{name}` is empty"),
-                    "write a text",
-                );
-                None
-            }
-            Some(text) => Some(Spanned::new(text.to_owned(), value.span())),
-            None => {
-                self.wrong_type(value, name, "a string");
-                None
-            }
-        }
-    }
-
-    /// A text that goes into a LEEF header, where a pipe cannot be represented.
-    fn header(&mut self, table: Table<'_, '_>, name: &str, span: &Range<usize>) -> String {
-        let Some(text) = self.string(table, name, span, true) else {
-            return String::new();
-        };
-        if text.value.contains(|c: char| c == '|' || c.is_control()) {
-            self.report(
-                Code::ManifestValueInvalid,
-                &text.span,
-                format!("`leef.{name}` holds a pipe or a control character"),
-                "LEEF has no escape for it in the header; write something else",
-            );
-        }
-        text.value
-    }
-
-    fn integer(
-        &mut self,
-        table: Table<'_, '_>,
-        name: &str,
-        span: &Range<usize>,
-        required: bool,
-    ) -> Option<Spanned<u32>> {
-        let Some(value) = table.get(name) else {
-            if required {
-                self.missing(name, span);
-            }
-            return None;
-        };
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
-        if number.is_none() {
-            self.wrong_type(value, name, "a whole number of at least 0");
-        }
-        number.map(|number| Spanned::new(number, value.span()))
-    }
-
-    fn table<'t, 'i>(
-        &mut self,
-        table: Table<'t, 'i>,
-        name: &str,
-        span: &Range<usize>,
-        required: bool,
-    ) -> Option<(Table<'t, 'i>, Range<usize>)> {
-        let Some(value) = table.get(name) else {
-            if required {
-                self.missing(name, span);
-            }
-            return None;
-        };
-        if value.get_ref().as_table().is_none() {
-            self.wrong_type(value, name, "a table");
-        }
-        value
-            .get_ref()
-            .as_table()
-            .map(|table| (table, value.span()))
-    }
-
-    fn tables<'t, 'i>(
-        &mut self,
-        table: Table<'t, 'i>,
-        name: &str,
-    ) -> Vec<(Table<'t, 'i>, Range<usize>)> {
-        let Some(value) = table.get(name) else {
-            return Vec::new();
-        };
-        let Some(list) = value.get_ref().as_array() else {
-            self.wrong_type(value, name, &format!("tables written [[{name}]]"));
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for item in list {
-            match item.get_ref().as_table() {
-                Some(table) => tables.push((table, item.span())),
-                None => self.wrong_type(item, name, "a table"),
-            }
-        }
-        tables
-    }
-
-    fn strings(&mut self, table: Table<'_, '_>, name: &str) -> Vec<Spanned<String>> {
-        let Some(value) = table.get(name) else {
-            return Vec::new();
-        };
-        let Some(list) = value.get_ref().as_array() else {
-            self.wrong_type(value, name, "a list of strings");
-            return Vec::new();
-        };
-        let mut strings = Vec::new();
-        for item in list {
-            match item.get_ref().as_str() {
-                Some(text) => strings.push(Spanned::new(text.to_owned(), item.span())),
-                None => self.wrong_type(item, name, "a list of strings"),
-            }
-        }
-        strings
     }
 }
 

@@ -3,6 +3,8 @@
 //! Reading never stops at a fault: [`parse`] returns what could be read and every finding. Meaning (do the patterns
 //! compile, do the fields exist) is decided later, when a mapping is compiled.
 
+mod attributes;
+mod elements;
 mod parse;
 
 pub use parse::parse;

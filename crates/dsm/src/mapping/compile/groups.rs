@@ -1,6 +1,16 @@
 //! Match groups: what their matchers fill, with which part of a match, and what modifiers change.
 
-use super::*;
+use super::{Compiler, MAX_MATCHERS};
+use crate::device_time::{DateFormat, Dialect};
+use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
+use crate::field::{Field, Kind as FieldKind};
+use crate::lsx::{self, PatternType, Spanned};
+use crate::manifest::PropertyType;
+use crate::mapping::pattern::{self, Capture, Kind, TemplatePart};
+use crate::mapping::{BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
     pub(super) fn group_orders(&mut self, order: &[&lsx::Group]) {

@@ -4,21 +4,18 @@ mod groups;
 mod patterns;
 
 use crate::device_time::{DateFormat, Dialect};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
-use crate::extract::json;
-use crate::field::{Field, Kind as FieldKind};
-use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
-use crate::keypath::{self, JsonPath, PathError, Piece, Step};
-use crate::lsx::{self, Document, Hits, PatternType, Spanned};
-use crate::manifest::{self, Manifest, PropertyType};
-use crate::mapping::pattern::{self, Capture, Compiled, Doc, JsonValue, Kind, TemplatePart};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use crate::java_regex::{Flags, JavaRegex, SyntaxErrorKind};
+use crate::keypath;
+use crate::lsx::{self, Document, Hits, PatternType};
+use crate::manifest::{self, Manifest};
+use crate::mapping::pattern::{Compiled, Doc};
 use crate::mapping::{
-    Branch, BranchIx, BranchKind, Candidates, CustomProperty, EventMatch, Group, Mapping, Matcher,
-    Recogniser, Source, Target,
+    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Source, Target,
 };
-use crate::options::{ArrayFanOut, BareKeySubstitution, Options, TrimWhitespace};
+use crate::options::Options;
 use crate::qidmap::QidMap;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 

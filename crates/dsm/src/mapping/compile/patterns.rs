@@ -1,6 +1,16 @@
 //! Patterns: read the way their matchers read them.
 
-use super::*;
+use super::Compiler;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::extract::json;
+use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
+use crate::keypath::{self, JsonPath, PathError, Piece, Step};
+use crate::lsx::{self, Hits, PatternType, Spanned};
+use crate::mapping::BranchKind;
+use crate::mapping::pattern::{self, Compiled, Doc, JsonValue, Kind};
+use crate::options::{ArrayFanOut, BareKeySubstitution, TrimWhitespace};
+use std::ops::Range;
+use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
     pub(super) fn matcher_pattern(&mut self, matcher: &lsx::Matcher) -> Option<usize> {
