@@ -5,7 +5,7 @@ mod read;
 
 pub use keys::{KEYS, Key};
 
-use crate::diagnostic::{Code, Diagnostics, SourceFile, suggest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, nearest, suggest};
 use crate::field::{Field, Kind};
 use crate::lsx::Spanned;
 use crate::options::{OptionError, Options};
@@ -101,35 +101,83 @@ pub struct Manifest {
     pub options: Options,
     /// Custom properties in declaration order.
     pub properties: Vec<PropertyDeclaration>,
+    /// Whether a part of the file could not be read, so that nothing may be called undeclared.
+    pub unread: bool,
 }
 
 /// Reads a manifest; what cannot be read is left at its default and reported.
 pub fn parse(file: &Arc<SourceFile>) -> (Manifest, Diagnostics) {
+    let (root, errors) = DeTable::parse_recoverable(&file.text);
     let mut reader = Reader {
         file,
         out: Diagnostics::new(),
+        prefix: "",
+        leef_keys: Vec::new(),
+        unread: !errors.is_empty(),
     };
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let mut last_line = usize::MAX;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let message = error
-            .message()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        reader.report(
-            Code::ManifestMalformed,
-            &span,
-            message,
-            "mend the TOML here",
-        );
+        // A broken line has several faults by the book, and one for its author.
+        let line = file.line_column(span.start).0;
+        if std::mem::replace(&mut last_line, line) != line {
+            reader.malformed(error.message(), span);
+        }
     }
-    let manifest = reader.manifest(root.get_ref());
+    let mut manifest = reader.manifest(root.get_ref());
+    manifest.unread = reader.unread;
     (manifest, reader.out)
 }
 
 impl Reader<'_> {
+    /// A fault of the TOML, with a remedy for those that people make.
+    fn malformed(&mut self, message: &str, span: Range<usize>) {
+        let text = self.file.text.as_str();
+        let before = text.get(..span.start).unwrap_or(text);
+        let from = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let to = text[from..].find('\n').map_or(text.len(), |end| from + end);
+        let line = &text[from..to];
+        let message = message.lines().next().unwrap_or_default();
+        let value = line.split_once('=').map_or("", |(_, value)| value.trim());
+        let (place, message, help) = if message.starts_with("duplicate key") {
+            (
+                span,
+                "the key stands twice".to_owned(),
+                "remove one of the two".to_owned(),
+            )
+        } else if let Some(at) = line.find(['“', '”', '„', '‘', '’']) {
+            let quote = line[at..].chars().next().map_or(0, char::len_utf8);
+            (
+                from + at..from + at + quote,
+                "a curly quote is no quote in TOML".to_owned(),
+                "write straight quotes: \"...\" or '...'".to_owned(),
+            )
+        } else if message.contains("escape") && line.contains('\\') {
+            (
+                span,
+                "a backslash in double quotes begins an escape".to_owned(),
+                r"use single quotes for a regex: '\w+'".to_owned(),
+            )
+        } else if value.starts_with(|c: char| c.is_alphabetic()) && !value.contains(['"', '\'']) {
+            let at = to - line.len() + line.find(value).unwrap_or_default();
+            (
+                at..at + value.len(),
+                "a text stands without quotes".to_owned(),
+                format!("write \"{value}\""),
+            )
+        } else if value.starts_with('"') && value.matches('"').count() == 1 {
+            let at = from + line.find('"').unwrap_or_default();
+            (
+                at..to,
+                "a quote is not closed on its line".to_owned(),
+                "end the text with a double quote".to_owned(),
+            )
+        } else {
+            (span, message.to_owned(), "mend the TOML here".to_owned())
+        };
+        self.report(Code::ManifestMalformed, &place, message, help);
+    }
+
     fn manifest(&mut self, root: Table<'_, '_>) -> Manifest {
         const TOP: &[&str] = &[
             "format",
@@ -169,22 +217,28 @@ impl Reader<'_> {
         match self.table(root, "leef", &whole, true) {
             Some((leef, span)) => {
                 self.known(leef, "leef.", &["vendor", "product", "version"]);
+                self.prefix = "leef.";
                 manifest.vendor = self.header(leef, "vendor", &span);
                 manifest.product = self.header(leef, "product", &span);
                 manifest.version = self.header(leef, "version", &span);
+                self.prefix = "";
             }
             None => manifest.vendor.clear(),
         }
         if let Some((autodetection, span)) = self.table(root, "autodetection", &whole, false) {
+            self.prefix = "autodetection.";
             self.autodetection(autodetection, &span, &mut manifest);
+            self.prefix = "";
         }
         if let Some((options, _)) = self.table(root, "options", &whole, false) {
             self.options(options, &mut manifest.options);
         }
         for (table, span) in self.tables(root, "property") {
+            self.prefix = "property.";
             if let Some(property) = self.property(table, &span, &manifest.properties) {
                 manifest.properties.push(property);
             }
+            self.prefix = "";
         }
         manifest
     }
@@ -198,13 +252,34 @@ impl Reader<'_> {
         self.known(table, "autodetection.", &["precedence", "rule"]);
         let rules = self.tables(table, "rule");
         manifest.precedence = self.integer(table, "precedence", span, !rules.is_empty());
+        if rules.is_empty()
+            && let Some(precedence) = &manifest.precedence
+            && table
+                .keys()
+                .all(|key| nearest(key.get_ref(), ["rule"]).is_none())
+        {
+            self.report(
+                Code::AutodetectionEmpty,
+                &precedence.span,
+                "autodetection has a precedence but no rule",
+                "add [[autodetection.rule]] with keypaths or patterns, or remove the precedence",
+            );
+        }
+        self.prefix = "autodetection.rule.";
         for (rule, span) in rules {
             self.known(rule, "autodetection.rule.", &["keypaths", "patterns"]);
+            let foreign = rule
+                .keys()
+                .any(|key| !matches!(key.get_ref().as_ref(), "keypaths" | "patterns"));
             let rule = Rule {
                 keypaths: self.strings(rule, "keypaths"),
                 patterns: self.strings(rule, "patterns"),
             };
             if rule.keypaths.is_empty() && rule.patterns.is_empty() {
+                // An unknown key is reported, and was probably meant to be one of the two.
+                if foreign {
+                    continue;
+                }
                 self.report(
                     Code::ManifestValueInvalid,
                     &span,
@@ -242,7 +317,13 @@ impl Reader<'_> {
                 Err(OptionError::Unreadable(takes)) => (
                     value.span(),
                     format!("`{text}` is not a value of {}", name.get_ref()),
-                    format!("it takes {takes}"),
+                    if name.get_ref() == "time-zone" {
+                        format!(
+                            "it takes {takes}; abbreviations such as CEST stand for different offsets in different places"
+                        )
+                    } else {
+                        format!("it takes {takes}")
+                    },
                 ),
             };
             self.report(Code::OptionUnknown, &span, message, help);
@@ -289,66 +370,121 @@ impl Reader<'_> {
                 "remove it, or write type = \"time\"",
             );
         }
-        let (name, leef_key) = (name?, leef_key?);
-        self.property_name(&name, earlier);
-        self.leef_key(&leef_key, earlier);
-        Some(PropertyDeclaration {
+        if let Some(leef_key) = &leef_key {
+            self.leef_key(leef_key);
+        }
+        let name = name?;
+        let free = self.property_name(&name, earlier);
+        // With a fault elsewhere the name is declared all the same: the extension may use it.
+        free.then(|| PropertyDeclaration {
             name,
-            kind: kind?,
-            leef_key: leef_key.value,
-            description: description?.value,
+            kind: kind.unwrap_or(PropertyType::String),
+            leef_key: leef_key.map(|key| key.value).unwrap_or_default(),
+            description: description.map(|text| text.value).unwrap_or_default(),
             datetime_format,
         })
     }
 
-    fn property_name(&mut self, name: &Spanned<String>, earlier: &[PropertyDeclaration]) {
-        let system = Field::from_name(&name.value).is_some();
-        if system
-            || earlier
-                .iter()
-                .any(|property| property.name.value == name.value)
-        {
-            let owner = if system {
-                "a system property"
-            } else {
-                "another custom property"
-            };
+    /// Whether a name can be that of a further property.
+    fn property_name(&mut self, name: &Spanned<String>, earlier: &[PropertyDeclaration]) -> bool {
+        let text = name.value.as_str();
+        if Field::from_name(text).is_some() {
             self.report(
                 Code::PropertyNameTaken,
                 &name.span,
-                format!("`{}` is the name of {owner}", name.value),
-                "choose another name",
+                format!("`{text}` is the name of a system property"),
+                "remove the declaration to fill that one, or choose another name",
+            );
+            return false;
+        }
+        if let Some(first) = earlier.iter().find(|property| property.name.value == text) {
+            self.out.push(
+                Diagnostic::new(
+                    Code::PropertyNameTaken,
+                    format!("`{text}` is declared twice"),
+                    "remove one of the declarations, or choose another name",
+                )
+                .at(self.file, name.span.clone(), "the second")
+                .at(self.file, first.name.span.clone(), "the first"),
+            );
+            return false;
+        }
+        let system = Field::NAMES
+            .iter()
+            .find(|system| system.eq_ignore_ascii_case(text));
+        if let Some(system) = system {
+            self.out.push(
+                Diagnostic::new(
+                    Code::PropertyNameTaken,
+                    format!("`{text}` differs from the system property `{system}` only by case"),
+                    format!("use field=\"{system}\" without a declaration, or choose another name"),
+                )
+                .because("a reader takes the two for one, and correlation rules see only the system property")
+                .with_severity(Severity::Warning)
+                .at(self.file, name.span.clone(), ""),
             );
         }
+        true
     }
 
-    fn leef_key(&mut self, key: &Spanned<String>, earlier: &[PropertyDeclaration]) {
+    fn leef_key(&mut self, key: &Spanned<String>) {
         let text = key.value.as_str();
-        let word = text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let (message, help) = if !word {
+        let foreign = text.chars().find(|c| !c.is_ascii_alphanumeric());
+        let first = self.leef_keys.iter().find(|known| known.value == text);
+        let (message, help) = if let Some(foreign) = foreign {
+            let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let camel: String = parts
+                .filter(|part| !part.is_empty())
+                .enumerate()
+                .map(|(at, part)| {
+                    let (head, tail) = part.split_at(1);
+                    let head = if at == 0 {
+                        head.to_owned()
+                    } else {
+                        head.to_ascii_uppercase()
+                    };
+                    head + tail
+                })
+                .collect();
+            let shown = if foreign == ' ' {
+                "a blank".to_owned()
+            } else {
+                format!("`{foreign}`")
+            };
             (
-                format!("LEEF key `{text}` is not made of letters and digits"),
-                "begin with a letter and use A-Z a-z 0-9 only",
+                format!("LEEF key `{text}` holds {shown}"),
+                format!("use letters and digits only: {camel}"),
+            )
+        } else if text.starts_with(|c: char| c.is_ascii_digit()) {
+            (
+                format!("LEEF key `{text}` begins with a digit"),
+                "begin with a letter".to_owned(),
             )
         } else if leef::attribute::predefined_ignoring_case(text).is_some() {
             (
                 format!(
                     "LEEF key `{text}` is one of LEEF's predefined keys, or differs from one only by case"
                 ),
-                "choose a key of its own; predefined keys are filled from system properties",
+                "choose a key of its own; predefined keys are filled from system properties"
+                    .to_owned(),
             )
         } else if crate::output::leef::RESERVED_KEYS.contains(&text) {
             (
                 format!("LEEF key `{text}` is one that the event itself writes"),
-                "choose another key",
+                "choose another key".to_owned(),
             )
-        } else if earlier.iter().any(|property| property.leef_key == text) {
-            (
+        } else if let Some(first) = first {
+            let finding = Diagnostic::new(
+                Code::LeefKeyInvalid,
                 format!("LEEF key `{text}` belongs to two properties"),
                 "give each property its own key",
             )
+            .at(self.file, key.span.clone(), "the second")
+            .at(self.file, first.span.clone(), "the first");
+            self.out.push(finding);
+            return;
         } else {
+            self.leef_keys.push(key.clone());
             return;
         };
         self.report(Code::LeefKeyInvalid, &key.span, message, help);

@@ -1,10 +1,10 @@
 //! `qidmap.csv` and `event-mappings.csv`: QID records, and which events lead to them.
 
 use crate::categories::{self, Category};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, nearest};
 use crate::options::{QidCase, QidFallback};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -69,31 +69,61 @@ pub fn parse(
         case,
         ..QidMap::default()
     };
-    let mut by_qid = HashMap::new();
-    for row in rows(qid_file, &QID_COLUMNS, &mut out) {
-        if let Some(record) = record(qid_file, &row, &mut out) {
-            if let Some(first) = by_qid.get(&record.qid) {
-                let first: &QidRecord = &map.records[*first];
-                out.push(
-                    Diagnostic::new(
-                        Code::QidDuplicate,
-                        format!("QID {} is defined twice", record.qid),
-                        "give one of them another number",
-                    )
-                    .at(qid_file, row.cells[0].1.clone(), "the second")
-                    .at(qid_file, first.span.clone(), "the first"),
-                );
-                continue;
+    let mut qids = Qids::default();
+    let (list, complete) = rows(qid_file, &QID_COLUMNS, &mut out);
+    qids.lost = !complete;
+    for row in list {
+        match record(qid_file, &row, &mut out) {
+            Ok(record) => {
+                let cell = row.cells[0].1.clone();
+                if let Some((_, first)) = qids.known.get(&record.qid) {
+                    out.push(
+                        Diagnostic::new(
+                            Code::QidDuplicate,
+                            format!("QID {} is defined twice", record.qid),
+                            "give one of them another number",
+                        )
+                        .at(qid_file, cell, "the second")
+                        .at(qid_file, first.clone(), "the first"),
+                    );
+                    continue;
+                }
+                qids.known.insert(record.qid, (map.records.len(), cell));
+                map.records.push(record);
             }
-            by_qid.insert(record.qid, map.records.len());
-            map.records.push(record);
+            Err(Some(qid)) => {
+                qids.faulty.insert(qid);
+            }
+            Err(None) => qids.lost = true,
         }
     }
-    for row in rows(mapping_file, &MAPPING_COLUMNS, &mut out) {
-        map.mapping(mapping_file, &row, &by_qid, &mut out);
+    let (list, complete) = rows(mapping_file, &MAPPING_COLUMNS, &mut out);
+    qids.names = map
+        .records
+        .iter()
+        .map(|record| (record.name.clone(), record.qid))
+        .collect();
+    let mut complete = complete;
+    for row in list {
+        complete &= map.mapping(mapping_file, &row, &qids, &mut out);
     }
-    map.unmapped(qid_file, &mut out);
+    // A row that could not be read may be the one that leads there.
+    if complete {
+        map.unmapped(qid_file, &mut out);
+    }
     (map, out)
+}
+
+/// What `qidmap.csv` says, for the rows that refer to it.
+#[derive(Default)]
+struct Qids {
+    /// Index of the record, and the cell with the number.
+    known: HashMap<u32, (usize, Range<usize>)>,
+    /// The numbers of rows with a fault, which is reported.
+    faulty: HashSet<u32>,
+    /// Whether there are rows whose number could not be read.
+    lost: bool,
+    names: Vec<(String, u32)>,
 }
 
 struct Row {
@@ -101,12 +131,156 @@ struct Row {
     span: Range<usize>,
 }
 
-/// The rows of a CSV file after its headings; a row with a wrong number of columns is reported and left out.
+/// The rows of a CSV file after its headings, and whether that is all of them; what cannot be read is reported and
+/// left out.
 fn rows<const N: usize>(
     file: &Arc<SourceFile>,
     columns: &[&str; N],
     out: &mut Diagnostics,
-) -> Vec<Row> {
+) -> (Vec<Row>, bool) {
+    let mut rows = records(file, out);
+    let text = file.text.as_str();
+    let expected = columns.join(",");
+    let malformed = |out: &mut Diagnostics, span: Range<usize>, message: String, help: String| {
+        out.push(Diagnostic::new(Code::CsvMalformed, message, help).at(file, span, ""));
+    };
+    let Some(first) = rows.first() else {
+        let help = format!("begin the file with the line {expected}");
+        malformed(out, 0..0, "the file is empty".to_owned(), help);
+        return (rows, false);
+    };
+    let headings: Vec<&str> = first.cells.iter().map(|(cell, _)| cell.trim()).collect();
+    let span = first.span.clone();
+    let wrong: Vec<usize> = (0..N.min(headings.len()))
+        .filter(|at| headings[*at] != columns[*at])
+        .collect();
+    if headings.len() == N && wrong.is_empty() {
+        rows.remove(0);
+    } else if let [only] = headings.as_slice()
+        && let Some((separator, name)) = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")]
+            .into_iter()
+            .find(|(separator, _)| only.contains(*separator))
+    {
+        malformed(
+            out,
+            span,
+            format!("the columns are separated by {name}"),
+            format!("save the file with commas instead of `{separator}`: {expected}"),
+        );
+        return (Vec::new(), false);
+    } else if headings.iter().all(|heading| columns.contains(heading)) {
+        let message = if headings.len() == N {
+            "the columns stand in another order"
+        } else {
+            "the first line does not hold all column headings"
+        };
+        let help = format!("the order is {expected}");
+        malformed(out, span, message.to_owned(), help);
+        return (Vec::new(), false);
+    } else if headings.len() == N
+        && wrong
+            .iter()
+            .all(|at| nearest(headings[*at], [columns[*at]]).is_some())
+    {
+        for at in wrong {
+            malformed(
+                out,
+                first.cells[at].1.clone(),
+                format!("`{}` is not the heading of column {}", headings[at], at + 1),
+                format!("write {}", columns[at]),
+            );
+        }
+        rows.remove(0);
+    } else if headings
+        .iter()
+        .any(|heading| nearest(heading, *columns).is_some())
+    {
+        let help = format!("begin the file with the line {expected}");
+        let message = "the first line does not hold the column headings".to_owned();
+        malformed(out, span, message, help);
+        return (Vec::new(), false);
+    } else {
+        // The rows are read as if the headings were there.
+        let help = format!("begin the file with the line {expected}");
+        malformed(
+            out,
+            span,
+            "the column headings are missing".to_owned(),
+            help,
+        );
+    }
+    let mut complete = true;
+    rows.retain(|row| {
+        let raw = &text[row.span.clone()];
+        let open = unclosed_quote(raw);
+        let right = row.cells.len() == N && open.is_none();
+        complete &= right;
+        if let Some(open) = open {
+            let at = row.span.start + open;
+            malformed(
+                out,
+                at..at + 1,
+                "a quote is not closed".to_owned(),
+                "end the text with a double quote; a quote inside it is written twice".to_owned(),
+            );
+        } else if !right {
+            let count = row.cells.len();
+            let help = if count > N {
+                format!("a text with a comma stands in double quotes; the columns are {expected}")
+            } else {
+                format!("the columns are {expected}; an empty one keeps its comma")
+            };
+            let columns = if count == 1 { "column" } else { "columns" };
+            let message = format!("{count} {columns} instead of {N}");
+            malformed(out, row.span.clone(), message, help);
+        } else {
+            for (_, span) in &row.cells {
+                if misquoted(&text[span.clone()]) {
+                    let finding = Diagnostic::new(
+                        Code::CsvMalformed,
+                        "a quote stands inside a text",
+                        "put the whole text in double quotes, and write each quote inside it twice",
+                    )
+                    .because("programs read such a cell in different ways")
+                    .at(file, span.clone(), "");
+                    out.push(finding);
+                }
+            }
+        }
+        right
+    });
+    (rows, complete)
+}
+
+/// Where the quote stands that opens a text without an end.
+fn unclosed_quote(raw: &str) -> Option<usize> {
+    let mut open = None;
+    let mut closed = None;
+    let mut start = true;
+    for (at, byte) in raw.bytes().enumerate() {
+        match (byte, open) {
+            (b'"', Some(_)) => (open, closed) = (None, Some(at)),
+            // A quote after a quote is one inside the text: the text goes on.
+            (b'"', None) if start || closed.is_some_and(|closed| closed + 1 == at) => {
+                open = Some(at);
+            }
+            _ => {}
+        }
+        start = byte == b',' && open.is_none();
+    }
+    open
+}
+
+/// Whether a cell has quotes that are neither around it nor written twice.
+fn misquoted(raw: &str) -> bool {
+    match raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "").contains('"'),
+        None => raw.contains('"'),
+    }
+}
+
+/// The records of a CSV file as they stand.
+fn records(file: &Arc<SourceFile>, out: &mut Diagnostics) -> Vec<Row> {
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
     let shift = file.text.len() - text.len();
     let mut reader = csv::ReaderBuilder::new()
@@ -154,40 +328,6 @@ fn rows<const N: usize>(
             span: start..start + raw.len(),
         });
     }
-    let expected = columns.join(",");
-    if rows.is_empty()
-        || !rows[0]
-            .cells
-            .iter()
-            .map(|(cell, _)| cell.as_str())
-            .eq(columns.iter().copied())
-    {
-        let span = rows.first().map_or(0..0, |row| row.span.clone());
-        out.push(
-            Diagnostic::new(
-                Code::CsvMalformed,
-                "the first line does not hold the column headings",
-                format!("begin the file with the line {expected}"),
-            )
-            .at(file, span, ""),
-        );
-        return Vec::new();
-    }
-    rows.remove(0);
-    rows.retain(|row| {
-        let right = row.cells.len() == N;
-        if !right {
-            out.push(
-                Diagnostic::new(
-                    Code::CsvMalformed,
-                    format!("{} columns instead of {N}", row.cells.len()),
-                    format!("the columns are {expected}; a text with a comma or a quote stands in double quotes"),
-                )
-                .at(file, row.span.clone(), ""),
-            );
-        }
-        right
-    });
     rows
 }
 
@@ -210,7 +350,42 @@ fn cell_spans(raw: &str, offset: usize) -> Vec<Range<usize>> {
     spans
 }
 
-fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<QidRecord> {
+/// What to write instead of a text that is not a number.
+fn number_help(column: usize, text: &str) -> String {
+    let digits: String = text
+        .chars()
+        .filter(|c| !matches!(c, '.' | ',' | ' ' | '\'' | '_' | '\u{a0}'))
+        .collect();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("write {digits}, without separators");
+    }
+    match column {
+        3 => "write a whole number from 0 (lowest) to 10".to_owned(),
+        4 => {
+            let names = || categories::all().iter();
+            let exact =
+                names().find(|category| category.low_name.eq_ignore_ascii_case(text.trim()));
+            let near = || {
+                let near = nearest(text, names().map(|category| category.low_name))?;
+                names().find(|category| category.low_name == near)
+            };
+            match exact.or_else(near) {
+                Some(category) => format!("{} is {}", category.low_name, category.low_id),
+                None => {
+                    "write the identifier of the category; qidmap_cli.sh -l lists them".to_owned()
+                }
+            }
+        }
+        _ => "write digits only".to_owned(),
+    }
+}
+
+/// The record of a row; else its QID, if that could be read.
+fn record(
+    file: &Arc<SourceFile>,
+    row: &Row,
+    out: &mut Diagnostics,
+) -> Result<QidRecord, Option<u32>> {
     let number = |column: usize, out: &mut Diagnostics| {
         let (text, span) = &row.cells[column];
         let parsed = text.trim().parse::<u32>().ok();
@@ -222,7 +397,7 @@ fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<Qi
                         "`{text}` in column {} is not a whole number",
                         QID_COLUMNS[column]
                     ),
-                    "write digits only",
+                    number_help(column, text),
                 )
                 .at(file, span.clone(), ""),
             );
@@ -257,38 +432,50 @@ fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<Qi
                 .take(5)
                 .map(|category| format!("{} {}", category.low_id, category.low_name))
                 .collect();
+            let high = categories::all()
+                .iter()
+                .find(|category| category.high_id == low_id);
+            let message = match high {
+                Some(high) => format!("{low_id} is the high-level category {}", high.high_name),
+                None => format!("low-level category {low_id} does not exist"),
+            };
             let help = if near.is_empty() {
                 "the identifiers are those that qidmap_cli.sh -l lists".to_owned()
+            } else if high.is_some() {
+                format!("its low-level categories begin with {}", near.join(", "))
             } else {
                 format!(
-                    "categories of this thousand begin with: {}",
+                    "the categories of {} begin with {}",
+                    low_id / 1000 * 1000,
                     near.join(", ")
                 )
             };
-            out.push(
-                Diagnostic::new(
-                    Code::CategoryUnknown,
-                    format!("low-level category {low_id} does not exist"),
-                    help,
-                )
-                .at(file, row.cells[4].1.clone(), ""),
-            );
+            out.push(Diagnostic::new(Code::CategoryUnknown, message, help).at(
+                file,
+                row.cells[4].1.clone(),
+                "",
+            ));
         }
         category
     });
     for (column, limit, required) in [(1, 255, true), (2, 2048, false)] {
         let (text, span) = &row.cells[column];
         let length = text.chars().count();
-        if length > limit || (required && length == 0) {
-            out.push(
-                Diagnostic::new(
-                    Code::QidTextTooLong,
-                    format!("the {} has {length} characters", QID_COLUMNS[column]),
-                    format!("write 1 to {limit} characters"),
-                )
-                .at(file, span.clone(), ""),
-            );
-        }
+        let name = QID_COLUMNS[column];
+        let (message, help) = if required && length == 0 {
+            (
+                format!("the {name} is empty"),
+                format!("write a {name} of at most {limit} characters"),
+            )
+        } else if length > limit {
+            (
+                format!("the {name} has {length} characters"),
+                format!("write at most {limit} characters"),
+            )
+        } else {
+            continue;
+        };
+        out.push(Diagnostic::new(Code::QidTextTooLong, message, help).at(file, span.clone(), ""));
     }
     if let Some(qid) = qid
         && qid < USER_DEFINED
@@ -302,12 +489,15 @@ fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<Qi
             .at(file, row.cells[0].1.clone(), ""),
         );
     }
-    Some(QidRecord {
-        qid: qid?,
+    let (Some(number), Some(severity), Some(category)) = (qid, severity, category) else {
+        return Err(qid);
+    };
+    Ok(QidRecord {
+        qid: number,
         name: row.cells[1].0.clone(),
         description: row.cells[2].0.clone(),
-        severity: severity?,
-        category: category?,
+        severity,
+        category,
         span: row.span.clone(),
     })
 }
@@ -324,26 +514,48 @@ pub enum Via {
 }
 
 impl QidMap {
+    /// Reads a row; whether it is known where it leads.
     fn mapping(
         &mut self,
         file: &Arc<SourceFile>,
         row: &Row,
-        by_qid: &HashMap<u32, usize>,
+        qids: &Qids,
         out: &mut Diagnostics,
-    ) {
+    ) -> bool {
         let (text, span) = &row.cells[2];
+        if row.cells[0].0.is_empty() && row.cells[1].0.is_empty() {
+            out.push(
+                Diagnostic::new(
+                    Code::EventMappingEmpty,
+                    "the row names neither an event ID nor a category",
+                    "write the event ID, the category or both, or remove the row",
+                )
+                .at(file, row.span.clone(), ""),
+            );
+        }
         let Ok(qid) = text.trim().parse::<u32>() else {
+            let named = qids
+                .names
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
+            let help = match named {
+                Some((name, qid)) => format!("{name} is QID {qid}; write the number"),
+                None => number_help(2, text),
+            };
             out.push(
                 Diagnostic::new(
                     Code::NumberInvalid,
                     format!("`{text}` in column qid is not a whole number"),
-                    "write digits only",
+                    help,
                 )
                 .at(file, span.clone(), ""),
             );
-            return;
+            return false;
         };
-        let Some(&record) = by_qid.get(&qid) else {
+        let Some(&(record, _)) = qids.known.get(&qid) else {
+            if qids.lost || qids.faulty.contains(&qid) {
+                return true;
+            }
             out.push(
                 Diagnostic::new(
                     Code::QidMissing,
@@ -352,7 +564,7 @@ impl QidMap {
                 )
                 .at(file, span.clone(), ""),
             );
-            return;
+            return true;
         };
         let (event_id, event_category) = (row.cells[0].0.clone(), row.cells[1].0.clone());
         let slot = self
@@ -362,17 +574,26 @@ impl QidMap {
             .entry(fold(&event_category, self.case).into_owned());
         match slot {
             std::collections::hash_map::Entry::Occupied(first) => {
-                let first = self.mappings[*first.get()].span.clone();
+                let first = &self.mappings[*first.get()];
+                let by_case = first.event_id != event_id || first.event_category != event_category;
+                let help = if by_case {
+                    "remove one of the rows, or remove the option qid-case = \"insensitive\", which makes them equal"
+                } else {
+                    "remove one of the rows"
+                };
+                let pair = match (event_id.is_empty(), event_category.is_empty()) {
+                    (false, true) => format!("event ID `{event_id}`"),
+                    (true, _) => format!("category `{event_category}`"),
+                    _ => format!("event ID `{event_id}` with category `{event_category}`"),
+                };
                 out.push(
                     Diagnostic::new(
                         Code::EventMappingDuplicate,
-                        format!(
-                            "event ID `{event_id}` with category `{event_category}` is mapped twice"
-                        ),
-                        "remove one of the rows",
+                        format!("{pair} is mapped twice"),
+                        help,
                     )
                     .at(file, row.span.clone(), "the second")
-                    .at(file, first, "the first"),
+                    .at(file, first.span.clone(), "the first"),
                 );
             }
             std::collections::hash_map::Entry::Vacant(slot) => {
@@ -385,6 +606,7 @@ impl QidMap {
                 });
             }
         }
+        true
     }
 
     fn unmapped(&self, file: &Arc<SourceFile>, out: &mut Diagnostics) {

@@ -1,10 +1,12 @@
 //! From XML to [`Document`].
 
 use super::attributes::Attributes;
-use super::{Document, Group, Pattern, PatternType};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, suggest};
+use super::{Document, Group, NAMESPACE, Pattern, PatternType};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
 use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::errors::{Error, SyntaxError};
+use quick_xml::events::{BytesDecl, BytesStart, Event};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,34 +20,50 @@ pub fn parse(file: &Arc<SourceFile>) -> (Document, Diagnostics) {
             patterns: Vec::new(),
             groups: Vec::new(),
             root: 0..0,
+            unread: false,
+            mentioned: BTreeSet::new(),
+            misplaced: BTreeSet::new(),
         },
         open: Vec::new(),
-        prefixes: Vec::new(),
+        namespaces: Vec::new(),
         seen_root: false,
+        dashes: Vec::new(),
     };
     parser.run();
     (parser.document, parser.out)
 }
 
 /// An element whose end tag has not come yet.
+pub(super) struct Element {
+    /// The name as it is written, prefix included.
+    name: String,
+    /// The start tag.
+    span: Range<usize>,
+    pub(super) open: Open,
+}
+
 pub(super) enum Open {
     Root,
     Pattern(Box<Pattern>),
     Group(Box<Group>),
     /// A matcher or modifier: has no content of interest.
     Leaf,
-    /// Faulty or unknown: whatever is inside is passed over in silence, one finding is enough.
+    /// Stands in the text of a pattern: an element by mistake, or a `<` of the pattern that was not meant as one.
+    InPattern,
+    /// Unknown: whatever is inside is passed over in silence, one finding is enough.
     Skipped,
 }
 
 pub(super) struct Parser<'a> {
     pub(super) file: &'a Arc<SourceFile>,
     pub(super) out: Diagnostics,
-    document: Document,
-    pub(super) open: Vec<Open>,
-    /// Prefixes bound to our namespace.
-    pub(super) prefixes: Vec<String>,
+    pub(super) document: Document,
+    pub(super) open: Vec<Element>,
+    /// Declared prefixes and their namespaces; the default one has no prefix.
+    pub(super) namespaces: Vec<(String, String, Range<usize>)>,
     seen_root: bool,
+    /// The `-` that a browser's tree view puts before an element.
+    dashes: Vec<Range<usize>>,
 }
 
 impl<'a> Parser<'a> {
@@ -54,44 +72,97 @@ impl<'a> Parser<'a> {
         // A byte order mark would count as text before the root.
         let skipped = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let mut reader = Reader::from_str(&text[skipped..]);
-        reader.config_mut().trim_markup_names_in_closing_tags = true;
+        let config = reader.config_mut();
+        config.trim_markup_names_in_closing_tags = true;
+        // These faults do not stop the reading here: what comes after them is checked too.
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
+        config.allow_dangling_amp = true;
         let offset = |position: u64| usize::try_from(position).unwrap_or(usize::MAX) + skipped;
         loop {
             let start = offset(reader.buffer_position());
             match reader.read_event() {
                 Ok(Event::Eof) => break,
+                Ok(Event::Decl(declaration)) => {
+                    let span = start..offset(reader.buffer_position());
+                    self.declaration(&declaration, span, skipped);
+                }
                 Ok(event) => {
                     let span = start..offset(reader.buffer_position());
                     self.event(&event, span);
                 }
                 Err(error) => {
-                    let at = offset(reader.error_position()).min(text.len());
-                    let end = text[at..].find(['\n', '>']).map_or(text.len(), |i| at + i);
-                    self.out.push(
-                        Diagnostic::new(
-                            Code::XmlMalformed,
-                            format!("{error}"),
-                            "mend the XML here; everything after this place was not read",
-                        )
-                        .at(
-                            self.file,
-                            at..end.max(at),
-                            "the XML breaks here",
-                        ),
-                    );
-                    return;
+                    self.broken(&error, offset(reader.error_position()));
+                    break;
                 }
             }
         }
-        if !self.open.is_empty() {
+        self.end_of_file();
+    }
+
+    /// A fault after which nothing can be read.
+    fn broken(&mut self, error: &Error, at: usize) {
+        let text = self.file.text.as_str();
+        let at = at.min(text.len());
+        let end = text[at..].find(['\n', '>']).map_or(text.len(), |i| at + i);
+        let (message, help) = match error {
+            Error::Syntax(SyntaxError::UnclosedCData) => (
+                "a CDATA section is not closed".to_owned(),
+                "end it with `]]>`; everything after this place was not read",
+            ),
+            Error::Syntax(SyntaxError::UnclosedComment) => (
+                "a comment is not closed".to_owned(),
+                "end it with `-->`; everything after this place was not read",
+            ),
+            Error::Syntax(
+                SyntaxError::UnclosedTag
+                | SyntaxError::UnclosedSingleQuotedAttributeValue
+                | SyntaxError::UnclosedDoubleQuotedAttributeValue,
+            ) => (
+                "the file ends inside a tag".to_owned(),
+                "close the quotes and the tag, or look for the missing rest of the file",
+            ),
+            _ => (
+                format!("{error}"),
+                "mend the XML here; everything after this place was not read",
+            ),
+        };
+        self.malformed(at..end.max(at), message, "begins here", help);
+        self.document.unread = true;
+    }
+
+    fn end_of_file(&mut self) {
+        let text = self.file.text.as_str();
+        if let Some(last) = self.open.last()
+            && !self.document.unread
+        {
             let end = text.len();
+            let finding = Diagnostic::new(
+                Code::XmlMalformed,
+                format!("the file ends before `<{}>` is closed", last.name),
+                "the file is probably truncated; add the missing end tags",
+            )
+            .at(self.file, end..end, "the file ends here")
+            .at(self.file, last.span.clone(), "opened here");
+            self.out.push(finding);
+            self.document.unread = true;
+        }
+        while let Some(element) = self.open.pop() {
+            self.close(element);
+        }
+        if let Some(first) = self.dashes.first() {
+            let message = match self.dashes.len() {
+                1 => "a `-` stands before an element".to_owned(),
+                count => format!("a `-` stands before {count} elements"),
+            };
             self.out.push(
                 Diagnostic::new(
-                    Code::XmlMalformed,
-                    "the file ends before all elements are closed",
-                    "the file is probably truncated; add the missing end tags",
+                    Code::StrayText,
+                    message,
+                    "remove each; save the file itself instead of copying what the browser shows",
                 )
-                .at(self.file, end..end, "the file ends here"),
+                .because("it has no effect; it comes from copying a browser's tree view")
+                .at(self.file, first.clone(), "the first"),
             );
         }
         if !self.seen_root && !self.out.has_errors() {
@@ -99,28 +170,37 @@ impl<'a> Parser<'a> {
                 Diagnostic::new(
                     Code::NotAnExtension,
                     "the file has no root element",
-                    "an extension begins with <device-extension xmlns=\"event_parsing/device_extension\">",
+                    format!("an extension begins with <device-extension xmlns=\"{NAMESPACE}\">"),
                 )
                 .at(self.file, 0..text.len().min(1), ""),
             );
         }
     }
 
+    pub(super) fn malformed(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: &str,
+        help: impl Into<String>,
+    ) {
+        self.out
+            .push(Diagnostic::new(Code::XmlMalformed, message, help).at(self.file, span, label));
+    }
+
     fn event(&mut self, event: &Event<'a>, span: Range<usize>) {
         match event {
             Event::Start(tag) => {
-                let open = self.start(tag, span);
-                self.open.push(open);
-            }
-            Event::Empty(tag) => {
-                let open = self.start(tag, span);
-                self.close(open);
-            }
-            Event::End(_) => {
-                if let Some(open) = self.open.pop() {
-                    self.close(open);
+                if let Some(element) = self.start(tag, span) {
+                    self.open.push(element);
                 }
             }
+            Event::Empty(tag) => {
+                if let Some(element) = self.start(tag, span) {
+                    self.close(element);
+                }
+            }
+            Event::End(tag) => self.end(tag.name().as_ref(), span),
             Event::Text(text) => self.text(text, &span, false),
             Event::CData(text) => {
                 let inner = span.start + "<![CDATA[".len()..span.end - "]]>".len();
@@ -135,87 +215,237 @@ impl<'a> Parser<'a> {
                 )
                 .at(self.file, span, ""),
             ),
-            Event::Decl(declaration) => {
-                if let Some(Ok(value)) = declaration.standalone()
-                    && !matches!(value.as_ref(), "yes" | "no")
-                {
-                    self.out.push(
-                        Diagnostic::new(
-                            Code::StandaloneInvalid,
-                            format!("standalone=\"{value}\" in the XML declaration"),
-                            "write standalone=\"yes\" or leave it out",
-                        )
-                        .at(self.file, span, ""),
+            Event::Comment(comment) => {
+                let text: &str = comment;
+                let at = text
+                    .find("--")
+                    .or_else(|| text.ends_with('-').then(|| text.len() - 1));
+                if let Some(at) = at {
+                    let at = span.start + "<!--".len() + at;
+                    self.malformed(
+                        at..at + 2,
+                        "a comment holds `--`",
+                        "",
+                        "write a single hyphen; in XML two of them may only end a comment",
                     );
                 }
             }
-            Event::Comment(_) | Event::PI(_) | Event::Eof => {}
+            Event::Decl(_) | Event::PI(_) | Event::Eof => {}
         }
     }
 
-    fn start(&mut self, tag: &BytesStart<'a>, span: Range<usize>) -> Open {
+    fn declaration(&mut self, declaration: &BytesDecl<'_>, span: Range<usize>, first: usize) {
+        if span.start != first {
+            self.malformed(
+                span.clone(),
+                "the XML declaration is not the beginning of the file",
+                "",
+                "remove what stands before it, blank lines too",
+            );
+        }
+        if let Some(Ok(value)) = declaration.standalone()
+            && !matches!(value.as_ref(), "yes" | "no")
+        {
+            self.out.push(
+                Diagnostic::new(
+                    Code::StandaloneInvalid,
+                    format!("standalone=\"{value}\" in the XML declaration"),
+                    "write standalone=\"yes\" or leave it out",
+                )
+                .at(self.file, self.within(&span, &value), ""),
+            );
+        }
+        if let Some(Ok(value)) = declaration.encoding()
+            && !matches!(
+                value.to_ascii_lowercase().as_str(),
+                "utf-8" | "utf8" | "us-ascii" | "ascii"
+            )
+        {
+            let mut finding = Diagnostic::new(
+                Code::EncodingDeclared,
+                format!("the file is UTF-8 but declares the encoding {value}"),
+                "write encoding=\"UTF-8\"",
+            )
+            .at(self.file, self.within(&span, &value), "");
+            if value.to_ascii_lowercase().starts_with("utf-") {
+                finding = finding.with_severity(Severity::Error).because(
+                    "an XML parser reads the bytes by the declared encoding, and these are not it",
+                );
+            }
+            self.out.push(finding);
+        }
+    }
+
+    /// The place of a text in a tag; the tag, if it is not there as written.
+    fn within(&self, span: &Range<usize>, text: &str) -> Range<usize> {
+        let tag = self.file.text.get(span.clone()).unwrap_or_default();
+        match tag.rfind(text) {
+            Some(at) => span.start + at..span.start + at + text.len(),
+            None => span.clone(),
+        }
+    }
+
+    fn start(&mut self, tag: &BytesStart<'a>, span: Range<usize>) -> Option<Element> {
+        let full = tag.name();
+        let full: &str = full.as_ref();
+        if !full.starts_with(|c: char| c.is_alphabetic() || c == '_') || full.contains('<') {
+            self.stray_angle(&span);
+            return None;
+        }
         let local = tag.local_name();
-        let name = local.as_ref();
+        let name: &str = local.as_ref();
+        if let Some(Open::Pattern(_)) = self.open.last().map(|element| &element.open) {
+            return Some(Element {
+                name: full.to_owned(),
+                span,
+                open: Open::InPattern,
+            });
+        }
         let mut attributes = Attributes::read(self, tag, &span);
+        if let Some((prefix, _)) = full.split_once(':')
+            && !self.declared(prefix)
+        {
+            self.malformed(
+                span.start + 1..span.start + 1 + prefix.len(),
+                format!("prefix `{prefix}` is not declared"),
+                "",
+                format!("add xmlns:{prefix}=\"{NAMESPACE}\" to the root element"),
+            );
+        }
+        let open = self.meaning(name, &span, &mut attributes);
+        match open {
+            Some(open) => {
+                attributes.report_rest(self, name);
+                Some(open)
+            }
+            None => {
+                self.mention(attributes, name);
+                Some(Open::Skipped)
+            }
+        }
+        .map(|open| Element {
+            name: full.to_owned(),
+            span,
+            open,
+        })
+    }
+
+    /// What an element is by its name and its place; nothing if it has no business there.
+    fn meaning(
+        &mut self,
+        name: &str,
+        span: &Range<usize>,
+        attributes: &mut Attributes,
+    ) -> Option<Open> {
         let matcher = PatternType::ELEMENTS
             .iter()
-            .position(|element| *element == name);
-        let open = match (self.open.last(), name) {
-            (None, _) => return self.root(name, span),
-            (Some(Open::Skipped), _) => return Open::Skipped,
-            (Some(Open::Root), "pattern") => self.pattern(&mut attributes),
-            (Some(Open::Root), "match-group") => self.group(&mut attributes),
-            (Some(Open::Group(_)), "event-match-single") => self.single(&mut attributes),
-            (Some(Open::Group(_)), "event-match-multiple") => self.multiple(&mut attributes),
-            (Some(Open::Group(_)), _) if matcher.is_some() => {
-                let index = matcher.unwrap_or_default();
-                self.matcher(PatternType::ALL[index], &mut attributes)
+            .position(|element| *element == name)
+            .map(|index| PatternType::ALL[index]);
+        let parent = self.open.last().map(|element| &element.open);
+        let (message, help) = match (parent, name, matcher) {
+            (None, ..) => {
+                let open = self.root(name, span.clone());
+                // Its other attributes concern nobody.
+                attributes.forget();
+                return Some(open);
             }
-            (parent, _) => {
-                let known: &[&str] = match parent {
-                    Some(Open::Root) => &["pattern", "match-group"],
-                    Some(Open::Group(_)) => &[
-                        "matcher",
-                        "json-matcher",
-                        "leef-matcher",
-                        "cef-matcher",
-                        "xml-matcher",
-                        "namevaluepair-matcher",
-                        "genericlist-matcher",
-                        "event-match-single",
-                        "event-match-multiple",
-                    ],
-                    _ => &[],
-                };
-                let help = if known.is_empty() {
-                    "remove it; this element has no child elements".to_owned()
-                } else {
-                    suggest(name, "elements that may stand here", known)
-                };
-                self.out.push(
-                    Diagnostic::new(
-                        Code::ElementUnknown,
-                        format!("element `{name}` has no meaning here"),
-                        help,
-                    )
-                    .at(self.file, span, ""),
-                );
-                return Open::Skipped;
+            (Some(Open::Skipped | Open::InPattern | Open::Pattern(_)), ..) => return None,
+            (Some(Open::Root), "pattern", _) => return Some(self.pattern(attributes)),
+            (Some(Open::Root), "match-group", _) => return Some(self.group(attributes)),
+            (Some(Open::Group(_)), "event-match-single", _) => {
+                return Some(self.single(attributes));
             }
+            (Some(Open::Group(_)), "event-match-multiple", _) => {
+                return Some(self.multiple(attributes));
+            }
+            (Some(Open::Group(_)), _, Some(matcher)) => {
+                return Some(self.matcher(matcher, attributes));
+            }
+            (Some(Open::Root), ..) if matcher.is_some() || name.starts_with("event-match") => (
+                format!("element `{name}` stands outside a match-group"),
+                "move it into a match-group".to_owned(),
+            ),
+            (Some(Open::Group(_)), "pattern", _) => (
+                "element `pattern` stands inside a match-group".to_owned(),
+                "move it before the match-group".to_owned(),
+            ),
+            (Some(Open::Group(_)), "match-group", _) => (
+                "a match-group stands inside a match-group".to_owned(),
+                "close the outer one with </match-group> first".to_owned(),
+            ),
+            (Some(Open::Root), ..) => (
+                format!("element `{name}` has no meaning here"),
+                suggest(
+                    name,
+                    "elements that may stand here",
+                    &["pattern", "match-group"],
+                ),
+            ),
+            (Some(Open::Group(_)), ..) => {
+                let known: Vec<&str> = PatternType::ELEMENTS
+                    .iter()
+                    .copied()
+                    .chain(["event-match-single", "event-match-multiple"])
+                    .collect();
+                (
+                    format!("element `{name}` has no meaning here"),
+                    suggest(name, "elements that may stand here", &known),
+                )
+            }
+            (Some(Open::Leaf), ..) => (
+                format!("element `{name}` stands inside a matcher or modifier"),
+                "remove it; matchers and modifiers have attributes only".to_owned(),
+            ),
         };
-        attributes.report_rest(self, name);
-        open.unwrap_or(Open::Skipped)
+        self.out
+            .push(Diagnostic::new(Code::ElementUnknown, message, help).at(
+                self.file,
+                span.clone(),
+                "",
+            ));
+        None
+    }
+
+    /// Remembers what an element says that is not read, so that nothing it names is called unused.
+    fn mention(&mut self, attributes: Attributes, name: &str) {
+        let pattern = name == "pattern";
+        for (name, value) in attributes.into_values() {
+            if pattern && name == "id" {
+                self.document.misplaced.insert(value);
+            } else {
+                self.document.mentioned.insert(value);
+            }
+        }
+    }
+
+    /// A `<` that begins no element.
+    fn stray_angle(&mut self, span: &Range<usize>) {
+        self.malformed(
+            span.start..span.start + 1,
+            "`<` begins no element here",
+            "",
+            "write &lt;, or wrap the pattern in CDATA",
+        );
+        let swallowed = self.file.text.get(span.clone()).unwrap_or_default();
+        if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
+            pattern.body.unread = true;
+            if swallowed.contains("</") {
+                if let Some(element) = self.open.pop() {
+                    self.close(element);
+                }
+                return;
+            }
+        }
+        self.document.unread = true;
     }
 
     fn root(&mut self, name: &str, span: Range<usize>) -> Open {
         if self.seen_root {
-            self.out.push(
-                Diagnostic::new(
-                    Code::XmlMalformed,
-                    format!("a second root element `{name}`"),
-                    "an XML document has one root element; remove the second",
-                )
-                .at(self.file, span, ""),
+            self.malformed(
+                span,
+                format!("a second root element `{name}`"),
+                "",
+                "an XML document has one root element; remove the second",
             );
             return Open::Skipped;
         }
@@ -226,51 +456,202 @@ impl<'a> Parser<'a> {
                 Diagnostic::new(
                     Code::NotAnExtension,
                     format!("the root element is `{name}`"),
-                    "this is not a log source extension; its root element is device-extension in the namespace event_parsing/device_extension",
+                    format!("the root element of a log source extension is <device-extension xmlns=\"{NAMESPACE}\">"),
                 )
                 .at(self.file, span, "expected device-extension"),
             );
             return Open::Skipped;
         }
+        let tag = self
+            .file
+            .text
+            .get(span.start + 1..span.end)
+            .unwrap_or_default();
+        let prefix = tag
+            .split_once(':')
+            .map(|(prefix, _)| prefix)
+            .filter(|prefix| prefix.bytes().all(|b| b.is_ascii_alphanumeric()))
+            .unwrap_or_default();
+        let namespace = self.namespaces.iter().find(|(p, ..)| p == prefix);
+        let written = if prefix.is_empty() {
+            format!("xmlns=\"{NAMESPACE}\"")
+        } else {
+            format!("xmlns:{prefix}=\"{NAMESPACE}\"")
+        };
+        let (message, place) = match namespace {
+            Some((_, uri, _)) if uri == NAMESPACE => return Open::Root,
+            Some((_, uri, place)) => (
+                format!("`{uri}` is not the namespace of log source extensions"),
+                place.clone(),
+            ),
+            // Reported as a prefix that is not declared.
+            None if !prefix.is_empty() => return Open::Root,
+            None => ("the root element has no namespace".to_owned(), span),
+        };
+        self.out.push(
+            Diagnostic::new(Code::NamespaceWrong, message, format!("write {written}"))
+                .at(self.file, place, ""),
+        );
         Open::Root
     }
 
-    fn close(&mut self, open: Open) {
-        match open {
+    /// Whether a prefix is declared; `xml` always is.
+    pub(super) fn declared(&self, prefix: &str) -> bool {
+        matches!(prefix, "xml" | "xmlns") || self.namespaces.iter().any(|(p, ..)| p == prefix)
+    }
+
+    fn end(&mut self, name: &str, span: Range<usize>) {
+        let Some(last) = self.open.last() else {
+            self.malformed(span, format!("`</{name}>` closes nothing"), "", "remove it");
+            return;
+        };
+        if last.name == name {
+            if let Some(element) = self.open.pop() {
+                self.close(element);
+            }
+            return;
+        }
+        let in_pattern = matches!(last.open, Open::InPattern);
+        let known = self.open.iter().any(|element| element.name == name);
+        let (expected, opened) = (last.name.clone(), last.span.clone());
+        if !in_pattern {
+            let (message, help) = if known {
+                (
+                    format!("`<{expected}>` is not closed before `</{name}>`"),
+                    format!("add </{expected}>, or end the tag with />"),
+                )
+            } else {
+                (
+                    format!("`</{name}>` does not close `<{expected}>`"),
+                    format!("write </{expected}>"),
+                )
+            };
+            self.out.push(
+                Diagnostic::new(Code::XmlMalformed, message, help)
+                    .at(self.file, span, "")
+                    .at(self.file, opened, "opened here"),
+            );
+        }
+        // With a name that is open further out, what is open inside ends too; else it is a misspelling.
+        while let Some(element) = self.open.pop() {
+            let found = element.name == name || !known;
+            if matches!(element.open, Open::InPattern) {
+                self.unclosed_in_pattern(&element);
+            } else {
+                self.close(element);
+            }
+            if found {
+                break;
+            }
+        }
+    }
+
+    /// `<` in the text of a pattern, such as that of a named group, that was read as the start of an element.
+    fn unclosed_in_pattern(&mut self, element: &Element) {
+        let name = &element.name;
+        self.malformed(
+            element.span.clone(),
+            format!("`<{name}>` in the text of a pattern is read as an element"),
+            "",
+            "wrap the pattern in CDATA: <![CDATA[...]]>",
+        );
+        if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
+            pattern.body.unread = true;
+        }
+    }
+
+    fn close(&mut self, element: Element) {
+        match element.open {
             Open::Pattern(pattern) => self.document.patterns.push(*pattern),
             Open::Group(group) => self.document.groups.push(*group),
+            Open::InPattern => {
+                self.out.push(
+                    Diagnostic::new(
+                        Code::ElementUnknown,
+                        format!("element `{}` stands in the text of a pattern", element.name),
+                        "remove it, or wrap the pattern in CDATA if `<` belongs to it",
+                    )
+                    .at(self.file, element.span, ""),
+                );
+                if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
+                    pattern.body.unread = true;
+                }
+            }
             Open::Root | Open::Leaf | Open::Skipped => {}
         }
     }
 
     fn text(&mut self, text: &str, span: &Range<usize>, cdata: bool) {
-        match self.open.last_mut() {
+        // The reader hands out a `&` without its `;` as the beginning of a text.
+        if !cdata && text.starts_with('&') {
+            self.malformed(
+                span.start..span.start + 1,
+                "`&` begins no entity here",
+                "",
+                "write &amp;, or wrap the pattern in CDATA",
+            );
+        }
+        if cdata && let Some(at) = text.find("</pattern") {
+            let opening = "<![CDATA[".len();
+            self.out.push(
+                Diagnostic::new(
+                    Code::XmlMalformed,
+                    "a CDATA section is not closed before `</pattern>`",
+                    "end it with `]]>`, two square brackets and `>`",
+                )
+                .at(self.file, span.start - opening..span.start, "opened here")
+                .at(
+                    self.file,
+                    span.start + at..span.start + at + 9,
+                    "still inside it",
+                ),
+            );
+            self.document.unread = true;
+        }
+        match self.open.last_mut().map(|element| &mut element.open) {
             Some(Open::Pattern(pattern)) => {
                 let body = &mut pattern.body;
                 if body.pieces.is_empty() {
                     pattern.body_span = span.clone();
                 }
                 pattern.body_span.end = span.end;
+                body.unread |= self.document.unread || (!cdata && text.starts_with('&'));
                 body.pieces.push((body.text.len(), span.start));
                 body.text.push_str(text);
                 body.outside_cdata |= !cdata && !text.trim().is_empty();
                 body.outside_cdata_blank |= !cdata && text.trim().len() != text.len();
             }
-            Some(Open::Skipped) => {}
-            _ => {
+            Some(Open::Skipped | Open::InPattern) => {}
+            open => {
                 let trimmed = text.trim();
                 if trimmed.is_empty() {
                     return;
                 }
                 let start = span.start + (text.len() - text.trim_start().len());
+                let place = start..start + trimmed.len();
+                let outside = open.is_none();
+                if trimmed == "-" && !outside {
+                    self.dashes.push(place);
+                    return;
+                }
                 let shown: String = trimmed.chars().take(20).collect();
+                if outside {
+                    let side = if self.seen_root { "after" } else { "before" };
+                    self.malformed(
+                        place,
+                        format!("text `{shown}` {side} the root element"),
+                        "",
+                        "remove it; only comments may stand outside the root element",
+                    );
+                    return;
+                }
                 self.out.push(
                     Diagnostic::new(
                         Code::StrayText,
                         format!("text `{shown}` between elements"),
-                        "remove it",
+                        "remove it, or make it a comment: <!-- ... -->",
                     )
-                    .at(self.file, start..start + trimmed.len(), ""),
+                    .at(self.file, place, ""),
                 );
             }
         }
@@ -291,17 +672,13 @@ impl<'a> Parser<'a> {
             Err(_) => None,
         };
         let Some(character) = resolved else {
-            self.out.push(
-                Diagnostic::new(
-                    Code::DtdRefused,
-                    format!("entity `&{name};` is not one of XML's own"),
-                    "write the character itself; only &lt; &gt; &amp; &quot; &apos; and character numbers are known",
-                )
-                .at(self.file, span.clone(), ""),
-            );
+            self.entity(name, span.clone());
+            if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
+                pattern.body.unread = true;
+            }
             return;
         };
-        if let Some(Open::Pattern(pattern)) = self.open.last_mut() {
+        if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
             if pattern.body.pieces.is_empty() {
                 pattern.body_span = span.clone();
             }
@@ -313,6 +690,17 @@ impl<'a> Parser<'a> {
             pattern.body.text.push(character);
             pattern.body.outside_cdata = true;
         }
+    }
+
+    pub(super) fn entity(&mut self, name: &str, span: Range<usize>) {
+        self.out.push(
+            Diagnostic::new(
+                Code::DtdRefused,
+                format!("entity `&{name};` is not one of XML's own"),
+                "write the character itself; only &lt; &gt; &amp; &quot; &apos; and character numbers such as &#9; are known",
+            )
+            .at(self.file, span, ""),
+        );
     }
 }
 

@@ -1,20 +1,21 @@
 //! Patterns: read the way their matchers read them.
 
-use super::Compiler;
-use crate::diagnostic::{Code, Diagnostic};
+use super::text::{EffectiveText, key_fault};
+use super::{Compiler, regex_fault};
+use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
 use crate::extract::json;
-use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
+use crate::java_regex::{Flags, JavaRegex, SyntaxError};
 use crate::keypath::{self, JsonPath, PathError, Piece, Step};
 use crate::lsx::{self, Hits, PatternType, Spanned};
 use crate::mapping::BranchKind;
 use crate::mapping::pattern::{self, Compiled, Doc, JsonValue, Kind};
-use crate::options::{ArrayFanOut, BareKeySubstitution, TrimWhitespace};
-use std::ops::Range;
+use crate::options::{ArrayFanOut, BareKeySubstitution};
 use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
     pub(super) fn matcher_pattern(&mut self, matcher: &lsx::Matcher) -> Option<usize> {
         let index = self.declared(&matcher.pattern_id)?;
+        self.declared_late(index, &matcher.pattern_id);
         let declared = &self.document.patterns[index];
         if let Some(kind) = &declared.declared_type
             && kind.value != matcher.element
@@ -44,18 +45,18 @@ impl<'a> Compiler<'a> {
                 let pair = matcher
                     .delimiter
                     .as_ref()
-                    .unwrap_or(&options.pair_delimiter);
+                    .map_or(&options.pair_delimiter, |written| &written.value);
                 let name_value = matcher
                     .name_value_delimiter
                     .as_ref()
-                    .unwrap_or(&options.name_value_delimiter);
+                    .map_or(&options.name_value_delimiter, |written| &written.value);
                 let default = if matcher.delimiter.is_none() { "?" } else { "" };
                 format!("{pair}\u{0}{name_value}\u{0}{default}")
             }
             PatternType::GenericListKey => matcher
                 .delimiter
                 .as_ref()
-                .unwrap_or(&options.list_delimiter)
+                .map_or(&options.list_delimiter, |written| &written.value)
                 .clone(),
             _ => String::new(),
         };
@@ -87,7 +88,43 @@ impl<'a> Compiler<'a> {
                 return Some(self.push_pattern(&declared.id.value, 0, constant));
             }
         }
+        let format = matcher.element != PatternType::JavaPattern
+            && body.contains('{')
+            && !body.trim_start().starts_with("/\"");
+        if format && !substitutions && self.reported.insert((index, Code::TemplateWithoutFlag)) {
+            self.out.push(
+                Diagnostic::new(
+                    Code::TemplateWithoutFlag,
+                    format!("pattern `{}` is a format with braces", declared.id.value),
+                    format!(
+                        "add enable-substitutions=\"true\" to the {}",
+                        matcher.element.element()
+                    ),
+                )
+                .because("without the flag the text should be one key; IBM's own examples forget it, so the braces are honoured")
+                .at(&self.file, matcher.span.clone(), "without enable-substitutions")
+                .at(&self.file, declared.body_span.clone(), "the format"),
+            );
+        }
         self.compile_pattern(index, matcher.element, &delimiters)
+    }
+
+    /// IBM reads the file from top to bottom.
+    pub(super) fn declared_late(&mut self, index: usize, user: &Spanned<String>) {
+        let declared = &self.document.patterns[index].id;
+        if declared.span.start > user.span.start
+            && self.reported.insert((index, Code::PatternDeclaredLate))
+        {
+            self.out.push(
+                Diagnostic::new(
+                    Code::PatternDeclaredLate,
+                    format!("pattern `{}` is declared after its use", declared.value),
+                    "move the pattern before the match groups",
+                )
+                .at(&self.file, declared.span.clone(), "declared here")
+                .at(&self.file, user.span.clone(), "used here"),
+            );
+        }
     }
 
     /// The declaration that an identifier names; marks it as used.
@@ -96,15 +133,38 @@ impl<'a> Compiler<'a> {
             self.used.insert(index);
             return Some(index);
         }
-        let known: Vec<&str> = self
-            .document
-            .patterns
+        let document = self.document;
+        let patterns = &document.patterns;
+        // Where the declaration may have been lost to another fault, that fault is enough.
+        if id.value.is_empty()
+            || document.unread
+            || document.misplaced.contains(&id.value)
+            || patterns.iter().any(|pattern| pattern.id.value.is_empty())
+        {
+            return None;
+        }
+        let known: Vec<&str> = patterns.iter().map(|p| p.id.value.as_str()).collect();
+        let near = nearest(&id.value, known.iter().copied());
+        // The pattern that was meant is not unused.
+        self.used
+            .extend(near.and_then(|name| self.by_id.get(name)).copied());
+        let shown = known
             .iter()
-            .map(|p| p.id.value.as_str())
-            .collect();
-        let help = match crate::diagnostic::nearest(&id.value, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`? identifiers are compared with case"),
-            None => format!("declare the pattern; the file has {} others", known.len()),
+            .take(12)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = match known.len().saturating_sub(12) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let help = match near {
+            Some(name) if name.eq_ignore_ascii_case(&id.value) => {
+                format!("did you mean `{name}`? identifiers are compared with case")
+            }
+            Some(name) => format!("did you mean `{name}`? declared patterns: {shown}{more}"),
+            None if known.is_empty() => "declare the pattern; the file declares none".to_owned(),
+            None => format!("declare the pattern, or name one of {shown}{more}"),
         };
         self.report(
             Code::PatternUnknown,
@@ -113,6 +173,58 @@ impl<'a> Compiler<'a> {
             help,
         );
         None
+    }
+
+    /// The faults of a pattern that nothing compiles: who mends its use wants to know them too.
+    pub(super) fn check_unused(&mut self, index: usize) {
+        let declared = &self.document.patterns[index];
+        if declared.body.unread {
+            return;
+        }
+        let text = EffectiveText::of(declared, self.manifest.options.trim_whitespace);
+        let kind = declared.declared_type.as_ref().map(|kind| kind.value);
+        let error = match kind {
+            Some(PatternType::JsonKeypath) => keypath::json_format(&text.text).err(),
+            Some(PatternType::XmlKey) => keypath::xml_format(&text.text).err(),
+            // A text without a type may be any of them, whatever should have used it.
+            None if text.text.trim_start().starts_with(['/', '{']) => None,
+            None | Some(PatternType::JavaPattern) => {
+                if let Err(error) = JavaRegex::new(&text.text, Flags::default()) {
+                    self.regex_error(index, &text, &error);
+                }
+                None
+            }
+            Some(_) => key_fault(&text.text),
+        };
+        if let Some(error) = error {
+            self.path_error(index, &text, &error);
+        }
+    }
+
+    /// Whether a pattern holds nothing; that is reported.
+    fn is_empty(&mut self, index: usize, kind: PatternType, text: &EffectiveText) -> bool {
+        let declared = &self.document.patterns[index];
+        let regex = kind == PatternType::JavaPattern;
+        let empty = if regex {
+            text.text.is_empty()
+        } else {
+            text.text.trim().is_empty()
+        };
+        if empty && self.reported.insert((index, Code::PatternEmpty)) {
+            let mut finding = Diagnostic::new(
+                Code::PatternEmpty,
+                format!("pattern `{}` is empty", declared.id.value),
+                "write the pattern between the tags, or remove it and its matchers",
+            )
+            .at(&self.file, declared.span.clone(), "");
+            if regex {
+                finding = finding.with_severity(Severity::Warning).because(
+                    "an empty regular expression matches every payload and finds nothing in it",
+                );
+            }
+            self.out.push(finding);
+        }
+        empty && !regex
     }
 
     fn push_pattern(&mut self, id: &str, doc: usize, kind: Kind) -> usize {
@@ -149,11 +261,25 @@ impl<'a> Compiler<'a> {
         delimiters: &str,
     ) -> Option<usize> {
         let declared = &self.document.patterns[index];
+        if declared.body.unread {
+            return None;
+        }
         let doc = match &declared.within {
             Some(within) => self.within(index, within)?,
             None => 0,
         };
         let text = EffectiveText::of(declared, self.manifest.options.trim_whitespace);
+        if self.is_empty(index, kind, &text) {
+            return None;
+        }
+        let keys_only = !matches!(
+            kind,
+            PatternType::JavaPattern | PatternType::JsonKeypath | PatternType::XmlKey
+        );
+        if keys_only && let Some(error) = key_fault(&text.text) {
+            self.path_error(index, &text, &error);
+            return None;
+        }
         let first_filter = self.branches.len();
         let compiled = match kind {
             PatternType::JavaPattern => {
@@ -254,28 +380,20 @@ impl<'a> Compiler<'a> {
     /// The document made by the value of the pattern that `within` names.
     fn within(&mut self, index: usize, within: &'a Spanned<String>) -> Option<usize> {
         let base = self.declared(within)?;
-        let mut at = base;
-        let mut steps = 0;
-        while let Some(next) = &self.document.patterns[at].within {
-            steps += 1;
-            let circle = at == index || steps > self.document.patterns.len();
-            match self.by_id.get(next.value.as_str()) {
-                Some(&next) if !circle => at = next,
-                _ if circle => break,
-                _ => break,
+        let patterns = &self.document.patterns;
+        let mut chain = vec![index];
+        let mut next = Some(base);
+        while let Some(at) = next {
+            if let Some(start) = chain.iter().position(|known| *known == at) {
+                self.circle(&chain[start..]);
+                return None;
             }
-        }
-        if at == index || steps > self.document.patterns.len() {
-            if self.reported.insert((index, Code::WithinInvalid)) {
-                let id = &self.document.patterns[index].id.value;
-                self.report(
-                    Code::WithinInvalid,
-                    &within.span,
-                    format!("pattern `{id}` runs within itself"),
-                    "let one of the patterns in the circle run over the payload",
-                );
-            }
-            return None;
+            chain.push(at);
+            next = patterns[at]
+                .within
+                .as_ref()
+                .and_then(|within| self.by_id.get(within.value.as_str()))
+                .copied();
         }
         let declared = &self.document.patterns[base];
         let kind = declared
@@ -305,6 +423,47 @@ impl<'a> Compiler<'a> {
         Some(self.docs.len() - 1)
     }
 
+    /// Patterns each of which runs within the next, and the last within the first.
+    fn circle(&mut self, members: &[usize]) {
+        // Whichever pattern leads into it, the circle is told from its first pattern in the file, and once.
+        let first = members.iter().enumerate().min_by_key(|(_, index)| **index);
+        let Some((at, &first)) = first else {
+            return;
+        };
+        if !self.reported.insert((first, Code::WithinInvalid)) {
+            return;
+        }
+        let patterns = &self.document.patterns;
+        let members: Vec<&lsx::Pattern> = members[at..]
+            .iter()
+            .chain(&members[..at])
+            .map(|index| &patterns[*index])
+            .collect();
+        let ids: Vec<&str> = members
+            .iter()
+            .chain(members.first())
+            .map(|pattern| pattern.id.value.as_str())
+            .collect();
+        let (message, help) = match ids.as_slice() {
+            [id, _] => (
+                format!("pattern `{id}` runs within itself"),
+                "name another pattern, or remove dsmith:within to run over the payload",
+            ),
+            _ => (
+                format!(
+                    "patterns run within each other in a circle: {}",
+                    ids.join(" -> ")
+                ),
+                "let one of them run over the payload: remove its dsmith:within",
+            ),
+        };
+        let mut finding = Diagnostic::new(Code::WithinInvalid, message, help);
+        for within in members.iter().filter_map(|pattern| pattern.within.as_ref()) {
+            finding = finding.at(&self.file, within.span.clone(), "");
+        }
+        self.out.push(finding);
+    }
+
     fn json(
         &mut self,
         index: usize,
@@ -324,12 +483,14 @@ impl<'a> Compiler<'a> {
             return None;
         }
         let mut filters = 0;
+        let mut joined = false;
         let mut values = Vec::new();
         for piece in pieces {
             values.push(match piece {
                 Piece::Literal(literal) => Piece::Literal(literal),
                 Piece::Path(mut path) => {
                     let hits = self.hits(index, text, &mut path)?;
+                    joined |= hits == Hits::Joined;
                     for condition in path.filters() {
                         filters += 1;
                         let id = format!("pattern/{}/filter/{filters}", declared.id.value);
@@ -342,11 +503,28 @@ impl<'a> Compiler<'a> {
                         hits,
                         separator: declared
                             .separator
-                            .clone()
-                            .unwrap_or_else(|| ", ".to_owned()),
+                            .as_ref()
+                            .map_or_else(|| ", ".to_owned(), |written| written.value.clone()),
                     })
                 }
             });
+        }
+        if let Some(separator) = &declared.separator
+            && !joined
+            && self.reported.insert((index, Code::AttributeMisleading))
+        {
+            self.out.push(
+                Diagnostic::new(
+                    Code::AttributeMisleading,
+                    format!(
+                        "dsmith:separator on pattern `{}`, whose hits are not joined",
+                        declared.id.value
+                    ),
+                    "write dsmith:hits=\"joined\", or remove the separator",
+                )
+                .because("one hit alone is used, so there is nothing to separate")
+                .at(&self.file, separator.span.clone(), ""),
+            );
         }
         Some(values)
     }
@@ -417,16 +595,9 @@ impl<'a> Compiler<'a> {
 
     fn regex_error(&mut self, index: usize, text: &EffectiveText, error: &SyntaxError) {
         let declared = &self.document.patterns[index];
-        let code = match error.kind {
-            SyntaxErrorKind::Unsupported => Code::RegexUnsupported,
-            _ => Code::RegexInvalid,
-        };
+        let (code, help) = regex_fault(error);
         if self.reported.insert((index, code)) {
             let span = declared.body.file_span(&text.back(&error.span));
-            let help = error
-                .help
-                .clone()
-                .unwrap_or_else(|| "mend the regular expression; its flavour is Java's".to_owned());
             self.report(
                 code,
                 &span,
@@ -460,62 +631,5 @@ impl<'a> Compiler<'a> {
             },
             _ => None,
         }
-    }
-}
-
-/// The text of a pattern after trim-whitespace, and the way back to the written one.
-struct EffectiveText {
-    text: String,
-    /// For each byte of `text`, its offset in the written text; empty when nothing was removed.
-    origin: Vec<usize>,
-}
-
-impl EffectiveText {
-    fn of(pattern: &lsx::Pattern, rule: TrimWhitespace) -> Self {
-        let written = pattern.body.text.as_str();
-        if !pattern.trim_whitespace {
-            return Self {
-                text: written.to_owned(),
-                origin: Vec::new(),
-            };
-        }
-        let keep = |at: usize, c: char| match rule {
-            TrimWhitespace::All => !c.is_whitespace(),
-            TrimWhitespace::LineBreaks => {
-                if !c.is_whitespace() {
-                    return true;
-                }
-                // A blank stays if the run of white space that it belongs to lies inside one line.
-                let before = written[..at].trim_end().len();
-                let after = written.len() - written[at..].trim_start().len();
-                before > 0
-                    && after < written.len()
-                    && !written[before..after].contains(['\n', '\r'])
-            }
-        };
-        let mut text = String::new();
-        let mut origin = Vec::new();
-        for (at, c) in written.char_indices() {
-            if keep(at, c) {
-                text.push(c);
-                origin.extend((0..c.len_utf8()).map(|i| at + i));
-            }
-        }
-        origin.push(written.trim_end().len());
-        Self { text, origin }
-    }
-
-    fn back(&self, range: &Range<usize>) -> Range<usize> {
-        if self.origin.is_empty() {
-            return range.clone();
-        }
-        let place = |offset: usize| self.origin.get(offset).copied().unwrap_or_default();
-        let start = place(range.start);
-        let end = if range.is_empty() {
-            start
-        } else {
-            place(range.end - 1) + 1
-        };
-        start..end
     }
 }
