@@ -231,7 +231,9 @@ impl Reader<'_> {
             self.prefix = "";
         }
         if let Some((options, _)) = self.table(root, "options", &whole, false) {
+            self.prefix = "options.";
             self.options(options, &mut manifest.options);
+            self.prefix = "";
         }
         for (table, span) in self.tables(root, "property") {
             self.prefix = "property.";
@@ -316,7 +318,11 @@ impl Reader<'_> {
                 ),
                 Err(OptionError::Unreadable(takes)) => (
                     value.span(),
-                    format!("`{text}` is not a value of {}", name.get_ref()),
+                    if text.is_empty() {
+                        format!("{} is empty", name.get_ref())
+                    } else {
+                        format!("`{text}` is not a value of {}", name.get_ref())
+                    },
                     if name.get_ref() == "time-zone" {
                         format!(
                             "it takes {takes}; abbreviations such as CEST stand for different offsets in different places"
@@ -460,11 +466,16 @@ impl Reader<'_> {
                 format!("LEEF key `{text}` begins with a digit"),
                 "begin with a letter".to_owned(),
             )
-        } else if leef::attribute::predefined_ignoring_case(text).is_some() {
+        } else if let Some(known) = leef::attribute::predefined_ignoring_case(text) {
             (
-                format!(
-                    "LEEF key `{text}` is one of LEEF's predefined keys, or differs from one only by case"
-                ),
+                if known.key == text {
+                    format!("LEEF key `{text}` is one of LEEF's predefined keys")
+                } else {
+                    format!(
+                        "LEEF key `{text}` differs from LEEF's predefined `{}` only by case",
+                        known.key
+                    )
+                },
                 "choose a key of its own; predefined keys are filled from system properties"
                     .to_owned(),
             )
@@ -552,6 +563,14 @@ description = "identifier of the alert"
     fn broken_toml_is_reported_with_its_place() {
         let found = findings("format = \nname = \"x\"");
         assert!(found[0].starts_with("m.toml:1:"), "{found:?}");
+    }
+
+    #[test]
+    fn mutilated_files_are_read_without_a_panic() {
+        for (at, c) in GOOD.char_indices() {
+            findings(&GOOD[..at]);
+            findings(&format!("{}“{}", &GOOD[..at], &GOOD[at + c.len_utf8()..]));
+        }
     }
 
     #[test]

@@ -715,13 +715,35 @@ mod tests {
                 "q.csv:4:1: error[DSM050]: 4 columns instead of 5",
                 "q.csv:2:12: error[DSM053]: severity 11 lies outside 0 to 10",
                 "q.csv:2:15: error[DSM054]: low-level category 7999 does not exist",
-                "q.csv:2:9: error[DSM055]: the name has 0 characters",
+                "q.csv:2:9: error[DSM055]: the name is empty",
                 "q.csv:3:1: warning[DSM059]: QID 7 lies below the user-defined range",
                 "m.csv:2:5: error[DSM051]: `x` in column qid is not a whole number",
-                "m.csv:3:5: error[DSM056]: QID 2000009 is not in qidmap.csv",
                 "m.csv:5:1: error[DSM057]: event ID `a` with category `b` is mapped twice",
             ]
         );
+    }
+
+    #[test]
+    fn a_quote_opens_a_text_only_at_the_beginning_of_a_cell() {
+        assert_eq!(unclosed_quote("a,\"b,c"), Some(2));
+        for fine in ["a,\"b\",c", "\"\"", "\"a\"\"b\",c", "a\"b,c", "a\"\"b"] {
+            assert_eq!(unclosed_quote(fine), None, "{fine}");
+        }
+        assert!(misquoted("a\"b") && misquoted("\"a\" b") && misquoted("\"a\"b\""));
+        assert!(!misquoted("\"a\"\"b\"") && !misquoted("\"\"") && !misquoted("ab"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_not_make_other_rows_wrong() {
+        let (_, findings) = load(&QIDS.replace(',', ";"), MAPPINGS, QidCase::Sensitive);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let (_, findings) = load(QIDS, "qid,event_id,event_category\n", QidCase::Sensitive);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        for (at, c) in QIDS.char_indices() {
+            load(&QIDS[..at], MAPPINGS, QidCase::Sensitive);
+            let quoted = format!("{}\"é{}", &QIDS[..at], &QIDS[at + c.len_utf8()..]);
+            load(&quoted, MAPPINGS, QidCase::Sensitive);
+        }
     }
 
     #[test]

@@ -155,6 +155,10 @@ impl<'a> Parser<'a> {
                 1 => "a `-` stands before an element".to_owned(),
                 count => format!("a `-` stands before {count} elements"),
             };
+            let label = match self.dashes.len() {
+                1 => "",
+                _ => "the first",
+            };
             self.out.push(
                 Diagnostic::new(
                     Code::StrayText,
@@ -162,7 +166,7 @@ impl<'a> Parser<'a> {
                     "remove each; save the file itself instead of copying what the browser shows",
                 )
                 .because("it has no effect; it comes from copying a browser's tree view")
-                .at(self.file, first.clone(), "the first"),
+                .at(self.file, first.clone(), label),
             );
         }
         if !self.seen_root && !self.out.has_errors() {
@@ -341,6 +345,9 @@ impl<'a> Parser<'a> {
             .iter()
             .position(|element| *element == name)
             .map(|index| PatternType::ALL[index]);
+        if matcher.is_some() || name.starts_with("event-match") {
+            self.end_leaf(span.start);
+        }
         let parent = self.open.last().map(|element| &element.open);
         let (message, help) = match (parent, name, matcher) {
             (None, ..) => {
@@ -404,6 +411,26 @@ impl<'a> Parser<'a> {
                 "",
             ));
         None
+    }
+
+    /// Ends a matcher before the next one where its end was forgotten: no end tag of it comes in the group.
+    fn end_leaf(&mut self, at: usize) {
+        let Some(last) = self.open.last() else {
+            return;
+        };
+        let rest = self.file.text.get(at..).unwrap_or_default();
+        let group = rest.find("</match-group").unwrap_or(rest.len());
+        if !matches!(last.open, Open::Leaf) || rest[..group].contains(&format!("</{}", last.name)) {
+            return;
+        }
+        let (name, span) = (last.name.clone(), last.span.clone());
+        self.malformed(
+            span,
+            format!("`<{name}>` is not closed"),
+            "",
+            "end the tag with />",
+        );
+        self.open.pop();
     }
 
     /// Remembers what an element says that is not read, so that nothing it names is called unused.
@@ -752,13 +779,13 @@ mod tests {
     #[test]
     fn every_fault_of_a_file_is_reported_in_one_run() {
         let (_, findings) = read(
-            "<device-extension><pattern/><match-group order='0'/>\n<match-group order='1'><matcher field='UserName' order='1' patern-id='x'/></match-group></device-extension>",
+            "<device-extension xmlns='event_parsing/device_extension'><pattern/><match-group order='0'/>\n<match-group order='1'><matcher field='UserName' order='1' patern-id='x'/></match-group></device-extension>",
         );
         assert_eq!(
             findings,
             [
-                "x.xml:1:19: error[DSM003]: `pattern` has no `id`",
-                "x.xml:1:49: error[DSM004]: order `0` is not a positive integer",
+                "x.xml:1:58: error[DSM003]: `pattern` has no `id`",
+                "x.xml:1:88: error[DSM004]: order `0` is not a positive integer",
                 "x.xml:2:24: error[DSM003]: `matcher` has no `pattern-id`",
                 "x.xml:2:60: warning[DSM012]: `matcher` has no attribute `patern-id`",
             ]
@@ -771,5 +798,40 @@ mod tests {
         assert_eq!(document.patterns.len(), 1);
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].contains("DSM001"), "{findings:?}");
+    }
+
+    #[test]
+    fn what_follows_a_fault_of_the_xml_is_read_too() {
+        let wrong = HAND_WRITTEN
+            .replace("</pattern>", "</patern>")
+            .replace("capture-group=\"1\"/>", "capture-group=\"1\">")
+            .replace("\"all\"", "\"a & b\"")
+            .replace("capture-group-index=\"0\"", "capture-group-index=0");
+        let (document, findings) = read(&wrong);
+        let places: Vec<&str> = findings
+            .iter()
+            .filter_map(|finding| finding.split(": error[DSM001]").next())
+            .collect();
+        assert_eq!(
+            places,
+            ["x.xml:3:49", "x.xml:4:43", "x.xml:5:5", "x.xml:6:64"],
+            "{findings:#?}"
+        );
+        assert_eq!(document.patterns[0].body.text, r"user=(\w+)");
+        let group = &document.groups[0];
+        assert_eq!((group.matchers.len(), group.multiples.len()), (1, 1));
+        assert_eq!(group.description, "a & b");
+        assert!(!document.unread);
+    }
+
+    #[test]
+    fn mutilated_files_are_read_without_a_panic() {
+        for (at, c) in HAND_WRITTEN.char_indices() {
+            read(&HAND_WRITTEN[..at]);
+            for other in ["", "<", "&", "\"", ">", "é", "]"] {
+                let rest = &HAND_WRITTEN[at + c.len_utf8()..];
+                read(&format!("{}{other}{rest}", &HAND_WRITTEN[..at]));
+            }
+        }
     }
 }

@@ -311,6 +311,11 @@ impl<'a> Compiler<'a> {
         place: &Range<usize>,
         id: &Spanned<String>,
     ) {
+        let index = self.by_id.get(id.value.as_str()).copied();
+        // That an empty pattern has no groups goes without saying.
+        if index.is_some_and(|index| self.reported.contains(&(index, Code::PatternEmpty))) {
+            return;
+        }
         let has = match groups {
             0 => "has no group".to_owned(),
             1 => "has one group".to_owned(),
@@ -322,7 +327,7 @@ impl<'a> Compiler<'a> {
             "count the opening parentheses; (?:...) does not count",
         )
         .at(&self.file, place.clone(), "");
-        if let Some(&index) = self.by_id.get(id.value.as_str()) {
+        if let Some(index) = index {
             let body = self.document.patterns[index].body_span.clone();
             finding = finding.at(&self.file, body, has);
         }

@@ -326,6 +326,15 @@ impl<'a> Compiler<'a> {
 
     fn unused_patterns(&mut self) {
         let document = self.document;
+        // Whatever becomes of the matcher that runs it, a pattern that another one runs within is used.
+        for within in document.patterns.iter().filter_map(|p| p.within.as_ref()) {
+            self.used.extend(self.by_id.get(within.value.as_str()));
+        }
+        // A matcher without its pattern-id may be the one that should use it.
+        let open = document
+            .groups
+            .iter()
+            .any(|group| group.matchers.iter().any(|m| m.pattern_id.value.is_empty()));
         for (index, pattern) in document.patterns.iter().enumerate() {
             if self.used.contains(&index) {
                 continue;
@@ -334,6 +343,7 @@ impl<'a> Compiler<'a> {
             let id = &pattern.id.value;
             // After some faults nobody can know what uses a pattern.
             let known = !document.unread
+                && !open
                 && !document.groups.is_empty()
                 && !document.mentioned.contains(id)
                 && !id.is_empty();
@@ -437,7 +447,7 @@ fn regex_fault(error: &SyntaxError) -> (Code, String) {
     let (code, help) = match error.kind {
         SyntaxErrorKind::Unsupported => (
             Code::RegexUnsupported,
-            "write it with groups, classes and quantifiers; docs/reference/assumptions.md says what differs",
+            "write the pattern without this construct",
         ),
         _ => (
             Code::RegexInvalid,

@@ -136,15 +136,14 @@ impl<'a> Compiler<'a> {
         let document = self.document;
         let patterns = &document.patterns;
         // Where the declaration may have been lost to another fault, that fault is enough.
-        if id.value.is_empty()
-            || document.unread
-            || document.misplaced.contains(&id.value)
-            || patterns.iter().any(|pattern| pattern.id.value.is_empty())
-        {
+        if id.value.is_empty() || document.unread || document.misplaced.contains(&id.value) {
             return None;
         }
         let known: Vec<&str> = patterns.iter().map(|p| p.id.value.as_str()).collect();
         let near = nearest(&id.value, known.iter().copied());
+        if near.is_none() && patterns.iter().any(|pattern| pattern.id.value.is_empty()) {
+            return None;
+        }
         // The pattern that was meant is not unused.
         self.used
             .extend(near.and_then(|name| self.by_id.get(name)).copied());
@@ -355,7 +354,12 @@ impl<'a> Compiler<'a> {
                                     index,
                                     &text,
                                     &PathError {
-                                        span: 0..text.text.len(),
+                                        span: text
+                                            .text
+                                            .find(position.as_str())
+                                            .map_or(0..text.text.len(), |at| {
+                                                at..at + position.len()
+                                            }),
                                         message: format!(
                                             "`{position}` is not a position in a list"
                                         ),
@@ -571,11 +575,26 @@ impl<'a> Compiler<'a> {
         let declared = &self.document.patterns[index];
         if self.reported.insert((index, Code::PathInvalid)) {
             let span = declared.body_span.clone();
+            // A bare name, or names with dots as other languages write them.
+            let text = declared.body.text.trim();
+            let names: Vec<&str> = text.trim_start_matches(['$', '.']).split('.').collect();
+            let plain = names.iter().all(|name| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@'))
+            });
+            let path: String = names.iter().map(|name| format!("/\"{name}\"")).collect();
+            let example = if plain {
+                format!(": {path}")
+            } else {
+                String::new()
+            };
             self.report(
                 Code::PathInvalid,
                 &span,
                 format!("pattern `{}` holds no path", declared.id.value),
-                format!("write {what}, which begins with `/`"),
+                format!("write {what}, which begins with `/`{example}"),
             );
         }
     }
