@@ -6,6 +6,7 @@
 mod attributes;
 mod elements;
 mod parse;
+mod tree;
 
 pub use parse::parse;
 

@@ -2,6 +2,7 @@
 
 mod groups;
 mod patterns;
+mod references;
 mod text;
 
 use crate::device_time::{DateFormat, Dialect};
