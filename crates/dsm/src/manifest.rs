@@ -172,6 +172,14 @@ impl Reader<'_> {
                 "a quote is not closed on its line".to_owned(),
                 "end the text with a double quote".to_owned(),
             )
+        } else if message.starts_with("unclosed table") {
+            (
+                span,
+                message.to_owned(),
+                "write the name in brackets: [name]".to_owned(),
+            )
+        } else if message.starts_with("unclosed array") {
+            (span, message.to_owned(), "end the list with `]`".to_owned())
         } else {
             (span, message.to_owned(), "mend the TOML here".to_owned())
         };

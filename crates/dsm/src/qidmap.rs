@@ -3,7 +3,7 @@
 mod rows;
 
 use crate::categories::{self, Category};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, nearest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, nearest};
 use crate::options::{QidCase, QidFallback};
 use rows::{Row, rows};
 use std::borrow::Cow;
@@ -135,7 +135,10 @@ fn number_help(column: usize, text: &str) -> String {
         .chars()
         .filter(|c| !matches!(c, '.' | ',' | ' ' | '\'' | '_' | '\u{a0}'))
         .collect();
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let mut groups = text.split(|c: char| !c.is_ascii_digit());
+    let thousands = groups.next().is_some_and(|first| !first.is_empty())
+        && groups.all(|group| group.len() == 3);
+    if thousands && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return format!("write {digits}, without separators");
     }
     match column {
@@ -311,6 +314,20 @@ impl QidMap {
                 )
                 .at(file, row.span.clone(), ""),
             );
+        }
+        for (text, span) in &row.cells[..2] {
+            if text.trim() != text {
+                out.push(
+                    Diagnostic::new(
+                        Code::CsvMalformed,
+                        format!("`{text}` begins or ends with a blank"),
+                        "remove the blank",
+                    )
+                    .because("event IDs and categories are compared to the letter")
+                    .with_severity(Severity::Warning)
+                    .at(file, span.clone(), ""),
+                );
+            }
         }
         let Ok(qid) = text.trim().parse::<u32>() else {
             let named = qids

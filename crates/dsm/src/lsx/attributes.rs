@@ -304,7 +304,9 @@ fn malformed(
             None
         }
         AttrError::UnquotedValue(at) => {
-            let (value, place) = word(at);
+            let (raw, place) = word(at);
+            // Quotes of a word processor are none.
+            let value = raw.trim_matches(['“', '”', '„', '‘', '’']);
             let before = content[..at].trim_end().trim_end_matches('=').trim_end();
             let start = before
                 .rfind(char::is_whitespace)

@@ -114,10 +114,13 @@ impl<'a> Parser<'a> {
                 "end it with `-->`; everything after this place was not read",
             ),
             Error::Syntax(
-                SyntaxError::UnclosedTag
-                | SyntaxError::UnclosedSingleQuotedAttributeValue
+                SyntaxError::UnclosedSingleQuotedAttributeValue
                 | SyntaxError::UnclosedDoubleQuotedAttributeValue,
             ) => (
+                "a quote in this tag is not closed".to_owned(),
+                "write each attribute as name=\"value\"; everything after this place was not read",
+            ),
+            Error::Syntax(SyntaxError::UnclosedTag) => (
                 "the file ends inside a tag".to_owned(),
                 "close the quotes and the tag, or look for the missing rest of the file",
             ),
@@ -298,6 +301,15 @@ impl<'a> Parser<'a> {
                 "write &amp;, or wrap the pattern in CDATA",
             );
         }
+        if !cdata && let Some(at) = text.find("]]>") {
+            let at = span.start + at;
+            self.malformed(
+                at..at + "]]>".len(),
+                "`]]>` ends no CDATA section here",
+                "",
+                "remove it, or write ]]&gt;",
+            );
+        }
         if cdata && let Some(at) = text.find("</pattern") {
             let opening = "<![CDATA[".len();
             self.out.push(
@@ -322,7 +334,8 @@ impl<'a> Parser<'a> {
                     pattern.body_span = span.clone();
                 }
                 pattern.body_span.end = span.end;
-                body.unread |= self.document.unread || (!cdata && text.starts_with('&'));
+                body.unread |= self.document.unread
+                    || (!cdata && (text.starts_with('&') || text.contains("]]>")));
                 body.pieces.push((body.text.len(), span.start));
                 body.text.push_str(text);
                 body.outside_cdata |= !cdata && !text.trim().is_empty();

@@ -17,6 +17,24 @@ impl Parser<'_> {
         }
         let local = tag.local_name();
         let name: &str = local.as_ref();
+        if matches!(name, "pattern" | "match-group")
+            && let Some(Open::Pattern(_)) = self.open.last().map(|element| &element.open)
+            && let Some(mut element) = self.open.pop()
+        {
+            if let Open::Pattern(pattern) = &mut element.open {
+                // The line break before the next element is not its own.
+                let end = pattern.body.text.trim_end().len();
+                pattern.body.text.truncate(end);
+            }
+            // No regex holds such an element: the end of the pattern was forgotten.
+            self.malformed(
+                element.span.clone(),
+                format!("`<{}>` is not closed", element.name),
+                "",
+                format!("add </{}> after the text", element.name),
+            );
+            self.close(element);
+        }
         if let Some(Open::Pattern(_)) = self.open.last().map(|element| &element.open) {
             return Some(Element {
                 name: full.to_owned(),

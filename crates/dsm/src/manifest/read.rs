@@ -60,6 +60,10 @@ impl Reader<'_> {
 
     /// Reports keys that are none.
     pub(super) fn known(&mut self, table: Table<'_, '_>, prefix: &str, known: &[&str]) {
+        // After a fault of the TOML a key may have ended up in the table above its own.
+        if self.unread && prefix.is_empty() {
+            return;
+        }
         for name in table.keys() {
             if !known.contains(&name.get_ref().as_ref()) {
                 self.report(

@@ -35,7 +35,7 @@ pub(super) fn rows<const N: usize>(
     if headings.len() == N && wrong.is_empty() {
         rows.remove(0);
     } else if let [only] = headings.as_slice()
-        && let Some((separator, name)) = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")]
+        && let Some((_, name)) = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")]
             .into_iter()
             .find(|(separator, _)| only.contains(*separator))
     {
@@ -43,7 +43,15 @@ pub(super) fn rows<const N: usize>(
             out,
             span,
             format!("the columns are separated by {name}"),
-            format!("save the file with commas instead of `{separator}`: {expected}"),
+            format!("save the file with commas between the columns: {expected}"),
+        );
+        return (Vec::new(), false);
+    } else if headings.len() > N && wrong.is_empty() {
+        malformed(
+            out,
+            first.cells[N].1.start..span.end,
+            format!("{} headings instead of {N}", headings.len()),
+            format!("remove the other columns; the file holds {expected}"),
         );
         return (Vec::new(), false);
     } else if headings.iter().all(|heading| columns.contains(heading)) {

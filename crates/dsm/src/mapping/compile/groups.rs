@@ -312,8 +312,11 @@ impl<'a> Compiler<'a> {
         id: &Spanned<String>,
     ) {
         let index = self.by_id.get(id.value.as_str()).copied();
-        // That an empty pattern has no groups goes without saying.
-        if index.is_some_and(|index| self.reported.contains(&(index, Code::PatternEmpty))) {
+        // That an empty pattern or a key path has no groups goes without saying.
+        if [Code::PatternEmpty, Code::PatternTypeMismatch]
+            .into_iter()
+            .any(|code| index.is_some_and(|index| self.reported.contains(&(index, code))))
+        {
             return;
         }
         let has = match groups {

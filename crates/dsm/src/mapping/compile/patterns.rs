@@ -20,6 +20,7 @@ impl<'a> Compiler<'a> {
         if let Some(kind) = &declared.declared_type
             && kind.value != matcher.element
         {
+            self.reported.insert((index, Code::PatternTypeMismatch));
             self.out.push(
                 Diagnostic::new(
                     Code::PatternTypeMismatch,
@@ -38,6 +39,9 @@ impl<'a> Compiler<'a> {
                 .at(&self.file, matcher.pattern_id.span.clone(), "")
                 .at(&self.file, kind.span.clone(), "declared here"),
             );
+        }
+        if matcher.element == PatternType::JavaPattern && declared.declared_type.is_none() {
+            self.key_path_as_regex(index, matcher);
         }
         let options = &self.manifest.options;
         let delimiters = match matcher.element {
@@ -133,6 +137,28 @@ impl<'a> Compiler<'a> {
             self.out.push(finding);
         }
         empty && !regex
+    }
+
+    /// A key path whose type was forgotten compiles as a regular expression, and finds nothing.
+    fn key_path_as_regex(&mut self, index: usize, matcher: &lsx::Matcher) {
+        let declared = &self.document.patterns[index];
+        let text = declared.body.text.trim();
+        if !text.starts_with("/\"") || keypath::json_path(text).is_err() {
+            return;
+        }
+        self.reported.insert((index, Code::PatternTypeMismatch));
+        self.out.push(
+            Diagnostic::new(
+                Code::PatternTypeMismatch,
+                format!(
+                    "pattern `{}` is a key path but matcher reads it as a regular expression",
+                    declared.id.value
+                ),
+                "write type=\"JsonKeypath\" on the pattern and use json-matcher (or XmlKey and xml-matcher)",
+            )
+            .at(&self.file, matcher.pattern_id.span.clone(), "")
+            .at(&self.file, declared.body_span.clone(), "a pattern without a type is a JavaPattern"),
+        );
     }
 
     fn push_pattern(&mut self, id: &str, doc: usize, kind: Kind) -> usize {
