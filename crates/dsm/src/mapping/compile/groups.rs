@@ -1,5 +1,6 @@
 //! Match groups: what their matchers fill, with which part of a match, and what modifiers change.
 
+use super::text::strftime_fault;
 use super::{Compiler, MAX_MATCHERS};
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest, suggest};
@@ -348,17 +349,13 @@ impl<'a> Compiler<'a> {
             );
             return None;
         }
-        let strftime = text
-            .value
-            .match_indices('%')
-            .find(|(at, _)| text.value[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
-        if let Some((at, _)) = strftime {
-            let start = text.span.start + at;
+        if let Some(error) = strftime_fault(&text.value) {
+            let start = text.span.start + error.span.start;
             self.report(
                 Code::DateFormatInvalid,
-                &(start..(start + 2).min(text.span.end)),
-                "`%` and a letter is the notation of strftime",
-                "write Java's letters without %, for example yyyy-MM-dd HH:mm:ss",
+                &(start..(start + error.span.len()).min(text.span.end)),
+                error.message,
+                error.help,
             );
             return None;
         }

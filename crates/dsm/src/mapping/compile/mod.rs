@@ -20,7 +20,7 @@ use crate::qidmap::QidMap;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
-use text::EffectiveText;
+use text::{EffectiveText, strftime_fault};
 
 /// More matchers than any real file has; beyond this a file is an attack or an accident.
 const MAX_MATCHERS: usize = 20_000;
@@ -212,6 +212,16 @@ impl<'a> Compiler<'a> {
     fn properties(&mut self) {
         for declared in &self.manifest.properties {
             let format = declared.datetime_format.as_ref().and_then(|format| {
+                if let Some(error) = strftime_fault(&format.value) {
+                    let file = self.source.map_or(&self.file, |source| &source.manifest);
+                    let span = in_toml(file, format, &error.span);
+                    let message = format!("datetime_format: {}", error.message);
+                    self.out.push(
+                        Diagnostic::new(Code::DateFormatInvalid, message, error.help)
+                            .at(file, span, ""),
+                    );
+                    return None;
+                }
                 DateFormat::new(&format.value, Dialect::SimpleDateFormat)
                     .map_err(|error| {
                         let file = self.source.map_or(&self.file, |source| &source.manifest);

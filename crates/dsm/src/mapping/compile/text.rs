@@ -84,3 +84,15 @@ pub(super) fn key_fault(text: &str) -> Option<PathError> {
     }
     None
 }
+
+/// What is wrong with a date format in the notation of C, whose letters mean something else in Java's.
+pub(super) fn strftime_fault(format: &str) -> Option<PathError> {
+    let (at, _) = format
+        .match_indices('%')
+        .find(|(at, _)| format[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))?;
+    Some(PathError {
+        span: at..at + 2,
+        message: "`%` and a letter is the notation of strftime".to_owned(),
+        help: "write Java's letters without %, for example yyyy-MM-dd HH:mm:ss".to_owned(),
+    })
+}
