@@ -218,6 +218,7 @@ impl<'a> Compiler<'a> {
                     let message = format!("datetime_format: {}", error.message);
                     self.out.push(
                         Diagnostic::new(Code::DateFormatInvalid, message, error.help)
+                            .because("no value of the property could be read by it")
                             .at(file, span, ""),
                     );
                     return None;
@@ -231,6 +232,7 @@ impl<'a> Compiler<'a> {
                                 format!("datetime_format: {}", error.message),
                                 error.help.unwrap_or_default(),
                             )
+                            .because("no value of the property could be read by it")
                             .at(
                                 file,
                                 in_toml(file, format, &error.span),
