@@ -7,7 +7,7 @@ use crate::java_regex::{JavaRegex, Slots};
 use crate::keypath::Piece;
 use crate::lsx::Hits;
 use crate::mapping::{Capture, Compiled, JsonValue, Mapping, PatternKind, TemplatePart};
-use crate::options::{JsonNull, MissingTemplatePart, Options};
+use crate::options::{AUTO, JsonNull, MissingTemplatePart, Options};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -343,6 +343,17 @@ impl Values {
         self.docs[0].found.get(slot).is_some()
     }
 
+    /// The place of a string in a slot that is neither empty nor has escapes.
+    #[inline]
+    pub(super) fn plain_text(&self, slot: json::SlotIx) -> Option<Span> {
+        let json::Hit { span, form } = self.docs[0].found.get(slot)?;
+        let inside = Span {
+            start: span.start + 1,
+            end: span.end - 1,
+        };
+        (form == json::Form::Plain && inside.start < inside.end).then_some(inside)
+    }
+
     /// The value in a slot.
     #[inline]
     pub(super) fn json<'e>(
@@ -443,6 +454,14 @@ fn template<'e, P>(
     Ok(Value {
         text: Cow::Owned(composed),
         span: hull,
+    })
+}
+
+/// Whether a TAB stands in front of something that looks like a name and the delimiter behind it.
+fn tabs_part_pairs(text: &str, name_value: &str) -> bool {
+    text.split('\t').skip(1).any(|piece| {
+        let name = piece.split(name_value).next().unwrap_or_default();
+        name.len() < piece.len() && !name.is_empty() && !name.contains([' ', ','])
     })
 }
 
@@ -635,11 +654,10 @@ impl DocState {
         }
         let text = self.text.get(payload);
         let (pair, name_value) = &delimiters[index];
-        // A delimiter that the file does not state gives way to TAB where the payload uses TABs.
-        let pair = match pair.strip_prefix('?') {
-            Some(_) if text.contains('\t') => "\t",
-            Some(default) => default,
-            None => pair,
+        let pair = match pair.as_str() {
+            AUTO if tabs_part_pairs(text, name_value) => "\t",
+            AUTO => ",",
+            stated => stated,
         };
         let mut pairs = Vec::new();
         delimited::pairs(text, pair, name_value, &mut pairs);

@@ -299,7 +299,11 @@ impl<'a> Compiler<'a> {
         singles
     }
 
-    fn multiples(&mut self, group: &lsx::Group, prefix: &str) -> Vec<EventMatch<(usize, usize)>> {
+    fn multiples(
+        &mut self,
+        group: &lsx::Group,
+        prefix: &str,
+    ) -> Vec<EventMatch<(usize, Option<usize>)>> {
         let file = Arc::clone(&self.file);
         let mut multiples = Vec::new();
         for multiple in &group.multiples {
@@ -323,31 +327,24 @@ impl<'a> Compiler<'a> {
             let Some(compiled) = self.compile_pattern(index, PatternType::JavaPattern, "") else {
                 continue;
             };
-            let capture = multiple
-                .value
-                .capture_group
-                .as_ref()
-                .map_or(0, |group| group.value as usize);
+            let capture = multiple.value.capture_group.as_ref();
             if let Kind::Regex(regex) = &self.patterns[compiled].kind
-                && capture > regex.group_count()
+                && let Some(group) = capture
+                && group.value as usize > regex.group_count()
             {
                 let groups = regex.group_count();
-                let span = multiple
-                    .value
-                    .capture_group
-                    .as_ref()
-                    .map_or(0..0, |g| g.span.clone());
                 self.report(
                     Code::CaptureGroupMissing,
-                    &span,
+                    &group.span,
                     format!(
-                        "group {capture} does not exist: pattern `{}` has {groups}",
-                        id.value
+                        "group {} does not exist: pattern `{}` has {groups}",
+                        group.value, id.value
                     ),
                     "count the opening parentheses; (?:...) does not count",
                 );
                 continue;
             }
+            let capture = capture.map(|group| group.value as usize);
             let name = format!("{prefix}/event-match-multiple/{}", id.value);
             let branch = self.branch(&name, BranchKind::EventMatch, &file, multiple.span.clone());
             multiples.push(EventMatch {

@@ -39,8 +39,7 @@ impl<'a> Compiler<'a> {
                     .name_value_delimiter
                     .as_ref()
                     .unwrap_or(&options.name_value_delimiter);
-                let default = if matcher.delimiter.is_none() { "?" } else { "" };
-                format!("{pair}\u{0}{name_value}\u{0}{default}")
+                format!("{pair}\u{0}{name_value}")
             }
             PatternType::GenericListKey => matcher
                 .delimiter
@@ -186,15 +185,8 @@ impl<'a> Compiler<'a> {
             PatternType::LeefKey => Kind::Leef(pattern::keys(&text.text)),
             PatternType::CefKey => Kind::Cef(pattern::keys(&text.text)),
             PatternType::NameValuePairKey => {
-                let mut parts = delimiters.split('\u{0}');
-                let pair = parts.next().unwrap_or_default().to_owned();
-                let name_value = parts.next().unwrap_or_default().to_owned();
-                // A default pair delimiter gives way to TAB where the payload uses it.
-                let pair = if parts.next() == Some("?") {
-                    format!("?{pair}")
-                } else {
-                    pair
-                };
+                let (pair, name_value) = delimiters.split_once('\u{0}').unwrap_or((delimiters, ""));
+                let (pair, name_value) = (pair.to_owned(), name_value.to_owned());
                 let list = &mut self.docs[doc].delimiters;
                 let entry = (pair, name_value);
                 let position = list
@@ -276,7 +268,7 @@ impl<'a> Compiler<'a> {
         let delimiters = match kind {
             PatternType::NameValuePairKey => {
                 format!(
-                    "{}\u{0}{}\u{0}?",
+                    "{}\u{0}{}",
                     options.pair_delimiter, options.name_value_delimiter
                 )
             }
