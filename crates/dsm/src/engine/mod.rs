@@ -5,6 +5,7 @@
 //! event ID and category are looked up in the QID map; missing addresses come from the syslog header; the identity is
 //! decided. Whatever IBM leaves open follows [`crate::options`].
 
+mod doc;
 mod trace;
 mod values;
 
@@ -24,9 +25,10 @@ use crate::options::{
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
+use doc::Value;
 use std::borrow::Cow;
 use std::sync::LazyLock;
-use values::{Value, Values};
+use values::Values;
 
 /// Turns payloads into events. Holds memory that is reused from payload to payload; one for each thread.
 #[derive(Debug)]
