@@ -359,6 +359,7 @@ impl<'a> Run<'a> {
         let incomplete = self.mappings.incomplete
             || self.unread > 0
             || self.complaints.count(Kind::Fault) > 0
+            || self.complaints.count(Kind::Json) > 0
             || self.complaints.count(Kind::NotWritten) > 0;
         let total: Counts = self.workers.values().map(|worker| worker.counts).sum();
         let all_mapped = match self.explained {
@@ -394,6 +395,11 @@ impl<'a> Run<'a> {
                 complaints.count(Kind::Fault),
                 "fault in the input",
                 "faults in the input",
+            ),
+            (
+                complaints.count(Kind::Json),
+                "payload with broken JSON",
+                "payloads with broken JSON",
             ),
             (
                 complaints.count(Kind::NotWritten),
