@@ -1,5 +1,11 @@
 //! Holds the repository to its layout: who may depend on whom, how things are called, what has to stand beside what.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
+
 use authoring::reference;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

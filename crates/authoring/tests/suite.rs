@@ -1,5 +1,11 @@
 //! What `cargo xtask validate` says about the evidence of a mapping, one fault at a time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
+
 use authoring::render::{Format, render};
 use authoring::suite::{Outcome, Suite};
 use dsm::diagnostic::{Code, Diagnostic};
