@@ -43,9 +43,15 @@ pub(crate) fn stdout_is_styled() -> bool {
     AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
 }
 
-/// How many columns standard output has.
-pub(crate) fn stdout_width() -> usize {
-    terminal_size_of(std::io::stdout()).map_or(DEFAULT_WIDTH, |(Width(width), _)| width.into())
+/// How many columns standard output has, if it is a terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width.into())
+}
+
+/// How many columns a text for people may have. Behind a pager there is still the terminal of standard error.
+pub(crate) fn reading_width() -> usize {
+    let stderr = || terminal_size_of(std::io::stderr()).map(|(Width(width), _)| width.into());
+    stdout_width().or_else(stderr).unwrap_or(DEFAULT_WIDTH)
 }
 
 /// Whether somebody watches standard error.

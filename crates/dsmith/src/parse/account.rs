@@ -69,7 +69,7 @@ impl Complaints {
     pub(super) fn finish(&self) {
         for kind in Kind::ALL {
             if let Some(more @ 1..) = self.count(kind).checked_sub(MAX_SHOWN) {
-                terminal::warning(&format!("{more} more {} not shown", kind.plural()));
+                terminal::warning(&format!("and {more} more {}", kind.plural()));
             }
         }
     }

@@ -22,6 +22,7 @@ use leef::{Delimiter, Substitution, Version, WriterOptions};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::time::SystemTime;
+use table::Table;
 
 pub(crate) fn run(args: &ParseArgs) -> anyhow::Result<Exit> {
     let leef = LeefOutput::new(leef_options(args)?)
@@ -32,7 +33,8 @@ pub(crate) fn run(args: &ParseArgs) -> anyhow::Result<Exit> {
     let mut run = Run::new(args, &mappings, leef, progress);
     run.unread = refused;
     if args.format == Format::Table && !args.explain {
-        run.line(table::headings().as_bytes());
+        let headings = run.table.headings();
+        run.line(headings.as_bytes());
     }
     for input in &inputs {
         let result = run.read(input);
@@ -133,6 +135,7 @@ struct Run<'a> {
     /// By slug; nothing stands for payloads that no mapping recognises.
     workers: BTreeMap<Option<&'a str>, Worker<'a>>,
     leef: LeefOutput,
+    table: Table,
     received: DateTime<Utc>,
     out: Box<dyn Write>,
     buffer: Vec<u8>,
@@ -163,6 +166,7 @@ impl<'a> Run<'a> {
             mappings,
             workers: BTreeMap::new(),
             leef,
+            table: Table::new(terminal::stdout_width()),
             received: args.received.unwrap_or_else(|| SystemTime::now().into()),
             out: Box::new(BufWriter::with_capacity(1 << 18, io::stdout())),
             buffer: Vec::new(),
@@ -268,7 +272,7 @@ impl<'a> Run<'a> {
             &event,
             &trace,
             terminal::stdout_is_styled(),
-            terminal::stdout_width(),
+            terminal::reading_width(),
         ));
         let result = self.out.write_all(text.as_bytes());
         self.explained = Some(event.status);
@@ -297,7 +301,8 @@ impl<'a> Run<'a> {
                 .err()
                 .map(|error| error.to_string()),
             Format::Table => {
-                self.buffer.extend_from_slice(table::row(event).as_bytes());
+                self.buffer
+                    .extend_from_slice(self.table.row(event).as_bytes());
                 None
             }
         };
