@@ -106,6 +106,8 @@ pub struct Splitter {
     failures: u32,
     /// The last value broke off, and that was said.
     cut: bool,
+    /// Where the line after it begins.
+    broke_at: Option<u64>,
     started: bool,
 }
 
@@ -170,6 +172,7 @@ impl Splitter {
             in_envelope: false,
             failures: 0,
             cut: false,
+            broke_at: None,
             started: false,
         }
     }
@@ -298,6 +301,11 @@ impl Splitter {
             self.done += if last { skipped } else { line_start };
             return false;
         };
+        if self.broke_at.take() == Some(self.offset() + skipped as u64) && first == b'{' {
+            // The end of the array went with the value that broke off.
+            self.in_array = false;
+            self.in_envelope = false;
+        }
         match first {
             b'{' => {
                 self.done += skipped;
@@ -463,14 +471,17 @@ impl Splitter {
     }
 
     fn broken(&mut self, length: usize, sink: &mut impl FnMut(Frame<'_>)) {
-        self.fault(FaultKind::Truncated, sink);
-        self.hand_out(length, sink);
+        // The line break at the end is not handed out.
+        if length > self.limit.saturating_add(1) {
+            self.fault(FaultKind::TooLong { limit: self.limit }, sink);
+            self.done += length;
+        } else {
+            self.fault(FaultKind::Truncated, sink);
+            self.hand_out(length, sink);
+        }
         self.cut = true;
-        // The end of the array went with it.
-        let line_start = self.done == 0 || self.buffer[self.done - 1] == b'\n';
-        if line_start && self.rest().first() == Some(&b'{') {
-            self.in_array = false;
-            self.in_envelope = false;
+        if self.buffer[..self.done].ends_with(b"\n") {
+            self.broke_at = Some(self.offset());
         }
     }
 

@@ -201,3 +201,73 @@ fn many_values_that_never_end_cost_linear_time() {
     let frames = split_in(input.as_bytes(), 65536, Framing::Auto, 1 << 24);
     assert_eq!(frames.len(), 200_000);
 }
+
+/// Short texts of the bytes that mean something to the splitter.
+fn scraps(count: usize) -> impl Iterator<Item = Vec<u8>> {
+    let alphabet = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\n",
+        "\\",
+        ",",
+        ":",
+        " ",
+        "a",
+        "t",
+        "<",
+        "\"value\":[{",
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    (0..count).map(move |_| {
+        let length = 1 + next(24);
+        (0..length)
+            .flat_map(|_| alphabet[next(alphabet.len())].bytes())
+            .collect()
+    })
+}
+
+#[test]
+fn where_the_input_is_cut_into_pieces_changes_nothing() {
+    for input in scraps(20_000) {
+        let whole = split_in(&input, usize::MAX, Framing::Auto, 1000);
+        for piece in [1, 2, 5] {
+            assert_eq!(
+                split_in(&input, piece, Framing::Auto, 1000),
+                whole,
+                "pieces of {piece}: {:?}",
+                String::from_utf8_lossy(&input)
+            );
+        }
+    }
+}
+
+#[test]
+fn no_payload_reaches_into_the_next_one_or_is_longer_than_the_limit() {
+    for input in scraps(20_000) {
+        for (limit, piece) in [(1000, 1000), (5, 1000), (5, 3)] {
+            let mut end = 0;
+            let mut splitter = Splitter::new(Framing::Auto, limit);
+            let mut sink = |frame: Frame<'_>| {
+                if let Frame::Payload { bytes, offset } = frame {
+                    let text = String::from_utf8_lossy(&input);
+                    assert!(offset >= end, "{text:?}");
+                    assert!(bytes.len() <= limit, "{limit}, {piece}: {text:?}");
+                    end = offset + bytes.len() as u64;
+                }
+            };
+            for piece in input.chunks(piece) {
+                splitter.push(piece, &mut sink);
+            }
+            splitter.finish(&mut sink);
+        }
+    }
+}
