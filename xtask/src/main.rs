@@ -55,24 +55,31 @@ Exit codes: 0 all is well, 1 there are findings.")]
     },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Where standard error is closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells whether everything passed.
+fn run(cli: Cli) -> anyhow::Result<bool> {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
-    let passed = match cli.command {
+    match cli.command {
         Task::Validate {
             slug,
             accept,
             accept_unreached,
-        } => validate(slug, accept, accept_unreached)?,
-        Task::Ci => ci()?,
-        Task::Bench { payloads, rounds } => run_bench(payloads, rounds)?,
-        Task::Codegen { check } => codegen(check)?,
-    };
-    Ok(if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+        } => validate(slug, accept, accept_unreached),
+        Task::Ci => ci(),
+        Task::Bench { payloads, rounds } => run_bench(payloads, rounds),
+        Task::Codegen { check } => codegen(check),
+    }
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

@@ -11,7 +11,8 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
 
 Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input is broken or could not be read or written
+  1   a mapping has errors, or some of the input is broken or could not be
+      read or written; all other events came out
   2   --strict: an event is not mapped
   64  the command line is wrong";
 
@@ -22,7 +23,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// When to use colours; NO_COLOR is respected.
-    #[arg(long = "color", value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true)]
+    #[arg(long = "color", value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true, display_order = 100)]
     pub(crate) colour: Colour,
 }
 
@@ -59,13 +60,15 @@ const PARSE_EXAMPLES: &str = "Examples:
   curl -s https://api.example.com/alerts | dsmith parse --format json
   dsmith parse --lsx exported.xml --explain syslog.log
 
-The input may be NDJSON, JSON objects over several lines, a JSON array, an API envelope ({\"value\":[…]} or
-{\"records\":[…]}), or lines of text; which one is found out. Folders are walked; hidden files, snapshots and
-links to folders are passed over, and compressed or binary files are reported.
+The input may be NDJSON, JSON objects over several lines, a JSON array, an API
+envelope ({\"value\":[…]} or {\"records\":[…]}), or lines of text; which one is
+found out. Folders are walked: hidden files, snapshots and links to folders are
+passed over; compressed and binary files are reported, not read.
 
 Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input is broken or could not be read; all other events came out
+  1   a mapping has errors, or some of the input is broken or could not be
+      read; all other events came out
   2   --strict: an event is not mapped
   64  the command line is wrong";
 

@@ -23,6 +23,11 @@ fn help_has_an_example_and_the_exit_codes_for_every_command() {
                 ran.out
             );
         }
+        // What clap does not lay out has to fit by itself.
+        let (_, written_by_hand) = ran.out.split_once("Examples:").unwrap();
+        for line in written_by_hand.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
     let parse = run(&["parse", "--help"]).out;
     assert!(parse.contains("\n  2 "), "{parse}");
