@@ -1,6 +1,6 @@
 //! The log source extension document: what the XML says, with the place of everything.
 //!
-//! Reading never stops at a fault: [`parse`] returns what could be read and every finding. Meaning (do the patterns
+//! Reading never stops at a fault: [`parse()`] returns what could be read and every finding. Meaning (do the patterns
 //! compile, do the fields exist) is decided later, when a mapping is compiled.
 
 mod attributes;
