@@ -32,7 +32,7 @@ Exit codes: 0 all is well, 1 there are findings.")]
         /// Show what changed in snapshots, then rewrite them.
         #[arg(long)]
         accept: bool,
-        /// List the branches that no fixture reaches in fixtures/<slug>/unreached.txt, where the reasons are then missing.
+        /// List the branches that no fixture reaches in fixtures/SLUG/unreached.txt, where the reasons are then missing.
         #[arg(long)]
         accept_unreached: bool,
     },
