@@ -19,14 +19,16 @@ pub struct Payload<'p> {
 impl<'p> Payload<'p> {
     /// Decodes the bytes of a payload.
     pub fn decode(bytes: &'p [u8]) -> Self {
-        match std::str::from_utf8(bytes) {
+        match simdutf8::basic::from_utf8(bytes) {
             Ok(text) => Self {
                 text: Cow::Borrowed(text),
                 first_invalid: None,
             },
-            Err(error) => Self {
+            Err(_) => Self {
                 text: String::from_utf8_lossy(bytes),
-                first_invalid: Some(error.valid_up_to()),
+                first_invalid: std::str::from_utf8(bytes)
+                    .err()
+                    .map(|error| error.valid_up_to()),
             },
         }
     }

@@ -293,13 +293,16 @@ impl Default for Options {
             missing_year: Default::default(),
             hour_without_marker: Default::default(),
             time_zone: Zone::UTC,
-            pair_delimiter: ",".to_owned(),
+            pair_delimiter: AUTO.to_owned(),
             name_value_delimiter: "=".to_owned(),
             list_delimiter: ",".to_owned(),
             regex_step_budget: 250_000,
         }
     }
 }
+
+/// The pair delimiter that depends on the payload: TAB where TABs part pairs, else a comma.
+pub const AUTO: &str = "auto";
 
 /// Why an option could not be set.
 #[derive(Debug, Clone, PartialEq, Eq)]

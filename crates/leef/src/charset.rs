@@ -4,7 +4,6 @@ use crate::delimiter::Delimiter;
 
 const HEADER: u8 = 1;
 const VALUE: u8 = 2;
-const KEY: u8 = 4;
 
 /// Where a text stands; the rules differ by one character each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +48,6 @@ impl Charset {
             *class = match byte {
                 0..=0x1f | 0xc2 | 0xe2 => HEADER | VALUE,
                 b'|' => HEADER,
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => KEY,
                 _ => 0,
             };
             if byte == buffer[0] {
@@ -81,8 +79,11 @@ impl Charset {
 
     /// `[A-Za-z][A-Za-z0-9]*`
     pub(crate) fn is_key(&self, key: &[u8]) -> bool {
+        // Without an early end, which would keep the bytes from being looked at side by side.
         key.first().is_some_and(u8::is_ascii_alphabetic)
-            && key.iter().all(|&b| self.table[usize::from(b)] & KEY != 0)
+            && key
+                .iter()
+                .fold(true, |so_far, b| so_far & b.is_ascii_alphanumeric())
     }
 
     /// The first character at or after `from` that cannot be written: where
@@ -134,13 +135,21 @@ impl Charset {
     }
 }
 
-/// One of 64 bits for a key; different keys may share it. A set of keys in
-/// which the bit is unset does not hold the key.
-pub(crate) fn key_bit(key: &[u8]) -> u64 {
-    let at = |index: usize| key.get(index).map_or(0, |&b| usize::from(b));
-    let last = key.len().saturating_sub(1);
-    let mixed = key.len() + 7 * at(0) + 31 * at(key.len() / 2) + 13 * at(last);
-    1 << (mixed % 64)
+/// A quick no to the question whether a key was given before; a yes has to be looked into.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct KeyFilter([u64; 8]);
+
+impl KeyFilter {
+    /// Notes a key; whether it, or another that shares its bit, was noted before.
+    #[inline]
+    pub(crate) fn note(&mut self, key: &[u8]) -> bool {
+        let at = |index: usize| key.get(index).map_or(0, |&b| usize::from(b));
+        let last = key.len().saturating_sub(1);
+        let bit = (key.len() * 37 + 7 * at(0) + 31 * at(key.len() / 2) + 13 * at(last)) % 512;
+        let seen = self.0[bit / 64] >> (bit % 64) & 1 == 1;
+        self.0[bit / 64] |= 1 << (bit % 64);
+        seen
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::charset::{Charset, Place, key_bit};
+use crate::charset::{Charset, KeyFilter, Place};
 use crate::header::{Header, HeaderField, Version};
 use crate::options::{OptionsError, Substitution, WriterOptions};
 use crate::report::{Change, Field, Report};
@@ -158,7 +158,7 @@ impl Writer {
             start: buffer.len(),
             writer: self,
             buffer,
-            keys: 0,
+            keys: KeyFilter::default(),
             names_len: 0,
             open: true,
             report: Report::default(),
@@ -180,7 +180,7 @@ pub struct EventWriter<'w> {
     buffer: &'w mut Vec<u8>,
     start: usize,
     /// One bit for each key so far: an unset bit means that the key is new.
-    keys: u64,
+    keys: KeyFilter,
     /// The length of all names in `leefSanitized` together.
     names_len: usize,
     open: bool,
@@ -338,15 +338,13 @@ impl EventWriter<'_> {
         if options.mark_changes && matches!(key, SANITIZED_KEY | TRUNCATED_KEY) {
             return Err(WriteError::MarkKey { key: key.into() });
         }
-        let bit = key_bit(key.as_bytes());
-        if self.keys & bit != 0 && self.is_known(key) {
+        if self.keys.note(key.as_bytes()) && self.is_known(key) {
             if options.substitution == Substitution::Fail {
                 return Err(WriteError::DuplicateKey { key: key.into() });
             }
             self.report.duplicates.push(key.into());
             return Ok(());
         }
-        self.keys |= bit;
 
         let start = self.buffer.len();
         let first = self.writer.pairs.is_empty();

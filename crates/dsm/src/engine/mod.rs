@@ -5,12 +5,13 @@
 //! event ID and category are looked up in the QID map; missing addresses come from the syslog header; the identity is
 //! decided. Whatever IBM leaves open follows [`crate::options`].
 
+mod doc;
 mod trace;
 mod values;
 
 pub use trace::{Attempt, NoData, Trace};
 
-use crate::categories;
+use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
 use crate::extract::json::JsonError;
@@ -24,8 +25,10 @@ use crate::options::{
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
+use doc::Value;
 use std::borrow::Cow;
-use values::{Value, Values};
+use std::sync::LazyLock;
+use values::Values;
 
 /// Turns payloads into events. Holds memory that is reused from payload to payload; one for each thread.
 #[derive(Debug)]
@@ -95,8 +98,7 @@ impl<'m> Normalizer<'m> {
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
         for (index, group) in mapping.groups.iter().enumerate() {
-            if let Some(name) = self.walk(&group.event_name, payload, &time) {
-                properties.push(name);
+            if self.walk(&group.event_name, payload, &time, &mut properties) {
                 chosen = Some(index);
                 break;
             }
@@ -118,7 +120,7 @@ impl<'m> Normalizer<'m> {
             event_id: None,
             event_category: Cow::Borrowed(""),
             qid: None,
-            category: unknown_category(categories::STORED),
+            category: *STORED,
             severity: None,
             properties,
             group: group.map(|group| group.branch),
@@ -153,52 +155,62 @@ impl<'m> Normalizer<'m> {
     {
         let groups = &self.mapping.groups;
         for candidates in &groups[index].targets {
-            if let Some(property) = self.walk(candidates, payload, time) {
-                properties.push(property);
-            }
+            self.walk(candidates, payload, time, properties);
         }
-        properties.sort_by_key(|property| property.target);
+        // EventName, which came first, is the first of all targets, and the targets of a group are in order.
+        debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
             return;
         }
+        let mut found = Vec::new();
         for group in &groups[index + 1..] {
             for candidates in &group.targets {
                 let place =
                     properties.binary_search_by_key(&candidates.target, |property| property.target);
                 if let Err(place) = place
-                    && let Some(property) = self.walk(candidates, payload, time)
+                    && self.walk(candidates, payload, time, &mut found)
                 {
-                    properties.insert(place, property);
+                    properties.splice(place..place, found.drain(..));
                 }
             }
         }
     }
 
-    /// The first matcher that yields data.
+    /// Adds the value of the first matcher that yields data; tells whether there is one.
     fn walk<'e>(
         &mut self,
         candidates: &'m Candidates,
         payload: &'e str,
         time: &TimeContext,
-    ) -> Option<Property<'e>>
+        out: &mut Vec<Property<'e>>,
+    ) -> bool
     where
         'm: 'e,
     {
         let options = self.mapping.options();
         let &Candidates { target, kind, .. } = candidates;
+        let traced = self.attempts.is_some();
+        // A string member for a text property, by far the most common case, needs nothing of what follows.
+        let plain = !traced && kind == Kind::Text && options.value_trimming != ValueTrimming::All;
         let mut reserve = None;
-        for (index, required) in candidates.required.iter().enumerate() {
-            // Most matchers of a mapping for many shapes read what this payload does not have.
-            if let Some(slot) = required
-                && self.attempts.is_none()
-                && !self.values.has_json(*slot)
-            {
-                continue;
-            }
-            let matcher = &candidates.matchers[index];
-            let value = match matcher.requires {
-                Some(slot) if matcher.direct && self.attempts.is_none() => {
-                    self.values.json(slot, options, payload)
+        for (matcher, required) in candidates.matchers.iter().zip(&candidates.required) {
+            let value = match required {
+                // Most matchers of a mapping for many shapes read what this payload does not have.
+                Some(slot) if !traced && !self.values.has_json(*slot) => continue,
+                Some(slot) if !traced && matcher.direct => {
+                    if plain && let Some(span) = self.values.plain_text(*slot) {
+                        out.push(Property {
+                            target,
+                            text: Cow::Borrowed(span.of(payload)),
+                            typed: Typed::Text,
+                            origin: Origin::Matcher {
+                                branch: matcher.branch,
+                                span: Some(span),
+                            },
+                        });
+                        return true;
+                    }
+                    self.values.json(*slot, options, payload)
                 }
                 _ => self
                     .values
@@ -208,7 +220,6 @@ impl<'m> Normalizer<'m> {
                 Ok(value) => self.property(target, kind, matcher, value, time),
                 Err(no_data) => Err(no_data),
             };
-            let invalid = matches!(outcome, Err(NoData::Invalid { .. }));
             if let Some(attempts) = &mut self.attempts {
                 attempts.push(Attempt {
                     target,
@@ -220,12 +231,19 @@ impl<'m> Normalizer<'m> {
                 Ok(property) if property.typed == UNKNOWN_PROTOCOL => {
                     reserve.get_or_insert(property);
                 }
-                Ok(property) => return Some(property),
-                Err(_) if invalid && options.invalid_value == InvalidValue::Discard => return None,
+                Ok(property) => {
+                    out.push(property);
+                    return true;
+                }
+                Err(NoData::Invalid { .. }) if options.invalid_value == InvalidValue::Discard => {
+                    return false;
+                }
                 Err(_) => {}
             }
         }
-        reserve
+        let found = reserve.is_some();
+        out.extend(reserve);
+        found
     }
 
     fn property<'e>(
@@ -350,7 +368,7 @@ impl<'m> Normalizer<'m> {
                 modifiers = &multiple.modifiers;
                 event.event_match = Some(multiple.branch);
                 if options.event_match_capture == EventMatchCapture::ReplaceEventName
-                    && let Some(range) = self.name_slots.get(capture)
+                    && let Some(range) = capture.and_then(|group| self.name_slots.get(group))
                     && !range.is_empty()
                 {
                     event_id = Cow::Owned(name[range].to_owned());
@@ -369,7 +387,7 @@ impl<'m> Normalizer<'m> {
         .unwrap_or_default();
         event.send_identity = modifiers.send_identity;
         event.status = Status::Unknown;
-        event.category = unknown_category(categories::UNKNOWN);
+        event.category = *UNKNOWN;
         let other_type = group
             .type_override
             .filter(|id| *id != mapping.manifest.log_source_type_id);
@@ -401,8 +419,11 @@ impl<'m> Normalizer<'m> {
 /// Stands for a protocol that is none; used if no later matcher does better.
 const UNKNOWN_PROTOCOL: Typed = Typed::Protocol(255);
 
-/// The two categories that events without a QID are filed under. A test proves that they are in the table.
-fn unknown_category(id: u32) -> &'static categories::Category {
+/// The two categories that events without a QID are filed under; a test proves that they are in the table.
+static STORED: LazyLock<&Category> = LazyLock::new(|| category(categories::STORED));
+static UNKNOWN: LazyLock<&Category> = LazyLock::new(|| category(categories::UNKNOWN));
+
+fn category(id: u32) -> &'static Category {
     categories::by_id(id).unwrap_or(&categories::all()[0])
 }
 

@@ -1,26 +1,19 @@
 //! The values of patterns on one payload, each found at most once.
 
+use super::doc::{DocState, DocText, Value};
 use super::trace::NoData;
 use crate::device_time::{DateFormat, Dialect};
-use crate::extract::{Span, cef, delimited, json, xml};
+use crate::extract::{Span, delimited, json, xml};
 use crate::java_regex::{JavaRegex, Slots};
 use crate::keypath::Piece;
-use crate::lsx::Hits;
-use crate::mapping::{Capture, Compiled, JsonValue, Mapping, PatternKind, TemplatePart};
-use crate::options::{JsonNull, MissingTemplatePart, Options};
+use crate::mapping::{Capture, Compiled, Mapping, PatternKind, TemplatePart};
+use crate::options::{MissingTemplatePart, Options};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many different devTimeFormat values are kept compiled. A device uses one or two.
 const MAX_TIME_FORMATS: usize = 64;
-
-/// A value and the bytes of the payload that it was read from.
-#[derive(Debug)]
-pub(super) struct Value<'e> {
-    pub(super) text: Cow<'e, str>,
-    pub(super) span: Option<Span>,
-}
 
 /// What is known about the payload so far. All memory is kept for the next one.
 #[derive(Debug)]
@@ -32,70 +25,6 @@ pub(super) struct Values {
     /// Counts payloads.
     generation: u64,
     pub(super) budget_exceeded: u32,
-}
-
-#[derive(Debug, Default)]
-struct DocState {
-    /// The payload that the rest is about.
-    generation: u64,
-    text: DocText,
-    json: Option<Result<Span, json::JsonError>>,
-    found: json::Found,
-    leef: Option<bool>,
-    leef_header: Vec<(&'static str, Span)>,
-    leef_attributes: Vec<(Span, Span)>,
-    dev_time_format: Option<String>,
-    cef: Option<bool>,
-    cef_message: cef::Cef,
-    xml: Option<Option<xml::Document>>,
-    pairs: Vec<Option<Vec<(Span, Span)>>>,
-}
-
-#[derive(Debug, Default)]
-enum DocText {
-    /// Not asked for yet.
-    #[default]
-    Unread,
-    /// The pattern that should yield it found nothing.
-    Absent,
-    /// These bytes of the payload.
-    Slice(Span),
-    /// A decoded text, and the bytes of the payload that it was decoded from.
-    Owned(String, Option<Span>),
-}
-
-impl DocText {
-    fn get<'t>(&'t self, payload: &'t str) -> &'t str {
-        match self {
-            Self::Unread | Self::Absent => "",
-            Self::Slice(span) => span.of(payload),
-            Self::Owned(text, _) => text,
-        }
-    }
-
-    /// A piece of this text as a value.
-    fn lift<'e>(&self, piece: Span, payload: &'e str) -> Value<'e> {
-        match self {
-            Self::Owned(text, span) => Value {
-                text: Cow::Owned(piece.of(text).to_owned()),
-                span: *span,
-            },
-            Self::Slice(base) => {
-                let span = Span {
-                    start: base.start + piece.start,
-                    end: base.start + piece.end,
-                };
-                Value {
-                    text: Cow::Borrowed(span.of(payload)),
-                    span: Some(span),
-                }
-            }
-            Self::Unread | Self::Absent => Value {
-                text: Cow::Borrowed(""),
-                span: None,
-            },
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -343,6 +272,17 @@ impl Values {
         self.docs[0].found.get(slot).is_some()
     }
 
+    /// The place of a string in a slot that is neither empty nor has escapes.
+    #[inline]
+    pub(super) fn plain_text(&self, slot: json::SlotIx) -> Option<Span> {
+        let json::Hit { span, form } = self.docs[0].found.get(slot)?;
+        let inside = Span {
+            start: span.start + 1,
+            end: span.end - 1,
+        };
+        (form == json::Form::Plain && inside.start < inside.end).then_some(inside)
+    }
+
     /// The value in a slot.
     #[inline]
     pub(super) fn json<'e>(
@@ -444,218 +384,4 @@ fn template<'e, P>(
         text: Cow::Owned(composed),
         span: hull,
     })
-}
-
-/// A LEEF message may stand anywhere in a payload, and devices do not keep to the grammar.
-fn leef_options() -> leef::ReadOptions {
-    let mut options = leef::ReadOptions::new(leef::Mode::Lenient);
-    options.max_prefix = None;
-    options
-}
-
-impl DocState {
-    fn begin(&mut self, generation: u64) {
-        self.generation = generation;
-        self.text = DocText::Unread;
-        self.json = None;
-        self.leef = None;
-        self.cef = None;
-        self.xml = None;
-        for pairs in &mut self.pairs {
-            *pairs = None;
-        }
-    }
-
-    fn json_value<'e>(
-        &self,
-        value: &JsonValue,
-        options: &Options,
-        payload: &'e str,
-    ) -> Result<Value<'e>, NoData> {
-        if value.hits == Hits::Joined {
-            return self.json_joined(value, options, payload);
-        }
-        let hit = self.found.get(value.slot).ok_or(NoData::Absent)?;
-        self.json_text(hit, options, payload)
-    }
-
-    /// The text of one JSON value, unescaped; its place is inside the quotes.
-    #[inline]
-    fn json_text<'e>(
-        &self,
-        hit: json::Hit,
-        options: &Options,
-        payload: &'e str,
-    ) -> Result<Value<'e>, NoData> {
-        let Span { start, end } = hit.span;
-        let inside = Span {
-            start: start + 1,
-            end: end - 1,
-        };
-        match hit.form {
-            json::Form::Plain => Ok(self.text.lift(inside, payload)),
-            json::Form::Null if options.json_null == JsonNull::NoData => Err(NoData::Null),
-            json::Form::Null => Ok(self.text.lift(hit.span, payload)),
-            form => {
-                let escaped = form == json::Form::Escaped;
-                let raw = self
-                    .text
-                    .lift(if escaped { inside } else { hit.span }, payload);
-                let text = match (raw.text, escaped) {
-                    (Cow::Borrowed(text), true) => json::unescape(text),
-                    (Cow::Owned(text), true) => Cow::Owned(json::unescape(&text).into_owned()),
-                    (Cow::Borrowed(text), false) => json::compact(text),
-                    (Cow::Owned(text), false) => Cow::Owned(json::compact(&text).into_owned()),
-                };
-                Ok(Value {
-                    text,
-                    span: raw.span,
-                })
-            }
-        }
-    }
-
-    fn json_joined<'e>(
-        &self,
-        value: &JsonValue,
-        options: &Options,
-        payload: &'e str,
-    ) -> Result<Value<'e>, NoData> {
-        let mut texts: Vec<Value<'e>> = Vec::new();
-        for hit in self.found.all(value.slot) {
-            if let Ok(hit) = self.json_text(hit, options, payload)
-                && !hit.text.is_empty()
-                && !texts.iter().any(|known| known.text == hit.text)
-            {
-                texts.push(hit);
-            }
-        }
-        let (first, last) = match texts.len() {
-            0 => return Err(NoData::Absent),
-            1 => return texts.pop().ok_or(NoData::Absent),
-            count => (texts[0].span, texts[count - 1].span),
-        };
-        let mut joined = String::new();
-        for (index, hit) in texts.iter().enumerate() {
-            if index > 0 {
-                joined.push_str(&value.separator);
-            }
-            joined.push_str(&hit.text);
-        }
-        let span = match (first, last) {
-            (Some(first), Some(last)) => Some(Span {
-                start: first.start.min(last.start),
-                end: last.end.max(first.end),
-            }),
-            _ => None,
-        };
-        Ok(Value {
-            text: Cow::Owned(joined),
-            span,
-        })
-    }
-
-    fn read_leef(&mut self, payload: &str) -> bool {
-        if let Some(known) = self.leef {
-            return known;
-        }
-        let text = self.text.get(payload);
-        self.leef_header.clear();
-        self.leef_attributes.clear();
-        self.dev_time_format = None;
-        let Ok(message) = leef::read_with(text, &leef_options()) else {
-            self.leef = Some(false);
-            return false;
-        };
-        for (word, field) in [
-            ("$vendor$", leef::HeaderField::Vendor),
-            ("$product$", leef::HeaderField::Product),
-            ("$version$", leef::HeaderField::ProductVersion),
-            ("$eventid$", leef::HeaderField::EventId),
-        ] {
-            let range = message.header_range(field);
-            self.leef_header
-                .push((word, Span::new(range.start, range.end)));
-        }
-        // The version stands between `LEEF:` and the first pipe.
-        let start = message.prefix.len() + "LEEF:".len();
-        let end = text[start..].find('|').map_or(start, |i| start + i);
-        self.leef_header
-            .push(("$leefversion$", Span::new(start, end)));
-        for attribute in &message.attributes {
-            let span = |range: &std::ops::Range<usize>| Span::new(range.start, range.end);
-            let entry = (span(&attribute.key_range), span(&attribute.value_range));
-            self.leef_attributes.push(entry);
-        }
-        self.dev_time_format = message.get("devTimeFormat").map(str::to_owned);
-        self.leef = Some(true);
-        true
-    }
-
-    fn leef_value(&self, key: &str, payload: &str) -> Option<Span> {
-        if key.starts_with('$') {
-            return self
-                .leef_header
-                .iter()
-                .find(|(word, _)| *word == key)
-                .map(|(_, span)| *span);
-        }
-        let text = self.text.get(payload);
-        self.leef_attributes
-            .iter()
-            .find(|(name, _)| name.of(text) == key)
-            .map(|(_, value)| *value)
-    }
-
-    fn read_cef(&mut self, payload: &str) -> bool {
-        let text = self.text.get(payload);
-        *self
-            .cef
-            .get_or_insert_with(|| cef::Cef::read(text, &mut self.cef_message))
-    }
-
-    fn cef_value<'e>(&self, key: &str, payload: &'e str) -> Result<Value<'e>, NoData> {
-        let text = self.text.get(payload);
-        let (span, header) = self.cef_message.get(text, key).ok_or(NoData::Absent)?;
-        let raw = self.text.lift(span, payload);
-        let text = match raw.text {
-            Cow::Borrowed(text) => cef::unescape(text, header),
-            Cow::Owned(text) => Cow::Owned(cef::unescape(&text, header).into_owned()),
-        };
-        Ok(Value {
-            text,
-            span: raw.span,
-        })
-    }
-
-    fn read_pairs(&mut self, index: usize, delimiters: &[(String, String)], payload: &str) {
-        self.pairs.resize_with(delimiters.len(), || None);
-        if self.pairs[index].is_some() {
-            return;
-        }
-        let text = self.text.get(payload);
-        let (pair, name_value) = &delimiters[index];
-        // A delimiter that the file does not state gives way to TAB where the payload uses TABs.
-        let pair = match pair.strip_prefix('?') {
-            Some(_) if text.contains('\t') => "\t",
-            Some(default) => default,
-            None => pair,
-        };
-        let mut pairs = Vec::new();
-        delimited::pairs(text, pair, name_value, &mut pairs);
-        self.pairs[index] = Some(pairs);
-    }
-
-    fn pair_value<'e>(
-        &self,
-        index: usize,
-        key: &str,
-        payload: &'e str,
-    ) -> Result<Value<'e>, NoData> {
-        let text = self.text.get(payload);
-        let pairs = self.pairs[index].as_deref().unwrap_or_default();
-        let found = pairs.iter().find(|(name, _)| name.of(text) == key);
-        let (_, value) = found.ok_or(NoData::Absent)?;
-        Ok(self.text.lift(*value, payload))
-    }
 }

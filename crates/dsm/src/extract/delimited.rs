@@ -5,7 +5,7 @@ use super::Span;
 /// The pairs of a text, the first of equal names only.
 ///
 /// A pair begins after a pair delimiter (or at the start) and is split at its first name-value delimiter. White space
-/// around names does not count, and a value in double quotes loses them. The first pair may have a syslog header in
+/// around names does not count, that around values is kept, and a value in double quotes loses them. The first pair may have a syslog header in
 /// front of it: the last word before the name-value delimiter is its name.
 pub fn pairs(
     text: &str,
@@ -28,7 +28,7 @@ pub fn pairs(
             if !name.is_empty() {
                 let name_start = name.as_ptr() as usize - text.as_ptr() as usize;
                 let value_start = start + split + name_value_delimiter.len();
-                let value = trimmed(text, value_start, end);
+                let value = unquoted(text, value_start, end);
                 out.push((Span::new(name_start, name_start + name.len()), value));
             }
         }
@@ -59,19 +59,18 @@ fn last_word(name: &str) -> &str {
     name.rsplit(char::is_whitespace).next().unwrap_or(name)
 }
 
-/// The range without white space and without a pair of double quotes around it.
-fn trimmed(text: &str, start: usize, end: usize) -> Span {
+/// The range as it is, or what stands between double quotes that enclose it.
+fn unquoted(text: &str, start: usize, end: usize) -> Span {
     let value = &text[start..end];
-    let start = start + (value.len() - value.trim_start().len());
-    let value = value.trim();
-    let end = start + value.len();
-    if value.len() >= 2 && value.starts_with('"') && value.ends_with('"') {
-        return Span::new(start + 1, end - 1);
+    let trimmed = value.trim();
+    if trimmed.len() >= 2 && trimmed.starts_with('"') && trimmed.ends_with('"') {
+        let start = start + (value.len() - value.trim_start().len());
+        return Span::new(start + 1, start + trimmed.len() - 1);
     }
     Span::new(start, end)
 }
 
-/// The item at a position of a list; the first is 0. White space around it and a pair of double quotes do not count.
+/// The item at a position of a list; the first is 0. Double quotes that enclose it do not count.
 pub fn item(text: &str, delimiter: &str, index: usize) -> Option<Span> {
     if delimiter.is_empty() {
         return None;
@@ -83,7 +82,7 @@ pub fn item(text: &str, delimiter: &str, index: usize) -> Option<Span> {
     let end = text[start..]
         .find(delimiter)
         .map_or(text.len(), |i| start + i);
-    Some(trimmed(text, start, end))
+    Some(unquoted(text, start, end))
 }
 
 #[cfg(test)]
@@ -114,7 +113,7 @@ mod tests {
                 ";",
                 "="
             ),
-            [("action", "drop"), ("user name", "a b"), ("note", "")]
+            [("action", "drop"), ("user name", "a b "), ("note", "")]
         );
     }
 
@@ -128,7 +127,10 @@ mod tests {
 
     #[test]
     fn delimiters_may_be_longer_than_a_character() {
-        assert_eq!(read("a: 1||b: 2:3", "||", ":"), [("a", "1"), ("b", "2:3")]);
+        assert_eq!(
+            read("a: 1||b: 2:3", "||", ":"),
+            [("a", " 1"), ("b", " 2:3")]
+        );
     }
 
     #[test]

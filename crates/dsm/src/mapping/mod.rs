@@ -107,7 +107,7 @@ pub(crate) struct Group {
     /// The other targets in the order in which events list them.
     pub(crate) targets: Vec<Candidates>,
     pub(crate) singles: Vec<EventMatch<String>>,
-    pub(crate) multiples: Vec<EventMatch<(usize, usize)>>,
+    pub(crate) multiples: Vec<EventMatch<(usize, Option<usize>)>>,
 }
 
 /// The matchers of one property in the order in which they are tried.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Attribute, ReadError, Repairs};
-use crate::charset::key_bit;
+use crate::charset::KeyFilter;
 use crate::repair::Repair;
 
 /// Up to this many attributes, looking at all of them is faster than hashing.
@@ -36,7 +36,7 @@ pub(super) fn read<'a>(
     let mut pairs = Pairs {
         line,
         attributes: Vec::new(),
-        bits: 0,
+        bits: KeyFilter::default(),
         seen: HashSet::new(),
         repeated: false,
         joined: false,
@@ -123,7 +123,7 @@ struct Pairs<'a, 'r> {
     line: &'a str,
     attributes: Vec<Attribute<'a>>,
     /// One bit for each key, while there are few.
-    bits: u64,
+    bits: KeyFilter,
     /// All keys, once there are more than a few.
     seen: HashSet<&'a str>,
     /// The last pair repeated a key and was left out.
@@ -260,10 +260,7 @@ impl<'a> Pairs<'a, '_> {
     /// Tells whether a key was taken in before, and remembers it.
     fn is_known(&mut self, key: &'a str) -> bool {
         if self.attributes.len() < FEW {
-            let bit = key_bit(key.as_bytes());
-            let new = self.bits & bit == 0;
-            self.bits |= bit;
-            return !new && self.attributes.iter().any(|a| a.key == key);
+            return self.bits.note(key.as_bytes()) && self.attributes.iter().any(|a| a.key == key);
         }
         if self.seen.is_empty() {
             self.seen.extend(self.attributes.iter().map(|a| a.key));

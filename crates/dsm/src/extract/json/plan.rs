@@ -5,6 +5,12 @@ use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
 use std::collections::HashMap;
 
+/// Enough for any mapping; a limit on what hostile filters can multiply.
+const MAX_MERGED_NODES: usize = 100_000;
+
+/// The owner of slots that belong to the whole document.
+const NOBODY: usize = 0;
+
 pub(super) type NodeIx = usize;
 /// Where the value of one path is found after [`Plan::scan`].
 pub type SlotIx = usize;
@@ -15,8 +21,9 @@ pub struct Plan {
     pub(super) nodes: Vec<Node>,
     /// Whether the slot collects all hits or keeps the first.
     pub(super) slots: Vec<HitsMode>,
-    /// Whether the slot belongs to one element of an array and is emptied before the next.
-    pub(super) local: Vec<bool>,
+    /// The select whose elements a slot belongs to; it is emptied after each.
+    pub(super) owner: Vec<usize>,
+    owners: usize,
     pub(super) known: HashMap<(JsonPath, HitsMode), SlotIx>,
     /// A path begins with a position or a fan-out, so the root may be an array.
     pub(super) array_root: bool,
@@ -37,9 +44,11 @@ impl Node {
 }
 
 /// What is done with each element of an array (or with an object, as if it were the only element).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Select {
     pub(super) element: NodeIx,
+    /// Whose slots are those of an element: its own, or those of the selects that it was merged from.
+    pub(super) owners: Vec<usize>,
     /// For objects: the members of the node and of the element in one, so that one walk serves both.
     pub(super) merged: Option<NodeIx>,
     /// Values that conditions compare, by their path from the element.
@@ -51,7 +60,7 @@ pub(super) struct Select {
 }
 
 /// Which commits can apply to an element: most of them ask one member (such as `@odata.type`) for one value.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Dispatch {
     /// The slot of that member, and the commits for each of its values.
     pub(super) by_value: Option<(SlotIx, HashMap<String, Vec<usize>>)>,
@@ -59,68 +68,81 @@ pub(super) struct Dispatch {
     pub(super) always: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Commit {
     pub(super) conditions: Vec<Test>,
     pub(super) from: SlotIx,
     pub(super) to: SlotIx,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Test {
     pub(super) slot: SlotIx,
     pub(super) equal: bool,
     pub(super) value: String,
 }
 
-/// Member names of one object, found by length and outer bytes first.
+/// Member names of one object.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     pub(super) names: Vec<(Box<str>, NodeIx)>,
-    /// Open-addressed table of indexes into `names`, a power of two in size; 0 is empty.
-    pub(super) table: Vec<u16>,
+    /// Open-addressed table, a power of two in size and at most a quarter full: the index of a name plus one (0 is
+    /// empty) and some more bits of its hash, so that hardly any other name is compared.
+    table: Vec<(u32, u16)>,
 }
 
 impl Members {
-    pub(super) fn hash(name: &[u8]) -> usize {
-        let outer = match name {
-            [] => 0,
-            [first, .., last] => usize::from(*first) << 5 ^ usize::from(*last),
-            [only] => usize::from(*only),
+    /// Names of one object often begin alike (`InitiatingProcess…`) and differ in length and at the end.
+    #[inline]
+    fn hash(name: &[u8]) -> u64 {
+        let end = match name.last_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => name
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
         };
-        let middle = name.get(name.len() / 2).copied().map_or(0, usize::from);
-        (outer ^ middle << 2).wrapping_mul(0x9E37_79B1) ^ name.len().wrapping_mul(0x85EB_CA6B)
+        let mixed = (end ^ (name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        mixed ^ mixed >> 32
     }
 
     /// Index of a name.
+    #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<usize> {
         let mask = self.table.len().checked_sub(1)?;
-        let mut at = Self::hash(name) & mask;
+        let hash = Self::hash(name);
+        let (mut at, tag) = Self::split(hash);
         loop {
-            match self.table[at] {
-                0 => return None,
-                index => {
-                    let index = usize::from(index) - 1;
-                    if self.names[index].0.as_bytes() == name {
-                        return Some(index);
-                    }
-                }
+            let (index, known) = self.table[at & mask];
+            if index == 0 {
+                return None;
             }
-            at = (at + 1) & mask;
+            let index = index as usize - 1;
+            if known == tag && self.names[index].0.as_bytes() == name {
+                return Some(index);
+            }
+            at += 1;
         }
+    }
+
+    /// Where the search in the table begins, and the bits that are kept in it.
+    #[inline]
+    fn split(hash: u64) -> (usize, u16) {
+        ((hash & 0xffff_ffff) as usize, (hash >> 48) as u16)
     }
 
     pub(super) fn insert(&mut self, name: &str, node: NodeIx) {
         self.names.push((name.into(), node));
         let size = (self.names.len() * 4).next_power_of_two();
-        self.table = vec![0; size];
+        self.table = vec![(0, 0); size];
         for (index, (name, _)) in self.names.iter().enumerate() {
-            let mut at = Self::hash(name.as_bytes()) & (size - 1);
-            while self.table[at] != 0 {
-                at = (at + 1) & (size - 1);
+            let (mut at, tag) = Self::split(Self::hash(name.as_bytes()));
+            while self.table[at & (size - 1)].0 != 0 {
+                at += 1;
             }
-            // The loader refuses extensions with more than 65,534 paths long before this.
-            self.table[at] = u16::try_from(index + 1).unwrap_or(u16::MAX);
+            // Each name takes bytes of a file of at most 64 MiB.
+            let entry = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            self.table[at & (size - 1)] = (entry, tag);
         }
     }
 }
@@ -171,7 +193,7 @@ impl Plan {
             self.nodes.push(Node::default());
         }
         self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
-        let slot = self.new_slot(mode, false);
+        let slot = self.new_slot(mode, NOBODY);
         self.insert(0, &path.steps, slot, mode);
         self.known.insert((path.clone(), mode), slot);
         slot
@@ -182,10 +204,15 @@ impl Plan {
         self.slots.is_empty()
     }
 
-    pub(super) fn new_slot(&mut self, mode: HitsMode, local: bool) -> SlotIx {
+    pub(super) fn new_slot(&mut self, mode: HitsMode, owner: usize) -> SlotIx {
         self.slots.push(mode);
-        self.local.push(local);
+        self.owner.push(owner);
         self.slots.len() - 1
+    }
+
+    fn new_owner(&mut self) -> usize {
+        self.owners += 1;
+        self.owners
     }
 
     pub(super) fn new_node(&mut self) -> NodeIx {
@@ -249,6 +276,7 @@ impl Plan {
         let mut select = self.nodes[node].select.take().unwrap_or_else(|| {
             Box::new(Select {
                 element: self.new_node(),
+                owners: vec![self.new_owner()],
                 ..Select::default()
             })
         });
@@ -256,7 +284,7 @@ impl Plan {
         let from = match select.wanted.get(&key) {
             Some(known) => *known,
             None => {
-                let slot = self.new_slot(mode, true);
+                let slot = self.new_slot(mode, select.owners[0]);
                 self.insert(select.element, rest, slot, mode);
                 select.wanted.insert(key, slot);
                 slot
@@ -267,7 +295,7 @@ impl Plan {
             let slot = match select.tested.get(&condition.path) {
                 Some(known) => *known,
                 None => {
-                    let slot = self.new_slot(HitsMode::First, true);
+                    let slot = self.new_slot(HitsMode::First, select.owners[0]);
                     let mut at = select.element;
                     for name in &condition.path {
                         at = self.member(at, name);
@@ -293,41 +321,49 @@ impl Plan {
 
     /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
     pub fn finish(&mut self) {
-        for node in 0..self.nodes.len() {
-            let Some(select) = &mut self.nodes[node].select else {
-                continue;
-            };
-            select.dispatch = Dispatch::of(&select.commits);
-            let element = select.element;
-            if self.nodes[node].members.names.is_empty() {
-                continue;
-            }
-            let merged = self.merge(node, element, true);
+        // Merging makes further nodes, which may need it too; the list grows while it is gone through.
+        let mut node = 0;
+        while node < self.nodes.len() {
             if let Some(select) = &mut self.nodes[node].select {
-                select.merged = merged;
+                select.dispatch = Dispatch::of(&select.commits);
+                let element = select.element;
+                // Beyond the limit an object is walked twice, which is slower and gives the same.
+                let merged = (!self.nodes[node].members.names.is_empty()
+                    && self.nodes.len() < MAX_MERGED_NODES)
+                    .then(|| self.merge(node, element, true));
+                if let Some(select) = &mut self.nodes[node].select {
+                    select.merged = merged;
+                }
             }
+            node += 1;
         }
     }
 
-    /// A node that does what both do; none where both filter, which two walks must serve.
-    pub(super) fn merge(&mut self, a: NodeIx, b: NodeIx, top: bool) -> Option<NodeIx> {
-        if self.nodes[b].select.is_some() || (!top && self.nodes[a].select.is_some()) {
-            return None;
-        }
+    /// A node that does what both do. At the top, `a` is an object that filters apply to and `b` their element: what is
+    /// captured of the object itself, and the filters, stay with `a`.
+    fn merge(&mut self, a: NodeIx, b: NodeIx, top: bool) -> NodeIx {
         let node = self.new_node();
-        let captures = [&self.nodes[a].captures[..], &self.nodes[b].captures[..]].concat();
-        // The captures of the object itself are taken by the node, not by the element walk.
-        self.nodes[node].captures = if top {
-            self.nodes[b].captures.clone()
-        } else {
-            captures
-        };
-        let own: Vec<(Box<str>, NodeIx)> = self.nodes[a].members.names.clone();
-        let other: Vec<(Box<str>, NodeIx)> = self.nodes[b].members.names.clone();
+        let mut captures = self.nodes[b].captures.clone();
+        let mut select = self.nodes[b].select.clone();
+        if !top {
+            captures.extend_from_slice(&self.nodes[a].captures);
+            select = match (self.nodes[a].select.clone(), select) {
+                (Some(first), Some(second)) => Some(Box::new(Select {
+                    element: self.merge(first.element, second.element, false),
+                    commits: [&first.commits[..], &second.commits[..]].concat(),
+                    owners: [&first.owners[..], &second.owners[..]].concat(),
+                    ..Select::default()
+                })),
+                (first, second) => first.or(second),
+            };
+        }
+        self.nodes[node].captures = captures;
+        self.nodes[node].select = select;
+        let own = self.nodes[a].members.names.clone();
+        let other = self.nodes[b].members.names.clone();
         for (name, child) in &own {
-            let both = other.iter().find(|(n, _)| n == name).map(|(_, node)| *node);
-            let child = match both {
-                Some(second) => self.merge(*child, second, false)?,
+            let child = match other.iter().find(|(n, _)| n == name) {
+                Some((_, second)) => self.merge(*child, *second, false),
                 None => *child,
             };
             self.nodes[node].members.insert(name, child);
@@ -337,14 +373,15 @@ impl Plan {
                 self.nodes[node].members.insert(name, *child);
             }
         }
-        let indexes = [&self.nodes[a].indexes[..], &self.nodes[b].indexes[..]].concat();
-        let mut positions: Vec<usize> = indexes.iter().map(|(index, _)| *index).collect();
-        positions.sort_unstable();
-        if positions.windows(2).any(|pair| pair[0] == pair[1]) {
-            return None;
+        let mut indexes = self.nodes[a].indexes.clone();
+        for (index, second) in self.nodes[b].indexes.clone() {
+            match indexes.iter_mut().find(|(known, _)| *known == index) {
+                Some((_, child)) => *child = self.merge(*child, second, false),
+                None => indexes.push((index, second)),
+            }
         }
         self.nodes[node].indexes = indexes;
-        Some(node)
+        node
     }
 
     /// Forgets what was found in a value, because a member of the same name replaces it.

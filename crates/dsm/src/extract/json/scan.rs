@@ -2,7 +2,7 @@
 
 use super::MAX_DEPTH;
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
-use super::plan::{Commit, NodeIx, Plan, Select, Test};
+use super::plan::{Commit, NodeIx, Plan, Select, SlotIx, Test};
 use super::text::{text_of, unescape};
 use crate::extract::Span;
 use crate::lsx::Hits as HitsMode;
@@ -307,10 +307,12 @@ impl<'t> Scanner<'t> {
                 }
             }
         }
+        // What belongs to the element goes; what was filled around it on the same walk stays.
+        let owned = |slot: SlotIx| select.owners.contains(&self.plan.owner[slot]);
         let mut kept = filled;
         for at in filled..found.filled.len() {
             let slot = found.filled[at];
-            if self.plan.local[slot] {
+            if owned(slot) {
                 found.first[slot] = Hit::NONE;
             } else {
                 found.filled[kept] = slot;
@@ -318,7 +320,14 @@ impl<'t> Scanner<'t> {
             }
         }
         found.filled.truncate(kept);
-        found.more.truncate(more);
+        let mut kept = more;
+        for at in more..found.more.len() {
+            if !owned(found.more[at].0) {
+                found.more[kept] = found.more[at];
+                kept += 1;
+            }
+        }
+        found.more.truncate(kept);
         for at in passing..found.passing.len() {
             let (slot, hit) = found.passing[at];
             if self.plan.slots[slot] == HitsMode::Joined || !found.first[slot].is_some() {
@@ -401,20 +410,29 @@ impl<'t> Scanner<'t> {
     }
 
     /// Passes over a string; tells whether it holds escapes.
+    #[inline]
     fn string(&mut self) -> Result<bool, JsonError> {
-        self.at += 1;
-        let mut escaped = false;
+        let end = string_break(self.bytes, self.at + 1);
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(false);
+        }
+        self.at = end;
+        self.escaped_string()?;
+        Ok(true)
+    }
+
+    /// The rest of a string, from its first escape.
+    fn escaped_string(&mut self) -> Outcome {
         loop {
-            self.at = string_break(self.bytes, self.at);
-            match self.bytes.get(self.at) {
+            match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(escaped);
+                    return Ok(());
                 }
                 Some(_) => {}
                 None => return self.error(JsonErrorKind::Truncated),
             }
-            escaped = true;
             self.at += 1;
             match self.peek() {
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -429,6 +447,7 @@ impl<'t> Scanner<'t> {
                 }
                 _ => return self.unexpected(),
             }
+            self.at = string_break(self.bytes, self.at);
         }
     }
 
@@ -576,7 +595,7 @@ fn string_break(bytes: &[u8], start: usize) -> usize {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let mut at = start;
-    for _ in 0..8 {
+    for _ in 0..3 {
         let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
             break;
         };

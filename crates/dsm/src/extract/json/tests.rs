@@ -184,3 +184,43 @@ fn the_last_of_two_equal_names_wins_unless_asked() {
     };
     assert_eq!(all(text, r#"/"a""#, HitsMode::First, first).unwrap(), ["1"]);
 }
+
+#[test]
+fn filters_of_the_root_and_inside_it_do_not_disturb_each_other() {
+    let text = r#"{"k":"a","p":{"k":"b","v":"1","l":["x","y"]},"t":["m","n"],"e":[{"k":"c","v":"2"},{"k":"c","v":"3"}]}"#;
+    let paths = [
+        (r#"/"p"/"v""#, vec!["1"]),
+        (r#"/[?"k"="a"]/"p"/"v""#, vec!["1"]),
+        (r#"/[?"k"="b"]/"p"/"v""#, vec![]),
+        (r#"/"p"[?"k"="b"]/"v""#, vec!["1"]),
+        (r#"/"p"[?"k"="a"]/"v""#, vec![]),
+        (r#"/[?"k"="a"]/"p"[?"k"="b"]/"v""#, vec!["1"]),
+        (r#"/[?"k"="x"]/"p"[?"k"="b"]/"v""#, vec![]),
+        (r#"/"p"[?"k"="b"]/"l"[0]"#, vec!["x"]),
+        (r#"/"p"/"l"[1]"#, vec!["y"]),
+        (r#"/"e"[?"k"="c"]/"v""#, vec!["2", "3"]),
+        (r#"/[?"k"="a"]/"e"[?"v"="3"]/"v""#, vec!["3"]),
+        (r#"/"e"[1]/"v""#, vec!["3"]),
+    ];
+    let mut plan = Plan::default();
+    let mut slots = Vec::new();
+    for (path, _) in &paths {
+        slots.push(plan.add(&json_path(path).unwrap(), HitsMode::Joined));
+    }
+    let mut each = json_path(r#"/"t"[]"#).unwrap();
+    each.steps.push(Step::Each);
+    let each = plan.add(&each, HitsMode::Joined);
+    plan.finish();
+    let mut found = Found::default();
+    for _ in 0..2 {
+        plan.scan(text, &Settings::default(), &mut found).unwrap();
+        for ((path, expected), slot) in paths.iter().zip(&slots) {
+            let hits: Vec<_> = found
+                .all(*slot)
+                .filter_map(|hit| text_of(hit.span.of(text)).map(Cow::into_owned))
+                .collect();
+            assert_eq!(hits, *expected, "{path}");
+        }
+        assert_eq!(found.all(each).count(), 2);
+    }
+}

@@ -1,0 +1,213 @@
+//! What must hold for every payload, shown on the shipped mappings and on damaged versions of their fixtures.
+
+use authoring::folder::Library;
+use authoring::input::{self, Item};
+use authoring::snapshot::received;
+use dsm::framing::Framing;
+use dsm::output::leef::LeefOutput;
+use dsm::output::{cef, json};
+use dsm::{Event, Mapping, Normalizer, Payload, Status};
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn library() -> Library {
+    let (library, findings) = Library::load(&root().join("dsm-mappings")).unwrap();
+    assert!(findings.is_empty(), "{findings:?}");
+    library
+}
+
+/// The payloads of every fixture of a mapping.
+fn payloads(mapping: &Mapping) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    for file in input::files(&root().join("fixtures").join(mapping.slug())).unwrap() {
+        let bytes = std::fs::read(file).unwrap();
+        input::read(bytes.as_slice(), Framing::Auto, 1 << 24, |item| {
+            if let Item::Payload(payload, _) = item {
+                payloads.push(payload.to_vec());
+            }
+        })
+        .unwrap();
+    }
+    payloads
+}
+
+/// Everything that an event says, as text.
+fn written(event: &Event<'_>) -> String {
+    let mut out = Vec::new();
+    json::write(event, &mut out).unwrap();
+    out.push(b'\n');
+    cef::write(event, &mut out);
+    out.push(b'\n');
+    let mut leef = LeefOutput::new(leef::WriterOptions::default()).unwrap();
+    leef.write(event, &mut out).unwrap();
+    for property in &event.properties {
+        out.extend_from_slice(format!("\n{property:?}").as_bytes());
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// What holds for any event, however odd its payload.
+fn check_wire(event: &Event<'_>) {
+    let mut leef = LeefOutput::new(leef::WriterOptions::default()).unwrap();
+    let mut line = Vec::new();
+    leef.write(event, &mut line).unwrap();
+    let line = String::from_utf8(line).unwrap();
+    let message =
+        leef::read(&line, leef::Mode::Strict).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert_eq!(message.header.vendor, event.mapping().manifest().vendor);
+    let mut text = Vec::new();
+    cef::write(event, &mut text);
+    assert!(!text.contains(&b'\n'), "CEF is one line");
+    text.clear();
+    json::write(event, &mut text).unwrap();
+    assert!(!text.contains(&b'\n'), "JSON is one line");
+    for property in &event.properties {
+        if let Some(span) = property.origin.span() {
+            assert!(
+                event.payload.get(span.range()).is_some(),
+                "{property:?} lies in the payload"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_payload_gives_the_same_bytes_whatever_came_before() {
+    for mapping in library().iter() {
+        let payloads = payloads(mapping);
+        let mut used = Normalizer::new(mapping);
+        for payload in payloads.iter().rev() {
+            let payload = Payload::decode(payload);
+            let again = written(&used.normalize(&payload, received()));
+            let fresh = written(&Normalizer::new(mapping).normalize(&payload, received()));
+            assert_eq!(again, fresh);
+        }
+    }
+}
+
+#[test]
+fn an_explained_event_is_the_event_and_every_value_has_a_successful_attempt() {
+    for mapping in library().iter() {
+        let mut normalizer = Normalizer::new(mapping);
+        for payload in payloads(mapping) {
+            let payload = Payload::decode(&payload);
+            let plain = written(&normalizer.normalize(&payload, received()));
+            let (event, trace) = normalizer.explain(&payload, received());
+            assert_eq!(written(&event), plain);
+            for property in &event.properties {
+                let dsm::event::Origin::Matcher { branch, .. } = property.origin else {
+                    continue;
+                };
+                let succeeded = trace
+                    .attempts
+                    .iter()
+                    .any(|attempt| attempt.branch == branch && attempt.failed.is_none());
+                assert!(succeeded, "{property:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fixture_is_recognised_as_its_own_type_or_stored() {
+    let library = library();
+    let mut wrong = Vec::new();
+    for mapping in library.iter() {
+        let mut normalizer = Normalizer::new(mapping);
+        for payload in payloads(mapping) {
+            let payload = Payload::decode(&payload);
+            let recognised = library.recognise(payload.text()).map(Mapping::slug);
+            let status = normalizer.normalize(&payload, received()).status;
+            if recognised != Some(mapping.slug())
+                && (recognised.is_some() || status != Status::Stored)
+            {
+                wrong.push(format!(
+                    "{recognised:?} instead of {}: {}",
+                    mapping.slug(),
+                    payload.text()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn damaged_payloads_of_every_kind_still_give_a_line_that_can_be_read() {
+    // A generator of its own, so that the damage is the same in every run.
+    let mut state = 0x9E37_79B9_u64;
+    let mut below = |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % (limit.max(1) as u64)).unwrap()
+    };
+    for mapping in library().iter() {
+        let mut normalizer = Normalizer::new(mapping);
+        for (index, original) in payloads(mapping).into_iter().enumerate() {
+            // Every payload once, in one of seven ways; the large type has more than a thousand.
+            let mut damaged = original;
+            let at = below(damaged.len());
+            match index % 7 {
+                0 => damaged.truncate(at),
+                1 => damaged[at] = u8::try_from(below(256)).unwrap(),
+                2 => {
+                    damaged.drain(..at);
+                }
+                3 => damaged.insert(at, b'"'),
+                4 => {
+                    let copy = damaged.clone();
+                    damaged.extend_from_slice(&copy[..at]);
+                }
+                5 => damaged
+                    .iter_mut()
+                    .skip(at)
+                    .take(4)
+                    .for_each(|byte| *byte = 0xff),
+                _ => {
+                    for _ in 0..20 {
+                        let at = below(damaged.len());
+                        damaged[at] = b"\\\"{}[],:\t\n|=^"[below(13)];
+                    }
+                }
+            }
+            let payload = Payload::decode(&damaged);
+            check_wire(&normalizer.normalize(&payload, received()));
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_runs_away_is_stopped_and_said_so() {
+    let extension = dsm::diagnostic::SourceFile::new(
+        "x.xml",
+        r#"<device-extension xmlns="event_parsing/device_extension">
+  <pattern id="name" xmlns=""><![CDATA[^(\w+)]]></pattern>
+  <pattern id="runaway" xmlns=""><![CDATA[(?=x)((?:x+)+)+y]]></pattern>
+  <match-group order="1" xmlns="">
+    <matcher field="EventName" order="1" pattern-id="name" capture-group="1"/>
+    <matcher field="UserName" order="1" pattern-id="runaway" capture-group="1"/>
+    <matcher field="UserName" order="2" pattern-id="name" capture-group="1"/>
+  </match-group>
+</device-extension>"#,
+    );
+    let (mapping, findings) = Mapping::from_extension("case", &extension);
+    let mapping = mapping.unwrap_or_else(|| panic!("{findings:?}"));
+    let text = format!("login {}", "x".repeat(5000));
+    let payload = Payload::from(text.as_str());
+    let start = std::time::Instant::now();
+    let (event, trace) = Normalizer::new(&mapping).explain(&payload, received());
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    assert_eq!(event.budget_exceeded, 1);
+    let user = event.field(dsm::field::Field::UserName).unwrap();
+    assert_eq!(user.text, "login", "the next order is tried");
+    let failed: Vec<String> = trace
+        .attempts
+        .iter()
+        .filter_map(|attempt| attempt.failed.as_ref().map(ToString::to_string))
+        .collect();
+    assert_eq!(failed, ["no match, budget exceeded"]);
+}
