@@ -32,6 +32,9 @@ Exit codes: 0 all is well, 1 there are findings.")]
         /// Show what changed in snapshots, then rewrite them.
         #[arg(long)]
         accept: bool,
+        /// List the branches that no fixture reaches in fixtures/SLUG/unreached.txt, where the reasons are then missing.
+        #[arg(long)]
+        accept_unreached: bool,
     },
     /// Everything that has to pass: format, lints, tests, mappings, documentation.
     Ci,
@@ -52,32 +55,49 @@ Exit codes: 0 all is well, 1 there are findings.")]
     },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Where standard error is closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells whether everything passed.
+fn run(cli: Cli) -> anyhow::Result<bool> {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
-    let passed = match cli.command {
-        Task::Validate { slug, accept } => validate(slug, accept)?,
-        Task::Ci => ci()?,
-        Task::Bench { payloads, rounds } => run_bench(payloads, rounds)?,
-        Task::Codegen { check } => codegen(check)?,
-    };
-    Ok(if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    match cli.command {
+        Task::Validate {
+            slug,
+            accept,
+            accept_unreached,
+        } => validate(slug, accept, accept_unreached),
+        Task::Ci => ci(),
+        Task::Bench { payloads, rounds } => run_bench(payloads, rounds),
+        Task::Codegen { check } => codegen(check),
+    }
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
-fn validate(slug: Option<String>, accept: bool) -> anyhow::Result<bool> {
+fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyhow::Result<bool> {
+    if let Some(slug) = &slug
+        && !Path::new("dsm-mappings").join(slug).is_dir()
+    {
+        bail!("no log source type `{slug}`: there is no folder dsm-mappings/{slug}");
+    }
     let suite = Suite {
         mappings: PathBuf::from("dsm-mappings"),
         fixtures: PathBuf::from("fixtures"),
         only: slug,
         accept,
+        accept_unreached,
     };
     let outcome = suite.run()?;
     report(&outcome)?;
@@ -105,8 +125,8 @@ fn report(outcome: &Outcome) -> anyhow::Result<()> {
             let (reached, all) = t.reached;
             [
                 t.slug.clone(),
-                format!("{} fixtures", t.fixtures),
-                format!("{} events", t.events),
+                count(t.fixtures, "fixture"),
+                count(t.events, "event"),
                 format!("{reached} of {all} branches reached"),
             ]
         })
@@ -116,6 +136,11 @@ fn report(outcome: &Outcome) -> anyhow::Result<()> {
     say(&table)?;
     let summary = render::summary(&outcome.findings).unwrap_or_else(|| "no findings".to_owned());
     say(&format!("{summary}\n"))
+}
+
+fn count(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 fn ci() -> anyhow::Result<bool> {
@@ -143,7 +168,7 @@ fn ci() -> anyhow::Result<bool> {
         && cargo(&["test", "--workspace"], false)?
         && {
             say("== validate\n")?;
-            validate(None, false)?
+            validate(None, false, false)?
         }
         && {
             say("== codegen --check\n")?;

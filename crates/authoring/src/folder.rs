@@ -1,7 +1,7 @@
 //! Mapping folders.
 
 use dsm::Mapping;
-use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, nearest};
 use dsm::mapping::{FILES, Source};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -159,23 +159,35 @@ pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
             Diagnostic::new(
                 Code::SlugInvalid,
                 format!("`{slug}` is not in kebab-case"),
-                "rename the folder, for example to acme-firewall",
+                match to_slug(&slug) {
+                    Some(name) => format!("rename the folder to {name}"),
+                    None => "rename the folder, for example to acme-firewall".to_owned(),
+                },
             )
             .at(&place, 0..0, ""),
         );
     }
+    let mut unexpected = unexpected_files(folder);
     let mut read = |name: &str| {
         let path = folder.join(name);
         match read_text(&path) {
             Ok(file) => Some(file),
             Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                // A misspelt name is one fault, not a missing file and one too many.
+                let misspelt = unexpected
+                    .iter()
+                    .position(|other| nearest(other, [name]).is_some())
+                    .map(|index| unexpected.remove(index));
+                let help = match misspelt {
+                    Some(other) => format!("{other} is there: rename it to {name}"),
+                    None => format!("create {}", path.display()),
+                };
                 out.push(
-                    Diagnostic::new(
-                        Code::FileMissing,
-                        format!("{name} is missing"),
-                        format!("create {}", path.display()),
-                    )
-                    .at(&place, 0..0, ""),
+                    Diagnostic::new(Code::FileMissing, format!("{name} is missing"), help).at(
+                        &place,
+                        0..0,
+                        "",
+                    ),
                 );
                 None
             }
@@ -186,7 +198,20 @@ pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
         }
     };
     let [manifest, extension, qidmap, event_mappings] = FILES.map(&mut read);
-    unexpected_files(folder, &mut out);
+    for name in unexpected {
+        let place = SourceFile::new(folder.join(&name).display().to_string(), "");
+        out.push(
+            Diagnostic::new(
+                Code::FileUnexpected,
+                format!("{name} is read by nothing"),
+                format!(
+                    "remove it; a mapping folder holds {} and README.md, where notes have their place",
+                    FILES.join(", ")
+                ),
+            )
+            .at(&place, 0..0, ""),
+        );
+    }
     let (Some(manifest), Some(extension), Some(qidmap), Some(event_mappings)) =
         (manifest, extension, qidmap, event_mappings)
     else {
@@ -225,9 +250,10 @@ pub fn load_extension(path: &Path) -> (Option<Mapping>, Diagnostics) {
     }
 }
 
-fn unexpected_files(folder: &Path, out: &mut Diagnostics) {
+/// The files of a folder that have no business there, in order.
+fn unexpected_files(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
+        return Vec::new();
     };
     let mut names: Vec<String> = entries
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
@@ -236,32 +262,15 @@ fn unexpected_files(folder: &Path, out: &mut Diagnostics) {
         })
         .collect();
     names.sort();
-    for name in names {
-        let place = SourceFile::new(folder.join(&name).display().to_string(), "");
-        out.push(
-            Diagnostic::new(
-                Code::FileUnexpected,
-                format!("{name} is read by nothing"),
-                dsm::diagnostic::suggest(
-                    &name,
-                    "files of a mapping folder",
-                    &[
-                        "manifest.toml",
-                        "extension.xml",
-                        "qidmap.csv",
-                        "event-mappings.csv",
-                        "README.md",
-                    ],
-                ),
-            )
-            .at(&place, 0..0, ""),
-        );
-    }
+    names
 }
 
 enum ReadError {
     Io(std::io::Error),
-    NotUtf8(usize),
+    /// UTF-16, told by the mark at its beginning.
+    Utf16,
+    /// Something else; line and column from 1, and the byte there.
+    NotUtf8(usize, usize, u8),
     TooLarge(u64),
 }
 
@@ -276,16 +285,26 @@ fn read_text(path: &Path) -> Result<Arc<SourceFile>, ReadError> {
     let bytes = std::fs::read(path).map_err(ReadError::Io)?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(SourceFile::new(path.display().to_string(), text)),
-        Err(error) => Err(ReadError::NotUtf8(error.utf8_error().valid_up_to())),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let bytes = error.as_bytes();
+            if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+                return Err(ReadError::Utf16);
+            }
+            let before = String::from_utf8_lossy(&bytes[..at]).into_owned();
+            let (line, column) = SourceFile::new("", before).line_column(at);
+            Err(ReadError::NotUtf8(line, column, bytes[at]))
+        }
     }
 }
 
 fn unreadable(path: &Path, error: &ReadError) -> Diagnostic {
     let (message, help) = match error {
         ReadError::Io(error) => (format!("{error}"), "check the path and the permissions"),
-        ReadError::NotUtf8(at) => (
-            format!("the file is not UTF-8 at byte {at}"),
-            "save it as UTF-8; UTF-16 and Windows code pages are not read",
+        ReadError::Utf16 => ("the file is UTF-16".to_owned(), "save it as UTF-8"),
+        ReadError::NotUtf8(line, column, byte) => (
+            format!("byte {byte:#04x} in line {line}, column {column} is not UTF-8"),
+            "save the file as UTF-8; it is probably in a Windows code page",
         ),
         ReadError::TooLarge(size) => (
             format!("the file has {size} bytes"),
@@ -294,6 +313,17 @@ fn unreadable(path: &Path, error: &ReadError) -> Diagnostic {
     };
     let place = SourceFile::new(path.display().to_string(), "");
     Diagnostic::new(Code::FileUnreadable, message, help).at(&place, 0..0, "")
+}
+
+/// The slug that a name was probably meant to be.
+fn to_slug(name: &str) -> Option<String> {
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let slug = words.join("-");
+    is_slug(&slug).then_some(slug)
 }
 
 /// Lower case letters, digits and single hyphens.

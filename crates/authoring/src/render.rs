@@ -81,20 +81,33 @@ fn human(finding: &Diagnostic, colour: bool) -> String {
             group = group.element(Origin::path(label.file.name.as_str()));
             continue;
         }
-        let kind = if index == 0 {
-            AnnotationKind::Primary
-        } else {
-            AnnotationKind::Context
+        // Labels on one line share its snippet, which the first of them brings.
+        let beside = |(other, of): &(Window, &Label)| {
+            of.file == label.file && other.line == window.line && other.text == window.text
         };
-        let mut annotation = kind.span(window.span.clone());
-        if !label.text.is_empty() {
-            annotation = annotation.label(label.text.as_str());
+        if windows[..index].iter().any(beside) {
+            continue;
         }
+        let annotations = windows.iter().enumerate().skip(index);
+        let annotations = annotations.filter(|(_, pair)| beside(pair));
+        let annotations = annotations.map(|(at, (window, label))| {
+            let kind = if at == 0 {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
+            let annotation = kind.span(window.span.clone());
+            if label.text.is_empty() {
+                annotation
+            } else {
+                annotation.label(label.text.as_str())
+            }
+        });
         group = group.element(
             Snippet::source(window.text.as_str())
                 .path(label.file.name.as_str())
                 .line_start(window.line)
-                .annotation(annotation),
+                .annotations(annotations),
         );
     }
     group = group.element(Level::NOTE.message(finding.why.as_str()));

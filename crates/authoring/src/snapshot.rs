@@ -12,6 +12,7 @@ use dsm::output::leef::LeefOutput;
 use dsm::{Mapping, Normalizer, Payload};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use unicode_width::UnicodeWidthStr;
 
 /// The longest value that the table of properties shows whole; the LEEF line has all of it.
 const MAX_VALUE: usize = 120;
@@ -73,6 +74,7 @@ pub fn render(mapping: &Mapping, fixture: &[u8]) -> Rendered {
                 );
                 write_event(&mut body, &event, leef.as_mut());
             }
+            Item::Pause => {}
         },
     );
     if let Err(error) = read {
@@ -146,14 +148,14 @@ fn write_event(body: &mut String, event: &Event<'_>, leef: Option<&mut LeefOutpu
 pub fn table<const N: usize>(out: &mut String, rows: &[[String; N]]) {
     let widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter()
-            .map(|row| row[column].chars().count())
+            .map(|row| row[column].width())
             .max()
             .unwrap_or(0)
     });
     for row in rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let pad = widths[column].saturating_sub(cell.chars().count());
+            let pad = widths[column].saturating_sub(cell.width());
             let _ = write!(line, "{cell}{}  ", " ".repeat(pad));
         }
         out.push_str(line.trim_end());

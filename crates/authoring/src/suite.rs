@@ -10,7 +10,6 @@ use similar::{ChangeTag, TextDiff};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Where the mappings and the fixtures are, and what to do with differences.
 #[derive(Debug, Clone)]
@@ -21,8 +20,11 @@ pub struct Suite {
     pub fixtures: PathBuf,
     /// Only this log source type.
     pub only: Option<String>,
-    /// Rewrite snapshots that differ.
+    /// Rewrite snapshots that differ, and take branches that are reached by now out of the list of unreached ones.
     pub accept: bool,
+    /// Put branches that no fixture reaches on that list. It is a thing of its own: evidence should not get thinner
+    /// because somebody accepted a snapshot.
+    pub accept_unreached: bool,
 }
 
 /// What a run of the suite found.
@@ -290,7 +292,7 @@ impl Suite {
         outcome: &mut Outcome,
     ) {
         let path = folder.join(UNREACHED);
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let old = std::fs::read_to_string(&path).unwrap_or_default();
         let unreached: BTreeMap<&str, BranchIx> = mapping
             .branches()
             .iter()
@@ -298,99 +300,152 @@ impl Suite {
             .filter(|(index, _)| !reached.contains(index))
             .map(|(index, branch)| (branch.id.as_str(), index))
             .collect();
+        let mut text = old.clone();
         if self.accept {
-            self.shrink(&path, &text, mapping, &unreached, outcome);
-            return;
+            text = shrunk(&text, &unreached);
         }
-        let file = SourceFile::new(path.display().to_string(), text);
-        let mut listed = BTreeSet::new();
-        for (id, start) in entries(&file) {
-            listed.insert(id);
-            if !unreached.contains_key(id) {
-                outcome.findings.push(
-                    Diagnostic::new(
-                        Code::BranchReached,
-                        format!("`{id}` is reached, or no longer exists"),
-                        "remove the line (cargo xtask validate --accept does)",
-                    )
-                    .at(&file, start..start + id.len(), ""),
-                );
+        if self.accept_unreached {
+            text = grown(&text, mapping.slug(), &unreached);
+        }
+        if text != old {
+            let written = if text.is_empty() {
+                std::fs::remove_file(&path)
+            } else {
+                std::fs::write(&path, &text)
+            };
+            match written {
+                Ok(()) => outcome.written.push(path.clone()),
+                Err(error) => outcome.findings.push(unreadable(&path, &error.to_string())),
             }
         }
-        for (id, index) in unreached {
-            if listed.contains(id) {
-                continue;
-            }
-            let branch = &mapping.branches()[index];
-            outcome.findings.push(
-                Diagnostic::new(
-                    Code::BranchUnreached,
-                    format!("no fixture reaches {} `{id}`", kind_name(branch.kind)),
-                    "add a fixture that goes through it, or remove it from the mapping",
-                )
-                .at(&branch.file, branch.span.clone(), ""),
-            );
-        }
-    }
-
-    /// Takes lines out of the list of unreached branches; a list that does not exist yet is begun.
-    fn shrink(
-        &self,
-        path: &Path,
-        text: &str,
-        mapping: &Mapping,
-        unreached: &BTreeMap<&str, BranchIx>,
-        outcome: &mut Outcome,
-    ) {
-        let new = if path.exists() {
-            let kept: Vec<&str> = text
-                .lines()
-                .filter(|line| {
-                    let id = line.trim();
-                    id.is_empty() || id.starts_with('#') || unreached.contains_key(id)
-                })
-                .collect();
-            kept.join("\n") + "\n"
-        } else if unreached.is_empty() {
-            return;
-        } else {
-            let mut new = format!(
-                "# Branches of {} that no fixture reaches. The list may only shrink.\n",
-                mapping.slug()
-            );
-            for id in unreached.keys() {
-                let _ = writeln!(new, "{id}");
-            }
-            new
-        };
-        if new
-            .lines()
-            .all(|line| line.trim().is_empty() || line.starts_with('#'))
-        {
-            if path.exists() && std::fs::remove_file(path).is_ok() {
-                outcome.written.push(path.to_owned());
-            }
-        } else if new != text {
-            match std::fs::write(path, new) {
-                Ok(()) => outcome.written.push(path.to_owned()),
-                Err(error) => outcome.findings.push(unreadable(path, &error.to_string())),
-            }
-        }
+        check_list(&path, &text, mapping, &unreached, &mut outcome.findings);
     }
 }
 
-/// The identifiers in a list of unreached branches, with their place.
-fn entries(file: &Arc<SourceFile>) -> Vec<(&str, usize)> {
-    let mut entries = Vec::new();
-    let mut start = 0;
-    for line in file.text.split_inclusive('\n') {
-        let id = line.trim();
-        if !id.is_empty() && !id.starts_with('#') {
-            entries.push((id, start + (line.len() - line.trim_start().len())));
+/// What stands in the list where a reason is still to be given.
+const NO_REASON: &str = "# reason?";
+
+/// Holds the list of unreached branches against those that are.
+fn check_list(
+    path: &Path,
+    text: &str,
+    mapping: &Mapping,
+    unreached: &BTreeMap<&str, BranchIx>,
+    out: &mut Diagnostics,
+) {
+    let file = SourceFile::new(path.display().to_string(), text);
+    let mut listed = BTreeSet::new();
+    for (line, start) in lines(&file.text) {
+        let span = start..start + line.len();
+        if line == NO_REASON {
+            out.push(
+                Diagnostic::new(
+                    Code::BranchUnreached,
+                    "nobody said why no fixture reaches the branches below",
+                    "write the reason in place of this line, or add a fixture that goes through them",
+                )
+                .at(&file, span, ""),
+            );
+        } else if unreached.contains_key(line) {
+            listed.insert(line);
+        } else if is_entry(line) {
+            out.push(
+                Diagnostic::new(
+                    Code::BranchReached,
+                    format!("`{line}` is reached, or no longer exists"),
+                    "remove the line (cargo xtask validate --accept does)",
+                )
+                .at(&file, span, ""),
+            );
         }
-        start += line.len();
     }
-    entries
+    for (id, index) in unreached {
+        if listed.contains(id) {
+            continue;
+        }
+        let branch = &mapping.branches()[*index];
+        out.push(
+            Diagnostic::new(
+                Code::BranchUnreached,
+                format!("no fixture reaches {} `{id}`", kind_name(branch.kind)),
+                "add a fixture that goes through it, or remove it from the mapping",
+            )
+            .at(&branch.file, branch.span.clone(), ""),
+        );
+    }
+}
+
+fn is_entry(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with('#')
+}
+
+/// The lines of a list without the blanks around them, and where they begin.
+fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let mut start = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let at = start + (line.len() - line.trim_start().len());
+        start += line.len();
+        (line.trim(), at)
+    })
+}
+
+/// A list without the branches that are reached by now. A reason goes with the last branch it was given for, and the
+/// heading with the last reason.
+fn shrunk(text: &str, unreached: &BTreeMap<&str, BranchIx>) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    // Where the comment above the current entries begins, and whether it has an entry left, or lost one.
+    let (mut comment, mut left, mut lost) = (0, false, false);
+    let mut previous = "";
+    for line in text.lines().map(str::trim).chain([""]) {
+        let begins = line.is_empty() || (line.starts_with('#') && !previous.starts_with('#'));
+        if begins {
+            if lost && !left {
+                kept.truncate(comment);
+            }
+            (comment, left, lost) = (kept.len(), false, false);
+        }
+        previous = line;
+        if is_entry(line) {
+            if !unreached.contains_key(line) {
+                lost = true;
+                continue;
+            }
+            left = true;
+        }
+        if line.is_empty() && kept.last().is_none_or(|last| last.is_empty()) {
+            continue;
+        }
+        kept.push(line);
+    }
+    if kept.iter().any(|line| is_entry(line)) {
+        kept.join("\n").trim_end().to_owned() + "\n"
+    } else {
+        String::new()
+    }
+}
+
+/// A list with all branches that no fixture reaches; each new one asks for its reason.
+fn grown(text: &str, slug: &str, unreached: &BTreeMap<&str, BranchIx>) -> String {
+    let listed: BTreeSet<&str> = lines(text).map(|(line, _)| line).collect();
+    let missing: Vec<&str> = unreached
+        .keys()
+        .copied()
+        .filter(|id| !listed.contains(id))
+        .collect();
+    if missing.is_empty() {
+        return text.to_owned();
+    }
+    let mut new = if text.is_empty() {
+        format!(
+            "# Branches of {slug} that no fixture reaches, each with the reason. The list may only shrink.\n"
+        )
+    } else {
+        text.trim_end().to_owned() + "\n"
+    };
+    for id in missing {
+        let _ = write!(new, "\n{NO_REASON}\n{id}\n");
+    }
+    new
 }
 
 fn kind_name(kind: BranchKind) -> &'static str {

@@ -1,5 +1,11 @@
 //! What must hold for every payload, shown on the shipped mappings and on damaged versions of their fixtures.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
+
 use authoring::folder::Library;
 use authoring::input::{self, Item};
 use authoring::snapshot::received;

@@ -43,7 +43,7 @@ macro_rules! codes {
 
 codes! {
     XmlMalformed = "DSM001" Error: "the XML is not well formed";
-        "QRadar refuses the upload of a file that its XML parser cannot read, and nothing after this place can be checked"
+        "QRadar refuses the upload of a file that its XML parser cannot read"
     NotAnExtension = "DSM002" Error: "the root element is not device-extension";
         "a log source extension is recognised by its root element"
     AttributeMissing = "DSM003" Error: "a required attribute is missing";
@@ -85,7 +85,7 @@ codes! {
     PatternUnused = "DSM021" Warning: "a pattern is used by nothing";
         "it is dead text, or the matcher that should use it names another pattern"
     StrayText = "DSM022" Warning: "text stands between elements";
-        "it has no effect; a `-` before an element comes from copying a browser's tree view"
+        "it has no effect, and a reader may take it for part of the mapping"
     StandaloneInvalid = "DSM023" Warning: "standalone is neither yes nor no";
         "the XML standard allows only these two values; the DSM Editor writes `true`, strict parsers refuse it"
     BareKeySubstitution = "DSM024" Warning: "enable-substitutions on a bare key";
@@ -112,6 +112,14 @@ codes! {
         "only \\1 to \\9 exist: \\10 is group 1 followed by the character 0"
     NothingToMatch = "DSM035" Error: "the extension has no match group";
         "without a match group no field is ever filled"
+    NamespaceWrong = "DSM036" Warning: "the root element is not in the namespace of log source extensions";
+        "QRadar checks the file against a schema that has a namespace, and an element outside it is another element"
+    EncodingDeclared = "DSM037" Warning: "the XML declaration names an encoding other than UTF-8";
+        "the file is read as UTF-8 here and by the declared encoding in QRadar, so a letter outside ASCII would differ"
+    PatternDeclaredLate = "DSM038" Warning: "a pattern is declared after a match group that uses it";
+        "IBM demands that a pattern is declared before the match group that refers to it"
+    AttributeMisleading = "DSM039" Warning: "an attribute does not do what it seems to say";
+        "it is read to the letter, and that is hardly what was meant"
 
     ManifestMalformed = "DSM040" Error: "the manifest is not valid TOML";
         "nothing in it can be used"
@@ -131,6 +139,8 @@ codes! {
         "this program would read the folder by the wrong rules"
     OptionUnknown = "DSM048" Error: "an engine option or its value is unknown";
         "options answer what IBM's documents leave open; an unknown one would silently leave the default in force"
+    AutodetectionEmpty = "DSM049" Warning: "autodetection has a precedence but no rule";
+        "without a rule the log source type claims no payload, whatever its precedence"
 
     CsvMalformed = "DSM050" Error: "a CSV file cannot be read";
         "the columns and their order are those that QRadar's qidmap_cli.sh uses"
@@ -180,6 +190,13 @@ codes! {
         "nothing reads it"
     FixtureUnreadable = "DSM077" Error: "a fixture cannot be split into payloads without faults";
         "a fixture whose input is itself broken tests the reader, not the mapping; such input belongs to the reader's own tests"
+
+    PatternEmpty = "DSM080" Error: "a pattern is empty";
+        "an empty key or path names nothing, and an empty regular expression matches every payload without reading it"
+    EventMatchDuplicate = "DSM081" Warning: "two event-match-single elements of a group name the same event";
+        "the first one wins and the second never applies"
+    EventMappingEmpty = "DSM082" Error: "an event mapping names neither an event ID nor a category";
+        "no event can ever be found by it"
 }
 
 impl Code {

@@ -180,11 +180,24 @@ impl Diagnostics {
         self.0.iter().filter(|d| d.severity == severity).count()
     }
 
-    /// Sorts by file and place, so that the order says nothing about how the loader works inside.
+    /// Sorts by file and place, so that the order says nothing about how the loader works inside. The files of a
+    /// mapping come in the order in which a person reads them: what one says, the next relies on.
     pub fn sort(&mut self) {
+        let key = |finding: &Diagnostic| {
+            let (name, offset) = finding.place();
+            let (folder, file) = name.rsplit_once(['/', '\\']).unwrap_or(("", name));
+            let rank = match file {
+                "manifest.toml" => 1,
+                "extension.xml" => 2,
+                "qidmap.csv" => 3,
+                "event-mappings.csv" => 4,
+                _ => 0,
+            };
+            (folder.to_owned(), rank, file.to_owned(), offset)
+        };
         self.0.sort_by(|a, b| {
-            a.place()
-                .cmp(&b.place())
+            key(a)
+                .cmp(&key(b))
                 .then_with(|| a.code.cmp(&b.code))
                 .then_with(|| a.message.cmp(&b.message))
         });
@@ -229,13 +242,27 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-/// The known name that `wrong` was probably meant to be, if one is near enough.
+/// The known name that `wrong` was probably meant to be, if one is near enough: by its letters, or because one of the
+/// two contains the other.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(wrong);
+    // Shorter words are part of too many names.
+    let within = |name: &[char]| {
+        let (short, long) = if name.len() < folded.len() {
+            (name, folded.as_slice())
+        } else {
+            (folded.as_slice(), name)
+        };
+        short.len() >= 4 && long.windows(short.len()).any(|part| part == short)
+    };
     known
         .into_iter()
-        .map(|name| (edit_distance(&folded, &fold(name)), name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count().max(folded.len()) / 4)
+        .filter_map(|name| {
+            let letters = fold(name);
+            let distance = edit_distance(&folded, &letters);
+            let near = distance <= 1 + letters.len() / 6;
+            (near || within(&letters)).then_some(((!near, distance), name))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

@@ -5,7 +5,7 @@
 //! lines; all of them may follow each other. It keeps no more than one payload in memory.
 //!
 //! Broken input costs as little as possible: a JSON object that never ends is handed out up to the next line that begins
-//! an object, with a [`Fault`] that says where; what follows is read as usual.
+//! an object or cannot be JSON, with a [`Fault`] that says where; what follows is read as usual.
 
 use memchr::{memchr, memchr3};
 
@@ -55,6 +55,8 @@ pub enum FaultKind {
         /// The limit in bytes.
         limit: usize,
     },
+    /// An array of payloads is not closed before the input ends; whole ones came out.
+    Unclosed,
     /// The input is UTF-16; none of it is read.
     Utf16,
 }
@@ -70,6 +72,9 @@ impl std::fmt::Display for FaultKind {
                     f,
                     "a payload of more than {limit} bytes begins here; it is left out"
                 )
+            }
+            Self::Unclosed => {
+                f.write_str("the input ends here within an array of payloads; some may be missing")
             }
             Self::Utf16 => f.write_str("the input is UTF-16; convert it to UTF-8"),
         }
@@ -99,6 +104,10 @@ pub struct Splitter {
     /// The array stands in an envelope whose end is still to come.
     in_envelope: bool,
     failures: u32,
+    /// The last value broke off, and that was said.
+    cut: bool,
+    /// Where the line after it begins.
+    broke_at: Option<u64>,
     started: bool,
 }
 
@@ -130,6 +139,8 @@ struct Scan {
     named: bool,
     /// First place after the start where a line begins with a brace.
     resync: Option<usize>,
+    /// A line break was seen.
+    spans_lines: bool,
     /// The value began as an envelope candidate: an object that is not itself in an array.
     top: bool,
 }
@@ -143,6 +154,8 @@ enum Progress {
     Envelope(usize),
     /// The value breaks off here.
     Broken(usize),
+    /// This is no JSON but a line of text that happens to begin with a brace.
+    Text,
 }
 
 impl Splitter {
@@ -158,6 +171,8 @@ impl Splitter {
             in_array: false,
             in_envelope: false,
             failures: 0,
+            cut: false,
+            broke_at: None,
             started: false,
         }
     }
@@ -172,6 +187,10 @@ impl Splitter {
     /// Ends the input: what is left is handed out.
     pub fn finish(&mut self, mut sink: impl FnMut(Frame<'_>)) {
         self.run(true, &mut sink);
+        if self.in_array && !self.cut {
+            self.done = self.buffer.len();
+            self.fault(FaultKind::Unclosed, &mut sink);
+        }
         self.base += self.buffer.len() as u64;
         self.buffer.clear();
         self.done = 0;
@@ -247,6 +266,7 @@ impl Splitter {
                 bytes: &bytes[..end],
                 offset: self.offset(),
             });
+            self.cut = false;
         }
         self.done += length;
     }
@@ -272,9 +292,20 @@ impl Splitter {
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |i| i + 1);
         let Some(&first) = self.rest().get(skipped) else {
+            if !last && skipped - line_start > self.limit {
+                // Blanks are worth no more memory than payloads.
+                self.done += line_start;
+                self.state = State::Line;
+                return true;
+            }
             self.done += if last { skipped } else { line_start };
             return false;
         };
+        if self.broke_at.take() == Some(self.offset() + skipped as u64) && first == b'{' {
+            // The end of the array went with the value that broke off.
+            self.in_array = false;
+            self.in_envelope = false;
+        }
         match first {
             b'{' => {
                 self.done += skipped;
@@ -288,7 +319,7 @@ impl Splitter {
                     .iter()
                     .find(|byte| !byte.is_ascii_whitespace());
                 match after {
-                    None if !last => return false,
+                    None if !last && self.rest().len() <= self.limit => return false,
                     Some(b'{' | b']') => {
                         self.done += skipped + 1;
                         self.in_array = true;
@@ -372,7 +403,13 @@ impl Splitter {
                 return true;
             }
             Progress::Broken(at) => {
+                // Only what is looked at again costs time.
+                self.failures += u32::from(scan.resync.is_some());
                 self.broken(scan.resync.unwrap_or(at), sink);
+                return true;
+            }
+            Progress::Text => {
+                self.state = State::Line;
                 return true;
             }
             Progress::More => {}
@@ -391,6 +428,7 @@ impl Splitter {
         }
         if last {
             let length = scan.resync.unwrap_or(self.rest().len());
+            self.failures += 1;
             self.broken(length, sink);
             return !self.rest().is_empty();
         }
@@ -433,14 +471,17 @@ impl Splitter {
     }
 
     fn broken(&mut self, length: usize, sink: &mut impl FnMut(Frame<'_>)) {
-        self.failures += 1;
-        self.fault(FaultKind::Truncated, sink);
-        self.hand_out(length, sink);
-        // The end of the array went with it.
-        let line_start = self.done == 0 || self.buffer[self.done - 1] == b'\n';
-        if line_start && self.rest().first() == Some(&b'{') {
-            self.in_array = false;
-            self.in_envelope = false;
+        // The line break at the end is not handed out.
+        if length > self.limit.saturating_add(1) {
+            self.fault(FaultKind::TooLong { limit: self.limit }, sink);
+            self.done += length;
+        } else {
+            self.fault(FaultKind::Truncated, sink);
+            self.hand_out(length, sink);
+        }
+        self.cut = true;
+        if self.buffer[..self.done].ends_with(b"\n") {
+            self.broke_at = Some(self.offset());
         }
     }
 
@@ -450,6 +491,8 @@ impl Splitter {
                 self.done += end;
                 true
             }
+            // A value that is passed over does not begin a line of text.
+            Progress::Text => true,
             Progress::Broken(at) | Progress::Envelope(at) => {
                 self.done += scan.resync.unwrap_or(at);
                 true
@@ -520,14 +563,22 @@ impl Scan {
                     }
                 }
                 b'\n' if one_line => return Progress::Broken(self.at),
-                b'\n' if self.resync.is_none() => match bytes.get(self.at) {
-                    Some(b'{') => self.resync = Some(self.at),
-                    Some(_) => {}
+                b'\n' => match bytes.get(self.at) {
+                    Some(b'{') => {
+                        self.spans_lines = true;
+                        self.resync.get_or_insert(self.at);
+                    }
+                    // As with a syslog line behind a JSON line that was cut.
+                    Some(byte) if !may_begin_token(*byte) => return Progress::Broken(self.at),
+                    Some(_) => self.spans_lines = true,
                     None => {
                         self.at = at;
                         return Progress::More;
                     }
                 },
+                byte if self.top && !self.spans_lines && !may_be_in_json(byte) => {
+                    return Progress::Text;
+                }
                 _ => {}
             }
         }
@@ -563,159 +614,36 @@ impl Scan {
     }
 }
 
+/// Whether a line within a JSON value, but not within a string, can begin with this byte.
+fn may_begin_token(byte: u8) -> bool {
+    may_be_in_json(byte) && (!byte.is_ascii_alphabetic() || matches!(byte, b't' | b'f' | b'n'))
+}
+
+/// Whether this byte can stand in JSON outside strings: brackets, separators, blanks, numbers, `true`, `false`, `null`.
+fn may_be_in_json(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b' ' | b'\t' | b'\r' | b'\n' | b'0'
+            ..=b'9'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'E'
+                | b't'
+                | b'r'
+                | b'u'
+                | b'e'
+                | b'f'
+                | b'a'
+                | b'l'
+                | b's'
+                | b'n'
+    )
+}
+
 fn is_envelope(name: &[u8]) -> bool {
     matches!(name, b"records" | b"value")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Splits the input in pieces of one size; the result must not depend on the size.
-    fn split_in(input: &[u8], piece: usize, framing: Framing, limit: usize) -> Vec<String> {
-        let mut out = Vec::new();
-        let mut sink = |frame: Frame<'_>| {
-            out.push(match frame {
-                Frame::Payload { bytes, offset } => {
-                    assert_eq!(
-                        &input[usize::try_from(offset).unwrap()..][..bytes.len()],
-                        bytes
-                    );
-                    String::from_utf8_lossy(bytes).into_owned()
-                }
-                Frame::Fault(fault) => format!("!{:?}@{}", fault.kind, fault.offset),
-            });
-        };
-        let mut splitter = Splitter::new(framing, limit);
-        for chunk in input.chunks(piece) {
-            splitter.push(chunk, &mut sink);
-        }
-        splitter.finish(&mut sink);
-        out
-    }
-
-    fn split(input: &str) -> Vec<String> {
-        let whole = split_in(input.as_bytes(), usize::MAX, Framing::Auto, 1000);
-        for piece in [1, 2, 3, 7] {
-            assert_eq!(
-                split_in(input.as_bytes(), piece, Framing::Auto, 1000),
-                whole,
-                "pieces of {piece}"
-            );
-        }
-        whole
-    }
-
-    #[test]
-    fn ndjson_pretty_json_and_text_lines_are_told_apart() {
-        assert_eq!(
-            split("{\"a\":1}\n{\"b\":\"}\\\"{\"}\r\n\n{\"c\":3}"),
-            ["{\"a\":1}", "{\"b\":\"}\\\"{\"}", "{\"c\":3}"]
-        );
-        assert_eq!(
-            split("{\n  \"a\": [\n {\n}\n]\n}\n{\n}\n"),
-            ["{\n  \"a\": [\n {\n}\n]\n}", "{\n}"]
-        );
-        assert_eq!(
-            split("<13>one {x\n\n  two\nthree"),
-            ["<13>one {x", "  two", "three"]
-        );
-        assert_eq!(split("[2026-11-23] text\n"), ["[2026-11-23] text"]);
-        assert_eq!(split("{\"a\":1} and text\n"), ["{\"a\":1} and text"]);
-    }
-
-    #[test]
-    fn arrays_and_envelopes_are_opened() {
-        assert_eq!(
-            split("[{\"a\":1},\n {\"b\":2} ]\n{\"c\":3}"),
-            ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]
-        );
-        assert_eq!(
-            split(
-                "{\"@odata.context\":\"x\",\"value\":[{\"a\":[1]},{\"records\":[{}]}],\"next\":{\"value\":[{}]}}\n{\"c\":3}"
-            ),
-            ["{\"a\":[1]}", "{\"records\":[{}]}", "{\"c\":3}"]
-        );
-        assert_eq!(split("{\"records\": [ ]}"), Vec::<String>::new());
-        assert_eq!(split("{\"value\":[1,2]}"), ["{\"value\":[1,2]}"]);
-        assert_eq!(
-            split("{\"x\":\"value\",\"y\":[{}]}"),
-            ["{\"x\":\"value\",\"y\":[{}]}"]
-        );
-    }
-
-    #[test]
-    fn a_line_that_was_cut_costs_nothing_but_itself() {
-        assert_eq!(
-            split("{\"a\":1}\n{\"b\":\"cut\n{\"c\":3}\n{\"d\":[{\"e\":1},\n{\"f\":6}\n"),
-            [
-                "{\"a\":1}",
-                "!Truncated@8",
-                "{\"b\":\"cut",
-                "{\"c\":3}",
-                "!Truncated@26",
-                "{\"d\":[{\"e\":1},",
-                "{\"f\":6}",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_array_that_is_cut_gives_what_it_has() {
-        assert_eq!(
-            split("[{\"a\":1},{\"b\":"),
-            ["{\"a\":1}", "!Truncated@9", "{\"b\":"]
-        );
-    }
-
-    #[test]
-    fn a_payload_over_the_limit_is_left_out_and_the_next_one_is_read() {
-        let long = format!(
-            "{{\"a\":\"{}\"}}\n{{\"b\":2}}\n{}\nend",
-            "x".repeat(2000),
-            "y".repeat(3000)
-        );
-        assert_eq!(
-            split(&long),
-            [
-                "!TooLong { limit: 1000 }@0",
-                "{\"b\":2}",
-                "!TooLong { limit: 1000 }@2017",
-                "end"
-            ]
-        );
-    }
-
-    #[test]
-    fn memory_stays_within_the_limit() {
-        let mut splitter = Splitter::new(Framing::Auto, 1000);
-        splitter.push(b"{\"a\":\"", |_| {});
-        for _ in 0..1000 {
-            splitter.push(&[b'x'; 1000], |_| {});
-            assert!(splitter.buffer.len() <= 3000);
-        }
-    }
-
-    #[test]
-    fn other_framings_do_not_look_into_the_text() {
-        let input = b"{\"a\":\n1}\n";
-        assert_eq!(split_in(input, 2, Framing::Lines, 100), ["{\"a\":", "1}"]);
-        assert_eq!(split_in(input, 2, Framing::Whole, 100), ["{\"a\":\n1}"]);
-    }
-
-    #[test]
-    fn utf_16_is_refused_and_a_byte_order_mark_is_passed_over() {
-        assert_eq!(
-            split_in(b"\xff\xfe{\0}\0", 1, Framing::Auto, 100),
-            ["!Utf16@0"]
-        );
-        assert_eq!(split_in(b"\xef\xbb\xbf{}\n", 1, Framing::Auto, 100), ["{}"]);
-    }
-
-    #[test]
-    fn many_values_that_never_end_cost_linear_time() {
-        let input = "{\"a\":[\n".repeat(100_000);
-        let frames = split_in(input.as_bytes(), 65536, Framing::Auto, 1 << 24);
-        assert_eq!(frames.len(), 200_000);
-    }
-}
+mod tests;

@@ -345,13 +345,20 @@ impl<'t> Cursor<'t> {
     }
 
     fn xml_path(mut self) -> Result<XmlPath, PathError> {
-        const HELP: &str =
-            r#"an XML path looks like /"root"/"element"[1] or /"root"/"element".attribute"#;
+        const HELP: &str = r#"an XML path looks like /"root"/"element"[1] for the second element of a name, or /"root"/"element".attribute"#;
         let mut elements = Vec::new();
         while self.eat("/") {
+            if !self.rest().starts_with('"') {
+                return self.error("a name in an XML path stands in double quotes", HELP);
+            }
             let name = self.quoted()?;
             let mut index = 0;
             if self.rest().starts_with('[') {
+                let inside = &self.rest()[1..];
+                if !inside.starts_with(|c: char| c.is_ascii_digit()) {
+                    self.at += 1;
+                    return self.error("brackets in an XML path hold a position", HELP);
+                }
                 match self.selector()? {
                     Some(Step::Index(position)) => index = position,
                     _ => return self.error("brackets in an XML path hold a position", HELP),

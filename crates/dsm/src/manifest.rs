@@ -1,143 +1,21 @@
 //! `manifest.toml`: what a mapping folder says about its log source type beside the extension and the QID map.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, suggest};
+mod keys;
+mod read;
+
+pub use keys::{KEYS, Key};
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, nearest, suggest};
 use crate::field::{Field, Kind};
 use crate::lsx::Spanned;
 use crate::options::{OptionError, Options};
+use read::{Reader, Table};
 use std::ops::Range;
 use std::sync::Arc;
-use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
 /// The mapping format that this program reads.
 pub const FORMAT: u32 = 1;
-
-/// A key of the manifest, for the reader of errors and of the generated reference.
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Table and name.
-    pub path: &'static str,
-    /// What it takes.
-    pub takes: &'static str,
-    /// Whether it must be there.
-    pub required: bool,
-    /// What it means.
-    pub meaning: &'static str,
-}
-
-/// Every key of the manifest, in the order of the reference.
-pub const KEYS: &[Key] = &[
-    key(
-        "format",
-        "integer",
-        true,
-        "Version of the mapping format; this program reads 1.",
-    ),
-    key(
-        "name",
-        "string",
-        true,
-        "Name of the log source type as people see it.",
-    ),
-    key(
-        "description",
-        "string",
-        false,
-        "One line on what the type covers.",
-    ),
-    key(
-        "log_source_type_id",
-        "integer",
-        true,
-        "Identifier of the log source type whose QID map is used. A type that you make in the DSM Editor gets one from 4000 on; a group's device-type-id-override names another type.",
-    ),
-    key(
-        "leef.vendor",
-        "string",
-        true,
-        "Vendor in the LEEF and CEF header: that of the product whose events these are.",
-    ),
-    key(
-        "leef.product",
-        "string",
-        true,
-        "Product in the LEEF and CEF header; the pair with the vendor is unique.",
-    ),
-    key(
-        "leef.version",
-        "string",
-        true,
-        "Version of the product in the LEEF and CEF header.",
-    ),
-    key(
-        "autodetection.precedence",
-        "integer",
-        false,
-        "Types are asked in ascending order whether a payload is theirs. Unique over all mappings; required when there are rules.",
-    ),
-    key(
-        "autodetection.rule.keypaths",
-        "list of strings",
-        false,
-        "JSON key paths that must all find a value for the rule to hold. One rule that holds is enough.",
-    ),
-    key(
-        "autodetection.rule.patterns",
-        "list of strings",
-        false,
-        "Java regular expressions that must all match somewhere in the payload for the rule to hold.",
-    ),
-    key(
-        "options.<name>",
-        "string",
-        false,
-        "An answer to a question that IBM's documents leave open; the names and values are in the assumption register.",
-    ),
-    key(
-        "property.name",
-        "string",
-        true,
-        "Name of a custom property, as a matcher's field attribute says it.",
-    ),
-    key(
-        "property.type",
-        "string",
-        true,
-        "string, numeric, ip, port or time. A value that is not of the type counts as no data.",
-    ),
-    key(
-        "property.leef_key",
-        "string",
-        true,
-        "Key in LEEF output: letters and digits, beginning with a letter, unique, not one of LEEF's predefined keys.",
-    ),
-    key(
-        "property.description",
-        "string",
-        true,
-        "What the property holds, for the analyst.",
-    ),
-    key(
-        "property.datetime_format",
-        "string",
-        false,
-        "Format of a property of type time, in Java's letters. Without it ISO 8601, epochs and syslog stamps are recognised.",
-    ),
-];
-
-const fn key(
-    path: &'static str,
-    takes: &'static str,
-    required: bool,
-    meaning: &'static str,
-) -> Key {
-    Key {
-        path,
-        takes,
-        required,
-        meaning,
-    }
-}
 
 /// The type of a custom property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,51 +101,89 @@ pub struct Manifest {
     pub options: Options,
     /// Custom properties in declaration order.
     pub properties: Vec<PropertyDeclaration>,
+    /// Whether a part of the file could not be read, so that nothing may be called undeclared.
+    pub unread: bool,
 }
 
 /// Reads a manifest; what cannot be read is left at its default and reported.
 pub fn parse(file: &Arc<SourceFile>) -> (Manifest, Diagnostics) {
+    let (root, errors) = DeTable::parse_recoverable(&file.text);
     let mut reader = Reader {
         file,
         out: Diagnostics::new(),
+        prefix: "",
+        leef_keys: Vec::new(),
+        unread: !errors.is_empty(),
     };
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let mut last_line = usize::MAX;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let message = error
-            .message()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        reader.report(
-            Code::ManifestMalformed,
-            &span,
-            message,
-            "mend the TOML here",
-        );
+        // A broken line has several faults by the book, and one for its author.
+        let line = file.line_column(span.start).0;
+        if std::mem::replace(&mut last_line, line) != line {
+            reader.malformed(error.message(), span);
+        }
     }
-    let manifest = reader.manifest(root.get_ref());
+    let mut manifest = reader.manifest(root.get_ref());
+    manifest.unread = reader.unread;
     (manifest, reader.out)
 }
 
-struct Reader<'a> {
-    file: &'a Arc<SourceFile>,
-    out: Diagnostics,
-}
-
-type Table<'t, 'i> = &'t DeTable<'i>;
-
 impl Reader<'_> {
-    fn report(
-        &mut self,
-        code: Code,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.out
-            .push(Diagnostic::new(code, message, help).at(self.file, span.clone(), ""));
+    /// A fault of the TOML, with a remedy for those that people make.
+    fn malformed(&mut self, message: &str, span: Range<usize>) {
+        let text = self.file.text.as_str();
+        let before = text.get(..span.start).unwrap_or(text);
+        let from = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let to = text[from..].find('\n').map_or(text.len(), |end| from + end);
+        let line = &text[from..to];
+        let message = message.lines().next().unwrap_or_default();
+        let value = line.split_once('=').map_or("", |(_, value)| value.trim());
+        let (place, message, help) = if message.starts_with("duplicate key") {
+            (
+                span,
+                "the key stands twice".to_owned(),
+                "remove one of the two".to_owned(),
+            )
+        } else if let Some(at) = line.find(['“', '”', '„', '‘', '’']) {
+            let quote = line[at..].chars().next().map_or(0, char::len_utf8);
+            (
+                from + at..from + at + quote,
+                "a curly quote is no quote in TOML".to_owned(),
+                "write straight quotes: \"...\" or '...'".to_owned(),
+            )
+        } else if message.contains("escape") && line.contains('\\') {
+            (
+                span,
+                "a backslash in double quotes begins an escape".to_owned(),
+                r"use single quotes for a regex: '\w+'".to_owned(),
+            )
+        } else if value.starts_with(|c: char| c.is_alphabetic()) && !value.contains(['"', '\'']) {
+            let at = to - line.len() + line.find(value).unwrap_or_default();
+            (
+                at..at + value.len(),
+                "a text stands without quotes".to_owned(),
+                format!("write \"{value}\""),
+            )
+        } else if value.starts_with('"') && value.matches('"').count() == 1 {
+            let at = from + line.find('"').unwrap_or_default();
+            (
+                at..to,
+                "a quote is not closed on its line".to_owned(),
+                "end the text with a double quote".to_owned(),
+            )
+        } else if message.starts_with("unclosed table") {
+            (
+                span,
+                message.to_owned(),
+                "write the name in brackets: [name]".to_owned(),
+            )
+        } else if message.starts_with("unclosed array") {
+            (span, message.to_owned(), "end the list with `]`".to_owned())
+        } else {
+            (span, message.to_owned(), "mend the TOML here".to_owned())
+        };
+        self.report(Code::ManifestMalformed, &place, message, help);
     }
 
     fn manifest(&mut self, root: Table<'_, '_>) -> Manifest {
@@ -309,22 +225,30 @@ impl Reader<'_> {
         match self.table(root, "leef", &whole, true) {
             Some((leef, span)) => {
                 self.known(leef, "leef.", &["vendor", "product", "version"]);
+                self.prefix = "leef.";
                 manifest.vendor = self.header(leef, "vendor", &span);
                 manifest.product = self.header(leef, "product", &span);
                 manifest.version = self.header(leef, "version", &span);
+                self.prefix = "";
             }
             None => manifest.vendor.clear(),
         }
         if let Some((autodetection, span)) = self.table(root, "autodetection", &whole, false) {
+            self.prefix = "autodetection.";
             self.autodetection(autodetection, &span, &mut manifest);
+            self.prefix = "";
         }
         if let Some((options, _)) = self.table(root, "options", &whole, false) {
+            self.prefix = "options.";
             self.options(options, &mut manifest.options);
+            self.prefix = "";
         }
         for (table, span) in self.tables(root, "property") {
+            self.prefix = "property.";
             if let Some(property) = self.property(table, &span, &manifest.properties) {
                 manifest.properties.push(property);
             }
+            self.prefix = "";
         }
         manifest
     }
@@ -338,13 +262,34 @@ impl Reader<'_> {
         self.known(table, "autodetection.", &["precedence", "rule"]);
         let rules = self.tables(table, "rule");
         manifest.precedence = self.integer(table, "precedence", span, !rules.is_empty());
+        if rules.is_empty()
+            && let Some(precedence) = &manifest.precedence
+            && table
+                .keys()
+                .all(|key| nearest(key.get_ref(), ["rule"]).is_none())
+        {
+            self.report(
+                Code::AutodetectionEmpty,
+                &precedence.span,
+                "autodetection has a precedence but no rule",
+                "add [[autodetection.rule]] with keypaths or patterns, or remove the precedence",
+            );
+        }
+        self.prefix = "autodetection.rule.";
         for (rule, span) in rules {
             self.known(rule, "autodetection.rule.", &["keypaths", "patterns"]);
+            let foreign = rule
+                .keys()
+                .any(|key| !matches!(key.get_ref().as_ref(), "keypaths" | "patterns"));
             let rule = Rule {
                 keypaths: self.strings(rule, "keypaths"),
                 patterns: self.strings(rule, "patterns"),
             };
             if rule.keypaths.is_empty() && rule.patterns.is_empty() {
+                // An unknown key is reported, and was probably meant to be one of the two.
+                if foreign {
+                    continue;
+                }
                 self.report(
                     Code::ManifestValueInvalid,
                     &span,
@@ -381,8 +326,18 @@ impl Reader<'_> {
                 ),
                 Err(OptionError::Unreadable(takes)) => (
                     value.span(),
-                    format!("`{text}` is not a value of {}", name.get_ref()),
-                    format!("it takes {takes}"),
+                    if text.is_empty() {
+                        format!("{} is empty", name.get_ref())
+                    } else {
+                        format!("`{text}` is not a value of {}", name.get_ref())
+                    },
+                    if name.get_ref() == "time-zone" {
+                        format!(
+                            "it takes {takes}; abbreviations such as CEST stand for different offsets in different places"
+                        )
+                    } else {
+                        format!("it takes {takes}")
+                    },
                 ),
             };
             self.report(Code::OptionUnknown, &span, message, help);
@@ -429,234 +384,129 @@ impl Reader<'_> {
                 "remove it, or write type = \"time\"",
             );
         }
-        let (name, leef_key) = (name?, leef_key?);
-        self.property_name(&name, earlier);
-        self.leef_key(&leef_key, earlier);
-        Some(PropertyDeclaration {
+        if let Some(leef_key) = &leef_key {
+            self.leef_key(leef_key);
+        }
+        let name = name?;
+        let free = self.property_name(&name, earlier);
+        // With a fault elsewhere the name is declared all the same: the extension may use it.
+        free.then(|| PropertyDeclaration {
             name,
-            kind: kind?,
-            leef_key: leef_key.value,
-            description: description?.value,
+            kind: kind.unwrap_or(PropertyType::String),
+            leef_key: leef_key.map(|key| key.value).unwrap_or_default(),
+            description: description.map(|text| text.value).unwrap_or_default(),
             datetime_format,
         })
     }
 
-    fn property_name(&mut self, name: &Spanned<String>, earlier: &[PropertyDeclaration]) {
-        let system = Field::from_name(&name.value).is_some();
-        if system
-            || earlier
-                .iter()
-                .any(|property| property.name.value == name.value)
-        {
-            let owner = if system {
-                "a system property"
-            } else {
-                "another custom property"
-            };
+    /// Whether a name can be that of a further property.
+    fn property_name(&mut self, name: &Spanned<String>, earlier: &[PropertyDeclaration]) -> bool {
+        let text = name.value.as_str();
+        if Field::from_name(text).is_some() {
             self.report(
                 Code::PropertyNameTaken,
                 &name.span,
-                format!("`{}` is the name of {owner}", name.value),
-                "choose another name",
+                format!("`{text}` is the name of a system property"),
+                "remove the declaration to fill that one, or choose another name",
+            );
+            return false;
+        }
+        if let Some(first) = earlier.iter().find(|property| property.name.value == text) {
+            self.out.push(
+                Diagnostic::new(
+                    Code::PropertyNameTaken,
+                    format!("`{text}` is declared twice"),
+                    "remove one of the declarations, or choose another name",
+                )
+                .at(self.file, name.span.clone(), "the second")
+                .at(self.file, first.name.span.clone(), "the first"),
+            );
+            return false;
+        }
+        let system = Field::NAMES
+            .iter()
+            .find(|system| system.eq_ignore_ascii_case(text));
+        if let Some(system) = system {
+            self.out.push(
+                Diagnostic::new(
+                    Code::PropertyNameTaken,
+                    format!("`{text}` differs from the system property `{system}` only by case"),
+                    format!("use field=\"{system}\" without a declaration, or choose another name"),
+                )
+                .because("a reader takes the two for one, and correlation rules see only the system property")
+                .with_severity(Severity::Warning)
+                .at(self.file, name.span.clone(), ""),
             );
         }
+        true
     }
 
-    fn leef_key(&mut self, key: &Spanned<String>, earlier: &[PropertyDeclaration]) {
+    fn leef_key(&mut self, key: &Spanned<String>) {
         let text = key.value.as_str();
-        let word = text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let (message, help) = if !word {
+        let foreign = text.chars().find(|c| !c.is_ascii_alphanumeric());
+        let first = self.leef_keys.iter().find(|known| known.value == text);
+        let (message, help) = if let Some(foreign) = foreign {
+            let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let camel: String = parts
+                .filter(|part| !part.is_empty())
+                .enumerate()
+                .map(|(at, part)| {
+                    let (head, tail) = part.split_at(1);
+                    let head = if at == 0 {
+                        head.to_owned()
+                    } else {
+                        head.to_ascii_uppercase()
+                    };
+                    head + tail
+                })
+                .collect();
+            let shown = if foreign == ' ' {
+                "a blank".to_owned()
+            } else {
+                format!("`{foreign}`")
+            };
             (
-                format!("LEEF key `{text}` is not made of letters and digits"),
-                "begin with a letter and use A-Z a-z 0-9 only",
+                format!("LEEF key `{text}` holds {shown}"),
+                format!("use letters and digits only: {camel}"),
             )
-        } else if leef::attribute::predefined_ignoring_case(text).is_some() {
+        } else if text.starts_with(|c: char| c.is_ascii_digit()) {
             (
-                format!(
-                    "LEEF key `{text}` is one of LEEF's predefined keys, or differs from one only by case"
-                ),
-                "choose a key of its own; predefined keys are filled from system properties",
+                format!("LEEF key `{text}` begins with a digit"),
+                "begin with a letter".to_owned(),
+            )
+        } else if let Some(known) = leef::attribute::predefined_ignoring_case(text) {
+            (
+                if known.key == text {
+                    format!("LEEF key `{text}` is one of LEEF's predefined keys")
+                } else {
+                    format!(
+                        "LEEF key `{text}` differs from LEEF's predefined `{}` only by case",
+                        known.key
+                    )
+                },
+                "choose a key of its own; predefined keys are filled from system properties"
+                    .to_owned(),
             )
         } else if crate::output::leef::RESERVED_KEYS.contains(&text) {
             (
                 format!("LEEF key `{text}` is one that the event itself writes"),
-                "choose another key",
+                "choose another key".to_owned(),
             )
-        } else if earlier.iter().any(|property| property.leef_key == text) {
-            (
+        } else if let Some(first) = first {
+            let finding = Diagnostic::new(
+                Code::LeefKeyInvalid,
                 format!("LEEF key `{text}` belongs to two properties"),
                 "give each property its own key",
             )
+            .at(self.file, key.span.clone(), "the second")
+            .at(self.file, first.span.clone(), "the first");
+            self.out.push(finding);
+            return;
         } else {
+            self.leef_keys.push(key.clone());
             return;
         };
         self.report(Code::LeefKeyInvalid, &key.span, message, help);
-    }
-
-    /// Reports keys that are none.
-    fn known(&mut self, table: Table<'_, '_>, prefix: &str, known: &[&str]) {
-        for name in table.keys() {
-            if !known.contains(&name.get_ref().as_ref()) {
-                self.report(
-                    Code::ManifestKeyUnknown,
-                    &name.span(),
-                    format!("`{prefix}{}` is not a key of the manifest", name.get_ref()),
-                    suggest(name.get_ref(), "keys that may stand here", known),
-                );
-            }
-        }
-    }
-
-    fn missing(&mut self, name: &str, span: &Range<usize>) {
-        self.report(
-            Code::ManifestKeyMissing,
-            span,
-            format!("`{name}` is missing"),
-            format!("add `{name}`"),
-        );
-    }
-
-    fn wrong_type(&mut self, value: &TomlSpanned<DeValue<'_>>, name: &str, takes: &str) {
-        let found = value.get_ref().type_str();
-        self.report(
-            Code::ManifestValueInvalid,
-            &value.span(),
-            format!("`{name}` takes {takes}, not a value of type {found}"),
-            format!("write {takes}"),
-        );
-    }
-
-    fn string(
-        &mut self,
-        table: Table<'_, '_>,
-        name: &str,
-        span: &Range<usize>,
-        required: bool,
-    ) -> Option<Spanned<String>> {
-        let Some(value) = table.get(name) else {
-            if required {
-                self.missing(name, span);
-            }
-            return None;
-        };
-        match value.get_ref().as_str() {
-            Some("") if required => {
-                self.report(
-                    Code::ManifestValueInvalid,
-                    &value.span(),
-                    format!("`{name}` is empty"),
-                    "write a text",
-                );
-                None
-            }
-            Some(text) => Some(Spanned::new(text.to_owned(), value.span())),
-            None => {
-                self.wrong_type(value, name, "a string");
-                None
-            }
-        }
-    }
-
-    /// A text that goes into a LEEF header, where a pipe cannot be represented.
-    fn header(&mut self, table: Table<'_, '_>, name: &str, span: &Range<usize>) -> String {
-        let Some(text) = self.string(table, name, span, true) else {
-            return String::new();
-        };
-        if text.value.contains(|c: char| c == '|' || c.is_control()) {
-            self.report(
-                Code::ManifestValueInvalid,
-                &text.span,
-                format!("`leef.{name}` holds a pipe or a control character"),
-                "LEEF has no escape for it in the header; write something else",
-            );
-        }
-        text.value
-    }
-
-    fn integer(
-        &mut self,
-        table: Table<'_, '_>,
-        name: &str,
-        span: &Range<usize>,
-        required: bool,
-    ) -> Option<Spanned<u32>> {
-        let Some(value) = table.get(name) else {
-            if required {
-                self.missing(name, span);
-            }
-            return None;
-        };
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
-        if number.is_none() {
-            self.wrong_type(value, name, "a whole number of at least 0");
-        }
-        number.map(|number| Spanned::new(number, value.span()))
-    }
-
-    fn table<'t, 'i>(
-        &mut self,
-        table: Table<'t, 'i>,
-        name: &str,
-        span: &Range<usize>,
-        required: bool,
-    ) -> Option<(Table<'t, 'i>, Range<usize>)> {
-        let Some(value) = table.get(name) else {
-            if required {
-                self.missing(name, span);
-            }
-            return None;
-        };
-        if value.get_ref().as_table().is_none() {
-            self.wrong_type(value, name, "a table");
-        }
-        value
-            .get_ref()
-            .as_table()
-            .map(|table| (table, value.span()))
-    }
-
-    fn tables<'t, 'i>(
-        &mut self,
-        table: Table<'t, 'i>,
-        name: &str,
-    ) -> Vec<(Table<'t, 'i>, Range<usize>)> {
-        let Some(value) = table.get(name) else {
-            return Vec::new();
-        };
-        let Some(list) = value.get_ref().as_array() else {
-            self.wrong_type(value, name, &format!("tables written [[{name}]]"));
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for item in list {
-            match item.get_ref().as_table() {
-                Some(table) => tables.push((table, item.span())),
-                None => self.wrong_type(item, name, "a table"),
-            }
-        }
-        tables
-    }
-
-    fn strings(&mut self, table: Table<'_, '_>, name: &str) -> Vec<Spanned<String>> {
-        let Some(value) = table.get(name) else {
-            return Vec::new();
-        };
-        let Some(list) = value.get_ref().as_array() else {
-            self.wrong_type(value, name, "a list of strings");
-            return Vec::new();
-        };
-        let mut strings = Vec::new();
-        for item in list {
-            match item.get_ref().as_str() {
-                Some(text) => strings.push(Spanned::new(text.to_owned(), item.span())),
-                None => self.wrong_type(item, name, "a list of strings"),
-            }
-        }
-        strings
     }
 }
 
@@ -721,6 +571,14 @@ description = "identifier of the alert"
     fn broken_toml_is_reported_with_its_place() {
         let found = findings("format = \nname = \"x\"");
         assert!(found[0].starts_with("m.toml:1:"), "{found:?}");
+    }
+
+    #[test]
+    fn mutilated_files_are_read_without_a_panic() {
+        for (at, c) in GOOD.char_indices() {
+            findings(&GOOD[..at]);
+            findings(&format!("{}“{}", &GOOD[..at], &GOOD[at + c.len_utf8()..]));
+        }
     }
 
     #[test]

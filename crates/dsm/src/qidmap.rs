@@ -1,10 +1,13 @@
 //! `qidmap.csv` and `event-mappings.csv`: QID records, and which events lead to them.
 
+mod rows;
+
 use crate::categories::{self, Category};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, nearest};
 use crate::options::{QidCase, QidFallback};
+use rows::{Row, rows};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -69,148 +72,102 @@ pub fn parse(
         case,
         ..QidMap::default()
     };
-    let mut by_qid = HashMap::new();
-    for row in rows(qid_file, &QID_COLUMNS, &mut out) {
-        if let Some(record) = record(qid_file, &row, &mut out) {
-            if let Some(first) = by_qid.get(&record.qid) {
-                let first: &QidRecord = &map.records[*first];
-                out.push(
-                    Diagnostic::new(
-                        Code::QidDuplicate,
-                        format!("QID {} is defined twice", record.qid),
-                        "give one of them another number",
-                    )
-                    .at(qid_file, row.cells[0].1.clone(), "the second")
-                    .at(qid_file, first.span.clone(), "the first"),
-                );
-                continue;
+    let mut qids = Qids::default();
+    let (list, complete) = rows(qid_file, &QID_COLUMNS, &mut out);
+    qids.lost = !complete;
+    for row in list {
+        match record(qid_file, &row, &mut out) {
+            Ok(record) => {
+                let cell = row.cells[0].1.clone();
+                if let Some((_, first)) = qids.known.get(&record.qid) {
+                    out.push(
+                        Diagnostic::new(
+                            Code::QidDuplicate,
+                            format!("QID {} is defined twice", record.qid),
+                            "give one of them another number",
+                        )
+                        .at(qid_file, cell, "the second")
+                        .at(qid_file, first.clone(), "the first"),
+                    );
+                    continue;
+                }
+                qids.known.insert(record.qid, (map.records.len(), cell));
+                map.records.push(record);
             }
-            by_qid.insert(record.qid, map.records.len());
-            map.records.push(record);
+            Err(Some(qid)) => {
+                qids.faulty.insert(qid);
+            }
+            Err(None) => qids.lost = true,
         }
     }
-    for row in rows(mapping_file, &MAPPING_COLUMNS, &mut out) {
-        map.mapping(mapping_file, &row, &by_qid, &mut out);
+    let (list, complete) = rows(mapping_file, &MAPPING_COLUMNS, &mut out);
+    qids.names = map
+        .records
+        .iter()
+        .map(|record| (record.name.clone(), record.qid))
+        .collect();
+    let mut complete = complete;
+    for row in list {
+        complete &= map.mapping(mapping_file, &row, &qids, &mut out);
     }
-    map.unmapped(qid_file, &mut out);
+    // A row that could not be read may be the one that leads there.
+    if complete {
+        map.unmapped(qid_file, &mut out);
+    }
     (map, out)
 }
 
-struct Row {
-    cells: Vec<(String, Range<usize>)>,
-    span: Range<usize>,
+/// What `qidmap.csv` says, for the rows that refer to it.
+#[derive(Default)]
+struct Qids {
+    /// Index of the record, and the cell with the number.
+    known: HashMap<u32, (usize, Range<usize>)>,
+    /// The numbers of rows with a fault, which is reported.
+    faulty: HashSet<u32>,
+    /// Whether there are rows whose number could not be read.
+    lost: bool,
+    names: Vec<(String, u32)>,
 }
 
-/// The rows of a CSV file after its headings; a row with a wrong number of columns is reported and left out.
-fn rows<const N: usize>(
+/// What to write instead of a text that is not a number.
+fn number_help(column: usize, text: &str) -> String {
+    let digits: String = text
+        .chars()
+        .filter(|c| !matches!(c, '.' | ',' | ' ' | '\'' | '_' | '\u{a0}'))
+        .collect();
+    let mut groups = text.split(|c: char| !c.is_ascii_digit());
+    let thousands = groups.next().is_some_and(|first| !first.is_empty())
+        && groups.all(|group| group.len() == 3);
+    if thousands && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("write {digits}, without separators");
+    }
+    match column {
+        3 => "write a whole number from 0 (lowest) to 10".to_owned(),
+        4 => {
+            let names = || categories::all().iter();
+            let exact =
+                names().find(|category| category.low_name.eq_ignore_ascii_case(text.trim()));
+            let near = || {
+                let near = nearest(text, names().map(|category| category.low_name))?;
+                names().find(|category| category.low_name == near)
+            };
+            match exact.or_else(near) {
+                Some(category) => format!("{} is {}", category.low_name, category.low_id),
+                None => {
+                    "write the identifier of the category; qidmap_cli.sh -l lists them".to_owned()
+                }
+            }
+        }
+        _ => "write digits only".to_owned(),
+    }
+}
+
+/// The record of a row; else its QID, if that could be read.
+fn record(
     file: &Arc<SourceFile>,
-    columns: &[&str; N],
+    row: &Row,
     out: &mut Diagnostics,
-) -> Vec<Row> {
-    let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
-    let shift = file.text.len() - text.len();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let mut rows = Vec::new();
-    let mut record = csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => {}
-            Err(error) => {
-                out.push(
-                    Diagnostic::new(Code::CsvMalformed, format!("{error}"), "mend the row").at(
-                        file,
-                        0..0,
-                        "",
-                    ),
-                );
-                break;
-            }
-        }
-        let position = |p: Option<&csv::Position>| {
-            p.map_or(0, |p| usize::try_from(p.byte()).unwrap_or_default()) + shift
-        };
-        let end = position(Some(reader.position()));
-        let start = position(record.position());
-        let raw = file.text.get(start..end).unwrap_or_default();
-        let lead = raw.len() - raw.trim_start_matches(['\r', '\n']).len();
-        let start = start + lead;
-        let raw = raw[lead..].trim_end_matches(['\r', '\n']);
-        let spans = cell_spans(raw, start);
-        let cells = record
-            .iter()
-            .zip(
-                spans
-                    .into_iter()
-                    .chain(std::iter::repeat(start..start + raw.len())),
-            )
-            .map(|(cell, span)| (cell.to_owned(), span))
-            .collect();
-        rows.push(Row {
-            cells,
-            span: start..start + raw.len(),
-        });
-    }
-    let expected = columns.join(",");
-    if rows.is_empty()
-        || !rows[0]
-            .cells
-            .iter()
-            .map(|(cell, _)| cell.as_str())
-            .eq(columns.iter().copied())
-    {
-        let span = rows.first().map_or(0..0, |row| row.span.clone());
-        out.push(
-            Diagnostic::new(
-                Code::CsvMalformed,
-                "the first line does not hold the column headings",
-                format!("begin the file with the line {expected}"),
-            )
-            .at(file, span, ""),
-        );
-        return Vec::new();
-    }
-    rows.remove(0);
-    rows.retain(|row| {
-        let right = row.cells.len() == N;
-        if !right {
-            out.push(
-                Diagnostic::new(
-                    Code::CsvMalformed,
-                    format!("{} columns instead of {N}", row.cells.len()),
-                    format!("the columns are {expected}; a text with a comma or a quote stands in double quotes"),
-                )
-                .at(file, row.span.clone(), ""),
-            );
-        }
-        right
-    });
-    rows
-}
-
-/// Where the cells of one row stand.
-fn cell_spans(raw: &str, offset: usize) -> Vec<Range<usize>> {
-    let mut spans = Vec::new();
-    let mut start = 0;
-    let mut quoted = false;
-    for (at, byte) in raw.bytes().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b',' if !quoted => {
-                spans.push(offset + start..offset + at);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    spans.push(offset + start..offset + raw.len());
-    spans
-}
-
-fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<QidRecord> {
+) -> Result<QidRecord, Option<u32>> {
     let number = |column: usize, out: &mut Diagnostics| {
         let (text, span) = &row.cells[column];
         let parsed = text.trim().parse::<u32>().ok();
@@ -222,7 +179,7 @@ fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<Qi
                         "`{text}` in column {} is not a whole number",
                         QID_COLUMNS[column]
                     ),
-                    "write digits only",
+                    number_help(column, text),
                 )
                 .at(file, span.clone(), ""),
             );
@@ -257,38 +214,50 @@ fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<Qi
                 .take(5)
                 .map(|category| format!("{} {}", category.low_id, category.low_name))
                 .collect();
+            let high = categories::all()
+                .iter()
+                .find(|category| category.high_id == low_id);
+            let message = match high {
+                Some(high) => format!("{low_id} is the high-level category {}", high.high_name),
+                None => format!("low-level category {low_id} does not exist"),
+            };
             let help = if near.is_empty() {
                 "the identifiers are those that qidmap_cli.sh -l lists".to_owned()
+            } else if high.is_some() {
+                format!("its low-level categories begin with {}", near.join(", "))
             } else {
                 format!(
-                    "categories of this thousand begin with: {}",
+                    "the categories of {} begin with {}",
+                    low_id / 1000 * 1000,
                     near.join(", ")
                 )
             };
-            out.push(
-                Diagnostic::new(
-                    Code::CategoryUnknown,
-                    format!("low-level category {low_id} does not exist"),
-                    help,
-                )
-                .at(file, row.cells[4].1.clone(), ""),
-            );
+            out.push(Diagnostic::new(Code::CategoryUnknown, message, help).at(
+                file,
+                row.cells[4].1.clone(),
+                "",
+            ));
         }
         category
     });
     for (column, limit, required) in [(1, 255, true), (2, 2048, false)] {
         let (text, span) = &row.cells[column];
         let length = text.chars().count();
-        if length > limit || (required && length == 0) {
-            out.push(
-                Diagnostic::new(
-                    Code::QidTextTooLong,
-                    format!("the {} has {length} characters", QID_COLUMNS[column]),
-                    format!("write 1 to {limit} characters"),
-                )
-                .at(file, span.clone(), ""),
-            );
-        }
+        let name = QID_COLUMNS[column];
+        let (message, help) = if required && length == 0 {
+            (
+                format!("the {name} is empty"),
+                format!("write a {name} of at most {limit} characters"),
+            )
+        } else if length > limit {
+            (
+                format!("the {name} has {length} characters"),
+                format!("write at most {limit} characters"),
+            )
+        } else {
+            continue;
+        };
+        out.push(Diagnostic::new(Code::QidTextTooLong, message, help).at(file, span.clone(), ""));
     }
     if let Some(qid) = qid
         && qid < USER_DEFINED
@@ -302,12 +271,15 @@ fn record(file: &Arc<SourceFile>, row: &Row, out: &mut Diagnostics) -> Option<Qi
             .at(file, row.cells[0].1.clone(), ""),
         );
     }
-    Some(QidRecord {
-        qid: qid?,
+    let (Some(number), Some(severity), Some(category)) = (qid, severity, category) else {
+        return Err(qid);
+    };
+    Ok(QidRecord {
+        qid: number,
         name: row.cells[1].0.clone(),
         description: row.cells[2].0.clone(),
-        severity: severity?,
-        category: category?,
+        severity,
+        category,
         span: row.span.clone(),
     })
 }
@@ -324,26 +296,62 @@ pub enum Via {
 }
 
 impl QidMap {
+    /// Reads a row; whether it is known where it leads.
     fn mapping(
         &mut self,
         file: &Arc<SourceFile>,
         row: &Row,
-        by_qid: &HashMap<u32, usize>,
+        qids: &Qids,
         out: &mut Diagnostics,
-    ) {
+    ) -> bool {
         let (text, span) = &row.cells[2];
+        if row.cells[0].0.is_empty() && row.cells[1].0.is_empty() {
+            out.push(
+                Diagnostic::new(
+                    Code::EventMappingEmpty,
+                    "the row names neither an event ID nor a category",
+                    "write the event ID, the category or both, or remove the row",
+                )
+                .at(file, row.span.clone(), ""),
+            );
+        }
+        for (text, span) in &row.cells[..2] {
+            if text.trim() != text {
+                out.push(
+                    Diagnostic::new(
+                        Code::CsvMalformed,
+                        format!("`{text}` begins or ends with a blank"),
+                        "remove the blank",
+                    )
+                    .because("event IDs and categories are compared to the letter")
+                    .with_severity(Severity::Warning)
+                    .at(file, span.clone(), ""),
+                );
+            }
+        }
         let Ok(qid) = text.trim().parse::<u32>() else {
+            let named = qids
+                .names
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
+            let help = match named {
+                Some((name, qid)) => format!("{name} is QID {qid}; write the number"),
+                None => number_help(2, text),
+            };
             out.push(
                 Diagnostic::new(
                     Code::NumberInvalid,
                     format!("`{text}` in column qid is not a whole number"),
-                    "write digits only",
+                    help,
                 )
                 .at(file, span.clone(), ""),
             );
-            return;
+            return false;
         };
-        let Some(&record) = by_qid.get(&qid) else {
+        let Some(&(record, _)) = qids.known.get(&qid) else {
+            if qids.lost || qids.faulty.contains(&qid) {
+                return true;
+            }
             out.push(
                 Diagnostic::new(
                     Code::QidMissing,
@@ -352,7 +360,7 @@ impl QidMap {
                 )
                 .at(file, span.clone(), ""),
             );
-            return;
+            return true;
         };
         let (event_id, event_category) = (row.cells[0].0.clone(), row.cells[1].0.clone());
         let slot = self
@@ -362,17 +370,26 @@ impl QidMap {
             .entry(fold(&event_category, self.case).into_owned());
         match slot {
             std::collections::hash_map::Entry::Occupied(first) => {
-                let first = self.mappings[*first.get()].span.clone();
+                let first = &self.mappings[*first.get()];
+                let by_case = first.event_id != event_id || first.event_category != event_category;
+                let help = if by_case {
+                    "remove one of the rows, or remove the option qid-case = \"insensitive\", which makes them equal"
+                } else {
+                    "remove one of the rows"
+                };
+                let pair = match (event_id.is_empty(), event_category.is_empty()) {
+                    (false, true) => format!("event ID `{event_id}`"),
+                    (true, _) => format!("category `{event_category}`"),
+                    _ => format!("event ID `{event_id}` with category `{event_category}`"),
+                };
                 out.push(
                     Diagnostic::new(
                         Code::EventMappingDuplicate,
-                        format!(
-                            "event ID `{event_id}` with category `{event_category}` is mapped twice"
-                        ),
-                        "remove one of the rows",
+                        format!("{pair} is mapped twice"),
+                        help,
                     )
                     .at(file, row.span.clone(), "the second")
-                    .at(file, first, "the first"),
+                    .at(file, first.span.clone(), "the first"),
                 );
             }
             std::collections::hash_map::Entry::Vacant(slot) => {
@@ -385,6 +402,7 @@ impl QidMap {
                 });
             }
         }
+        true
     }
 
     fn unmapped(&self, file: &Arc<SourceFile>, out: &mut Diagnostics) {
@@ -493,13 +511,25 @@ mod tests {
                 "q.csv:4:1: error[DSM050]: 4 columns instead of 5",
                 "q.csv:2:12: error[DSM053]: severity 11 lies outside 0 to 10",
                 "q.csv:2:15: error[DSM054]: low-level category 7999 does not exist",
-                "q.csv:2:9: error[DSM055]: the name has 0 characters",
+                "q.csv:2:9: error[DSM055]: the name is empty",
                 "q.csv:3:1: warning[DSM059]: QID 7 lies below the user-defined range",
                 "m.csv:2:5: error[DSM051]: `x` in column qid is not a whole number",
-                "m.csv:3:5: error[DSM056]: QID 2000009 is not in qidmap.csv",
                 "m.csv:5:1: error[DSM057]: event ID `a` with category `b` is mapped twice",
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_not_make_other_rows_wrong() {
+        let (_, findings) = load(&QIDS.replace(',', ";"), MAPPINGS, QidCase::Sensitive);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let (_, findings) = load(QIDS, "qid,event_id,event_category\n", QidCase::Sensitive);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        for (at, c) in QIDS.char_indices() {
+            load(&QIDS[..at], MAPPINGS, QidCase::Sensitive);
+            let quoted = format!("{}\"é{}", &QIDS[..at], &QIDS[at + c.len_utf8()..]);
+            load(&quoted, MAPPINGS, QidCase::Sensitive);
+        }
     }
 
     #[test]

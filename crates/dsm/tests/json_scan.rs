@@ -1,5 +1,7 @@
 //! The JSON scanner beside serde_json: what one reads, the other reads, and both read the same.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use dsm::extract::json::{Found, Plan, Settings, text_of};
 use dsm::keypath::json_path;
 use dsm::lsx::Hits;

@@ -4,20 +4,26 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes:
+const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
+  dsmith parse --type microsoft-365-defender alerts.ndjson
+  dsmith parse --explain alerts.ndjson
+  dsmith check dsm-mappings/acme
+
+Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input could not be read or written
+  1   a mapping has errors, or some of the input is broken or could not be
+      read or written; all other events came out
   2   --strict: an event is not mapped
   64  the command line is wrong";
 
 /// Normalize security events with QRadar log source extensions, offline.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(version, about, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// When to use colours; NO_COLOR is respected.
-    #[arg(long = "color", value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true)]
+    #[arg(long = "color", value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true, display_order = 100)]
     pub(crate) colour: Colour,
 }
 
@@ -54,13 +60,17 @@ const PARSE_EXAMPLES: &str = "Examples:
   curl -s https://api.example.com/alerts | dsmith parse --format json
   dsmith parse --lsx exported.xml --explain syslog.log
 
-The input may be NDJSON, JSON objects over several lines, a JSON array, an API envelope ({\"value\":[…]} or
-{\"records\":[…]}), or lines of text; which one is found out. Folders are walked.
+The input may be NDJSON, JSON objects over several lines, a JSON array, an API
+envelope ({\"value\":[…]} or {\"records\":[…]}), or lines of text; which one is
+found out. Folders are walked: hidden files, snapshots and links to folders are
+passed over; compressed and binary files are reported, not read.
 
 Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input could not be read
-  2   --strict: an event is not mapped";
+  1   a mapping has errors, or some of the input is broken or could not be
+      read; all other events came out
+  2   --strict: an event is not mapped
+  64  the command line is wrong";
 
 const CHECK_EXAMPLES: &str = "Examples:
   dsmith check                          all mappings in ./dsm-mappings
@@ -70,7 +80,8 @@ const CHECK_EXAMPLES: &str = "Examples:
 
 Exit codes:
   0   no errors (there may be warnings)
-  1   errors";
+  1   errors
+  64  the command line is wrong";
 
 #[derive(Debug, Args)]
 pub(crate) struct ParseArgs {
@@ -93,8 +104,8 @@ pub(crate) struct ParseArgs {
     #[arg(long)]
     pub(crate) explain: bool,
     /// Which event to explain, counted from 1.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "explain")]
-    pub(crate) event: usize,
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "explain", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) event: u64,
     /// Exit with 2 if an event is not mapped.
     #[arg(long)]
     pub(crate) strict: bool,

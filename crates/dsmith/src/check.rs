@@ -1,11 +1,12 @@
 //! `dsmith check`.
 
 use crate::args::{CheckArgs, CheckFormat};
-use crate::{Exit, library, terminal};
-use anyhow::Context;
+use crate::{Exit, UsageError, library, terminal};
+use anyhow::{Context, bail};
 use authoring::folder::{self, Library};
 use authoring::render::{self, Format};
 use dsm::diagnostic::Diagnostics;
+use dsm::mapping::FILES;
 use std::io::Write;
 use std::path::Path;
 
@@ -54,23 +55,42 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
 fn check(path: &Path, findings: &mut Diagnostics) -> anyhow::Result<usize> {
     let metadata =
         std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let is_extension = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
     if metadata.is_file() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !is_extension && FILES.contains(&name.as_ref()) {
+            return Err(UsageError(format!(
+                "{} is a part of a mapping: check the folder it is in",
+                path.display()
+            ))
+            .into());
+        }
         let (_, found) = folder::load_extension(path);
         findings.append(found);
         return Ok(1);
     }
-    if dsm::mapping::FILES
-        .iter()
-        .any(|name| path.join(name).is_file())
-    {
+    if FILES.iter().any(|name| path.join(name).is_file()) {
         let (_, found) = folder::load(path);
         findings.append(found);
         return Ok(1);
     }
     let (_, found) = Library::load(path)?;
     findings.append(found);
-    let folders = std::fs::read_dir(path)?
+    // As the library does.
+    let count = std::fs::read_dir(path)?
         .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_dir());
-    Ok(folders.count())
+        .filter(|entry| {
+            entry.path().is_dir() && !entry.file_name().to_string_lossy().starts_with(['.', '_'])
+        })
+        .count();
+    if count == 0 {
+        bail!(
+            "{} is neither a mapping ({}) nor a folder of mappings",
+            path.display(),
+            FILES.join(", ")
+        );
+    }
+    Ok(count)
 }

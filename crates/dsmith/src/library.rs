@@ -1,6 +1,6 @@
 //! Where mappings come from: this program, or a folder.
 
-use crate::terminal;
+use crate::{UsageError, terminal};
 use anyhow::{Context, bail};
 use authoring::folder::{self, Library};
 use authoring::render::{self, Format};
@@ -33,18 +33,15 @@ pub(crate) fn embedded() -> (Library, Diagnostics) {
     Library::from_sources(EMBEDDED.iter().map(|(slug, texts)| source(slug, texts)))
 }
 
-/// The mapping of a type, or all of them; findings go to standard error.
-pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<Library> {
+/// The mapping of a type, or all of them, and whether some of them have errors; findings go to standard error.
+pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<(Library, bool)> {
     let (library, findings) = match (dir, slug) {
         (None, None) => embedded(),
         (None, Some(slug)) => match EMBEDDED.iter().find(|(known, _)| *known == slug) {
             Some((slug, texts)) => Library::from_sources([source(slug, texts)]),
             None => {
                 let known: Vec<&str> = EMBEDDED.iter().map(|(slug, _)| *slug).collect();
-                bail!(
-                    "no log source type `{slug}`: {}",
-                    suggest(slug, "types", &known)
-                );
+                return Err(unknown_type(slug, "", &known));
             }
         },
         (Some(dir), None) => Library::load(dir)?,
@@ -52,12 +49,8 @@ pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<Lib
             let path = dir.join(slug);
             if !path.is_dir() {
                 let (library, _) = Library::load(dir)?;
-                let known = library.slugs();
-                bail!(
-                    "no log source type `{slug}` in {}: {}",
-                    dir.display(),
-                    suggest(slug, "types", &known)
-                );
+                let place = format!(" in {}", dir.display());
+                return Err(unknown_type(slug, &place, &library.slugs()));
             }
             let (mapping, findings) = folder::load(&path);
             (Library::of(mapping), findings)
@@ -67,7 +60,16 @@ pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<Lib
     if slug.is_some() && library.slugs().is_empty() {
         bail!("the mapping cannot be used; `dsmith check` reports the same");
     }
-    Ok(library)
+    Ok((library, findings.has_errors()))
+}
+
+fn unknown_type(slug: &str, place: &str, known: &[&str]) -> anyhow::Error {
+    let known = if known.is_empty() {
+        "there are none".to_owned()
+    } else {
+        suggest(slug, "types", known)
+    };
+    UsageError(format!("no log source type `{slug}`{place}: {known}")).into()
 }
 
 /// The mapping made of a bare extension.

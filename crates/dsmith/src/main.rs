@@ -19,6 +19,18 @@ enum Exit {
     Usage = 64,
 }
 
+/// The command line asks for something that cannot be.
+#[derive(Debug)]
+struct UsageError(String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -43,7 +55,12 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::error(&format!("{error:#}"));
-            ExitCode::from(Exit::Failure as u8)
+            let exit = if error.is::<UsageError>() {
+                Exit::Usage
+            } else {
+                Exit::Failure
+            };
+            ExitCode::from(exit as u8)
         }
     }
 }

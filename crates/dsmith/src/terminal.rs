@@ -1,7 +1,12 @@
-//! What goes to standard error.
+//! What goes to standard error, and what is known about the terminal.
 
 use anstream::{AutoStream, ColorChoice};
+use authoring::explain::visible;
 use std::io::{IsTerminal, Write};
+use terminal_size::{Width, terminal_size_of};
+
+/// How many columns a text may have where nobody knows the width.
+const DEFAULT_WIDTH: usize = 120;
 
 /// Writes a text; where standard error is closed there is nobody to tell.
 pub(crate) fn stderr(text: &str) {
@@ -10,12 +15,22 @@ pub(crate) fn stderr(text: &str) {
 
 /// Writes an error.
 pub(crate) fn error(message: &str) {
-    stderr(&format!("\x1b[1;31merror\x1b[0m: {message}\n"));
+    labelled("\x1b[1;31merror\x1b[0m", message);
 }
 
 /// Writes a warning.
 pub(crate) fn warning(message: &str) {
-    stderr(&format!("\x1b[1;33mwarning\x1b[0m: {message}\n"));
+    labelled("\x1b[1;33mwarning\x1b[0m", message);
+}
+
+/// Writes something that is good to know.
+pub(crate) fn note(message: &str) {
+    labelled("\x1b[1;36mnote\x1b[0m", message);
+}
+
+/// Messages quote payloads and names of files, which may hold anything.
+fn labelled(label: &str, message: &str) {
+    stderr(&format!("{label}: {}\n", visible(message)));
 }
 
 /// Whether colours would be seen on standard error.
@@ -26,6 +41,17 @@ pub(crate) fn stderr_is_styled() -> bool {
 /// Whether colours would be seen on standard output.
 pub(crate) fn stdout_is_styled() -> bool {
     AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+}
+
+/// How many columns standard output has, if it is a terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width.into())
+}
+
+/// How many columns a text for people may have. Behind a pager there is still the terminal of standard error.
+pub(crate) fn reading_width() -> usize {
+    let stderr = || terminal_size_of(std::io::stderr()).map(|(Width(width), _)| width.into());
+    stdout_width().or_else(stderr).unwrap_or(DEFAULT_WIDTH)
 }
 
 /// Whether somebody watches standard error.

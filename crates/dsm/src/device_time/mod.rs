@@ -1,6 +1,6 @@
 //! Device time: what a source says about when an event happened.
 //!
-//! [`DateFormat`] reads a text with a pattern of Java's `SimpleDateFormat` or of Joda-Time; [`recognise`] reads the
+//! [`DateFormat`] reads a text with a pattern of Java's `SimpleDateFormat` or of Joda-Time; [`recognise()`] reads the
 //! forms that QRadar takes without a pattern. Both yield an instant in UTC. Nothing here reads a clock: what depends on
 //! "now" depends on [`TimeContext::received`]. The work is linear in the length of the text and of the pattern.
 //!
@@ -75,7 +75,7 @@
 //!   A quoted `'Z'` is literal text and says no zone. **\[J\]**
 //! - A time that the zone skips when daylight saving begins is read with the offset before the gap: 02:30 is 03:30.
 //!   **\[J\]** A time that it shows twice is the second one, on standard time, as in Java **\[J\]**, and in Joda-Time
-//!   the first one **\[T\]**. [`recognise`] follows Java.
+//!   the first one **\[T\]**. [`recognise()`] follows Java.
 //!
 //! ## What the text leaves out
 //!
@@ -90,7 +90,7 @@
 //!
 //! ## Without a pattern
 //!
-//! [`recognise`] reads, with blanks around them:
+//! [`recognise()`] reads, with blanks around them:
 //!
 //! - epochs of 10 digits (seconds), 13, 16 and 19, and of 10 digits with a fraction; **\[D\]** **\[F\]**
 //! - ISO 8601: `2026-11-23T08:36:45.1234567Z`, with `T` or a blank, a fraction behind a dot or a comma, any zone or

@@ -1,18 +1,24 @@
 //! The log source extension document: what the XML says, with the place of everything.
 //!
-//! Reading never stops at a fault: [`parse`] returns what could be read and every finding. Meaning (do the patterns
+//! Reading never stops at a fault: [`parse()`] returns what could be read and every finding. Meaning (do the patterns
 //! compile, do the fields exist) is decided later, when a mapping is compiled.
 
+mod attributes;
+mod elements;
 mod parse;
+mod tree;
 
 pub use parse::parse;
 
 use crate::diagnostic::SourceFile;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// The namespace of the attributes that QRadar does not have.
 pub const DSMITH_NAMESPACE: &str = "urn:dsmith:lsx:1";
+/// The namespace of the root element.
+pub const NAMESPACE: &str = "event_parsing/device_extension";
 
 /// A value and the byte range of the file that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +47,12 @@ pub struct Document {
     pub groups: Vec<Group>,
     /// The start tag of the root element.
     pub root: Range<usize>,
+    /// Whether a part of the file could not be read, so that nothing may be called missing or unused.
+    pub unread: bool,
+    /// What elements and attributes say that are not read because they are misspelt or out of place.
+    pub mentioned: BTreeSet<String>,
+    /// The identifiers of patterns that stand where no pattern is read.
+    pub misplaced: BTreeSet<String>,
 }
 
 macro_rules! pattern_types {
@@ -102,6 +114,8 @@ pub struct Body {
     pub outside_cdata: bool,
     /// Whether white space stands outside CDATA.
     pub outside_cdata_blank: bool,
+    /// Whether the text is not what was meant, after a fault in the XML.
+    pub unread: bool,
 }
 
 impl Body {
@@ -125,7 +139,7 @@ impl Body {
 /// A `pattern` element.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// Its identifier.
+    /// Its identifier; empty if it has none, which is reported.
     pub id: Spanned<String>,
     /// The `type` attribute, if it is there.
     pub declared_type: Option<Spanned<PatternType>>,
@@ -144,7 +158,7 @@ pub struct Pattern {
     /// `dsmith:hits`.
     pub hits: Option<Spanned<Hits>>,
     /// `dsmith:separator`.
-    pub separator: Option<String>,
+    pub separator: Option<Spanned<String>>,
     /// The start tag.
     pub span: Range<usize>,
 }
@@ -152,7 +166,7 @@ pub struct Pattern {
 /// A `match-group` element.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its place among the groups.
+    /// Its place among the groups; 0 if it has none, which is reported.
     pub order: Spanned<u32>,
     /// `description`.
     pub description: String,
@@ -173,7 +187,7 @@ pub struct Group {
 pub struct Matcher {
     /// Which element it is.
     pub element: PatternType,
-    /// The property it fills.
+    /// The property it fills. Here and below, a missing text is empty and a missing order is 0, both reported.
     pub field: Spanned<String>,
     /// The pattern it uses.
     pub pattern_id: Spanned<String>,
@@ -186,9 +200,9 @@ pub struct Matcher {
     /// `ext-data`, the format of DeviceTime.
     pub ext_data: Option<Spanned<String>>,
     /// `delimiter-pair` or `delimiter`.
-    pub delimiter: Option<String>,
+    pub delimiter: Option<Spanned<String>>,
     /// `delimiter-namevalue`.
-    pub name_value_delimiter: Option<String>,
+    pub name_value_delimiter: Option<Spanned<String>>,
     /// The start tag.
     pub span: Range<usize>,
 }

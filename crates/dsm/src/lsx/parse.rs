@@ -1,12 +1,11 @@
 //! From XML to [`Document`].
 
-use super::{
-    Body, DSMITH_NAMESPACE, Document, EventMatchMultiple, EventMatchSingle, Group, Hits, Matcher,
-    Modifiers, Pattern, PatternType, SendIdentity, Spanned,
-};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, suggest};
+use super::{Document, Group, NAMESPACE, Pattern};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile};
 use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::errors::{Error, SyntaxError};
+use quick_xml::events::{BytesDecl, Event};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,34 +19,50 @@ pub fn parse(file: &Arc<SourceFile>) -> (Document, Diagnostics) {
             patterns: Vec::new(),
             groups: Vec::new(),
             root: 0..0,
+            unread: false,
+            mentioned: BTreeSet::new(),
+            misplaced: BTreeSet::new(),
         },
         open: Vec::new(),
-        prefixes: Vec::new(),
+        namespaces: Vec::new(),
         seen_root: false,
+        dashes: Vec::new(),
     };
     parser.run();
     (parser.document, parser.out)
 }
 
 /// An element whose end tag has not come yet.
-enum Open {
+pub(super) struct Element {
+    /// The name as it is written, prefix included.
+    pub(super) name: String,
+    /// The start tag.
+    pub(super) span: Range<usize>,
+    pub(super) open: Open,
+}
+
+pub(super) enum Open {
     Root,
     Pattern(Box<Pattern>),
     Group(Box<Group>),
     /// A matcher or modifier: has no content of interest.
     Leaf,
-    /// Faulty or unknown: whatever is inside is passed over in silence, one finding is enough.
+    /// Stands in the text of a pattern: an element by mistake, or a `<` of the pattern that was not meant as one.
+    InPattern,
+    /// Unknown: whatever is inside is passed over in silence, one finding is enough.
     Skipped,
 }
 
-struct Parser<'a> {
-    file: &'a Arc<SourceFile>,
-    out: Diagnostics,
-    document: Document,
-    open: Vec<Open>,
-    /// Prefixes bound to our namespace.
-    prefixes: Vec<String>,
-    seen_root: bool,
+pub(super) struct Parser<'a> {
+    pub(super) file: &'a Arc<SourceFile>,
+    pub(super) out: Diagnostics,
+    pub(super) document: Document,
+    pub(super) open: Vec<Element>,
+    /// Declared prefixes and their namespaces; the default one has no prefix.
+    pub(super) namespaces: Vec<(String, String, Range<usize>)>,
+    pub(super) seen_root: bool,
+    /// The `-` that a browser's tree view puts before an element.
+    dashes: Vec<Range<usize>>,
 }
 
 impl<'a> Parser<'a> {
@@ -56,44 +71,104 @@ impl<'a> Parser<'a> {
         // A byte order mark would count as text before the root.
         let skipped = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let mut reader = Reader::from_str(&text[skipped..]);
-        reader.config_mut().trim_markup_names_in_closing_tags = true;
+        let config = reader.config_mut();
+        config.trim_markup_names_in_closing_tags = true;
+        // These faults do not stop the reading here: what comes after them is checked too.
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
+        config.allow_dangling_amp = true;
         let offset = |position: u64| usize::try_from(position).unwrap_or(usize::MAX) + skipped;
         loop {
             let start = offset(reader.buffer_position());
             match reader.read_event() {
                 Ok(Event::Eof) => break,
+                Ok(Event::Decl(declaration)) => {
+                    let span = start..offset(reader.buffer_position());
+                    self.declaration(&declaration, span, skipped);
+                }
                 Ok(event) => {
                     let span = start..offset(reader.buffer_position());
                     self.event(&event, span);
                 }
                 Err(error) => {
-                    let at = offset(reader.error_position()).min(text.len());
-                    let end = text[at..].find(['\n', '>']).map_or(text.len(), |i| at + i);
-                    self.out.push(
-                        Diagnostic::new(
-                            Code::XmlMalformed,
-                            format!("{error}"),
-                            "mend the XML here; everything after this place was not read",
-                        )
-                        .at(
-                            self.file,
-                            at..end.max(at),
-                            "the XML breaks here",
-                        ),
-                    );
-                    return;
+                    self.broken(&error, offset(reader.error_position()));
+                    break;
                 }
             }
         }
-        if !self.open.is_empty() {
+        self.end_of_file();
+    }
+
+    /// A fault after which nothing can be read.
+    fn broken(&mut self, error: &Error, at: usize) {
+        let text = self.file.text.as_str();
+        let at = at.min(text.len());
+        let end = text[at..].find(['\n', '>']).map_or(text.len(), |i| at + i);
+        let (message, help) = match error {
+            Error::Syntax(SyntaxError::UnclosedCData) => (
+                "a CDATA section is not closed".to_owned(),
+                "end it with `]]>`; everything after this place was not read",
+            ),
+            Error::Syntax(SyntaxError::UnclosedComment) => (
+                "a comment is not closed".to_owned(),
+                "end it with `-->`; everything after this place was not read",
+            ),
+            Error::Syntax(
+                SyntaxError::UnclosedSingleQuotedAttributeValue
+                | SyntaxError::UnclosedDoubleQuotedAttributeValue,
+            ) => (
+                "a quote in this tag is not closed".to_owned(),
+                "write each attribute as name=\"value\"; everything after this place was not read",
+            ),
+            Error::Syntax(SyntaxError::UnclosedTag) => (
+                "the file ends inside a tag".to_owned(),
+                "close the quotes and the tag, or look for the missing rest of the file",
+            ),
+            _ => (
+                format!("{error}"),
+                "mend the XML here; everything after this place was not read",
+            ),
+        };
+        self.malformed(at..end.max(at), message, "begins here", help);
+        self.document.unread = true;
+    }
+
+    fn end_of_file(&mut self) {
+        let text = self.file.text.as_str();
+        if let Some(last) = self.open.last()
+            && !self.document.unread
+        {
             let end = text.len();
+            let finding = Diagnostic::new(
+                Code::XmlMalformed,
+                format!("the file ends before `<{}>` is closed", last.name),
+                "the file is probably truncated; add the missing end tags",
+            )
+            .at(self.file, end..end, "the file ends here")
+            .at(self.file, last.span.clone(), "opened here");
+            self.out.push(finding);
+            self.document.unread = true;
+        }
+        while let Some(element) = self.open.pop() {
+            self.close(element);
+        }
+        if let Some(first) = self.dashes.first() {
+            let message = match self.dashes.len() {
+                1 => "a `-` stands before an element".to_owned(),
+                count => format!("a `-` stands before {count} elements"),
+            };
+            let label = match self.dashes.len() {
+                1 => "",
+                _ => "the first",
+            };
             self.out.push(
                 Diagnostic::new(
-                    Code::XmlMalformed,
-                    "the file ends before all elements are closed",
-                    "the file is probably truncated; add the missing end tags",
+                    Code::StrayText,
+                    message,
+                    "remove each; save the file itself instead of copying what the browser shows",
                 )
-                .at(self.file, end..end, "the file ends here"),
+                .because("it has no effect; it comes from copying a browser's tree view")
+                .at(self.file, first.clone(), label),
             );
         }
         if !self.seen_root && !self.out.has_errors() {
@@ -101,28 +176,37 @@ impl<'a> Parser<'a> {
                 Diagnostic::new(
                     Code::NotAnExtension,
                     "the file has no root element",
-                    "an extension begins with <device-extension xmlns=\"event_parsing/device_extension\">",
+                    format!("an extension begins with <device-extension xmlns=\"{NAMESPACE}\">"),
                 )
                 .at(self.file, 0..text.len().min(1), ""),
             );
         }
     }
 
+    pub(super) fn malformed(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: &str,
+        help: impl Into<String>,
+    ) {
+        self.out
+            .push(Diagnostic::new(Code::XmlMalformed, message, help).at(self.file, span, label));
+    }
+
     fn event(&mut self, event: &Event<'a>, span: Range<usize>) {
         match event {
             Event::Start(tag) => {
-                let open = self.start(tag, span);
-                self.open.push(open);
-            }
-            Event::Empty(tag) => {
-                let open = self.start(tag, span);
-                self.close(open);
-            }
-            Event::End(_) => {
-                if let Some(open) = self.open.pop() {
-                    self.close(open);
+                if let Some(element) = self.start(tag, span) {
+                    self.open.push(element);
                 }
             }
+            Event::Empty(tag) => {
+                if let Some(element) = self.start(tag, span) {
+                    self.close(element);
+                }
+            }
+            Event::End(tag) => self.end(tag.name().as_ref(), span),
             Event::Text(text) => self.text(text, &span, false),
             Event::CData(text) => {
                 let inner = span.start + "<![CDATA[".len()..span.end - "]]>".len();
@@ -137,142 +221,157 @@ impl<'a> Parser<'a> {
                 )
                 .at(self.file, span, ""),
             ),
-            Event::Decl(declaration) => {
-                if let Some(Ok(value)) = declaration.standalone()
-                    && !matches!(value.as_ref(), "yes" | "no")
-                {
-                    self.out.push(
-                        Diagnostic::new(
-                            Code::StandaloneInvalid,
-                            format!("standalone=\"{value}\" in the XML declaration"),
-                            "write standalone=\"yes\" or leave it out",
-                        )
-                        .at(self.file, span, ""),
+            Event::Comment(comment) => {
+                let text: &str = comment;
+                let at = text
+                    .find("--")
+                    .or_else(|| text.ends_with('-').then(|| text.len() - 1));
+                if let Some(at) = at {
+                    let at = span.start + "<!--".len() + at;
+                    self.malformed(
+                        at..at + 2,
+                        "a comment holds `--`",
+                        "",
+                        "write a single hyphen; in XML two of them may only end a comment",
                     );
                 }
             }
-            Event::Comment(_) | Event::PI(_) | Event::Eof => {}
+            Event::Decl(_) | Event::PI(_) | Event::Eof => {}
         }
     }
 
-    fn start(&mut self, tag: &BytesStart<'a>, span: Range<usize>) -> Open {
-        let local = tag.local_name();
-        let name = local.as_ref();
-        let mut attributes = Attributes::read(self, tag, &span);
-        let matcher = PatternType::ELEMENTS
-            .iter()
-            .position(|element| *element == name);
-        let open = match (self.open.last(), name) {
-            (None, _) => return self.root(name, span),
-            (Some(Open::Skipped), _) => return Open::Skipped,
-            (Some(Open::Root), "pattern") => self.pattern(&mut attributes),
-            (Some(Open::Root), "match-group") => self.group(&mut attributes),
-            (Some(Open::Group(_)), "event-match-single") => self.single(&mut attributes),
-            (Some(Open::Group(_)), "event-match-multiple") => self.multiple(&mut attributes),
-            (Some(Open::Group(_)), _) if matcher.is_some() => {
-                let index = matcher.unwrap_or_default();
-                self.matcher(PatternType::ALL[index], &mut attributes)
-            }
-            (parent, _) => {
-                let known: &[&str] = match parent {
-                    Some(Open::Root) => &["pattern", "match-group"],
-                    Some(Open::Group(_)) => &[
-                        "matcher",
-                        "json-matcher",
-                        "leef-matcher",
-                        "cef-matcher",
-                        "xml-matcher",
-                        "namevaluepair-matcher",
-                        "genericlist-matcher",
-                        "event-match-single",
-                        "event-match-multiple",
-                    ],
-                    _ => &[],
-                };
-                let help = if known.is_empty() {
-                    "remove it; this element has no child elements".to_owned()
-                } else {
-                    suggest(name, "elements that may stand here", known)
-                };
-                self.out.push(
-                    Diagnostic::new(
-                        Code::ElementUnknown,
-                        format!("element `{name}` has no meaning here"),
-                        help,
-                    )
-                    .at(self.file, span, ""),
+    fn declaration(&mut self, declaration: &BytesDecl<'_>, span: Range<usize>, first: usize) {
+        if span.start != first {
+            self.malformed(
+                span.clone(),
+                "the XML declaration is not the beginning of the file",
+                "",
+                "remove what stands before it, blank lines too",
+            );
+        }
+        if let Some(Ok(value)) = declaration.standalone()
+            && !matches!(value.as_ref(), "yes" | "no")
+        {
+            self.out.push(
+                Diagnostic::new(
+                    Code::StandaloneInvalid,
+                    format!("standalone=\"{value}\" in the XML declaration"),
+                    "write standalone=\"yes\" or leave it out",
+                )
+                .at(self.file, self.within(&span, &value), ""),
+            );
+        }
+        if let Some(Ok(value)) = declaration.encoding()
+            && !matches!(
+                value.to_ascii_lowercase().as_str(),
+                "utf-8" | "utf8" | "us-ascii" | "ascii"
+            )
+        {
+            let mut finding = Diagnostic::new(
+                Code::EncodingDeclared,
+                format!("the file is UTF-8 but declares the encoding {value}"),
+                "write encoding=\"UTF-8\"",
+            )
+            .at(self.file, self.within(&span, &value), "");
+            if value.to_ascii_lowercase().starts_with("utf-") {
+                finding = finding.with_severity(Severity::Error).because(
+                    "an XML parser reads the bytes by the declared encoding, and these are not it",
                 );
-                return Open::Skipped;
             }
-        };
-        attributes.report_rest(self, name);
-        open.unwrap_or(Open::Skipped)
+            self.out.push(finding);
+        }
     }
 
-    fn root(&mut self, name: &str, span: Range<usize>) -> Open {
-        if self.seen_root {
-            self.out.push(
-                Diagnostic::new(
-                    Code::XmlMalformed,
-                    format!("a second root element `{name}`"),
-                    "an XML document has one root element; remove the second",
-                )
-                .at(self.file, span, ""),
-            );
-            return Open::Skipped;
-        }
-        self.seen_root = true;
-        self.document.root = span.clone();
-        if name != "device-extension" {
-            self.out.push(
-                Diagnostic::new(
-                    Code::NotAnExtension,
-                    format!("the root element is `{name}`"),
-                    "this is not a log source extension; its root element is device-extension in the namespace event_parsing/device_extension",
-                )
-                .at(self.file, span, "expected device-extension"),
-            );
-            return Open::Skipped;
-        }
-        Open::Root
-    }
-
-    fn close(&mut self, open: Open) {
-        match open {
-            Open::Pattern(pattern) => self.document.patterns.push(*pattern),
-            Open::Group(group) => self.document.groups.push(*group),
-            Open::Root | Open::Leaf | Open::Skipped => {}
+    /// The place of a text in a tag; the tag, if it is not there as written.
+    fn within(&self, span: &Range<usize>, text: &str) -> Range<usize> {
+        let tag = self.file.text.get(span.clone()).unwrap_or_default();
+        match tag.rfind(text) {
+            Some(at) => span.start + at..span.start + at + text.len(),
+            None => span.clone(),
         }
     }
 
     fn text(&mut self, text: &str, span: &Range<usize>, cdata: bool) {
-        match self.open.last_mut() {
+        // The reader hands out a `&` without its `;` as the beginning of a text.
+        if !cdata && text.starts_with('&') {
+            self.malformed(
+                span.start..span.start + 1,
+                "`&` begins no entity here",
+                "",
+                "write &amp;, or wrap the pattern in CDATA",
+            );
+        }
+        if !cdata && let Some(at) = text.find("]]>") {
+            let at = span.start + at;
+            self.malformed(
+                at..at + "]]>".len(),
+                "`]]>` ends no CDATA section here",
+                "",
+                "remove it, or write ]]&gt;",
+            );
+        }
+        if cdata && let Some(at) = text.find("</pattern") {
+            let opening = "<![CDATA[".len();
+            self.out.push(
+                Diagnostic::new(
+                    Code::XmlMalformed,
+                    "a CDATA section is not closed before `</pattern>`",
+                    "end it with `]]>`, two square brackets and `>`",
+                )
+                .at(self.file, span.start - opening..span.start, "opened here")
+                .at(
+                    self.file,
+                    span.start + at..span.start + at + 9,
+                    "still inside it",
+                ),
+            );
+            self.document.unread = true;
+        }
+        match self.open.last_mut().map(|element| &mut element.open) {
             Some(Open::Pattern(pattern)) => {
                 let body = &mut pattern.body;
                 if body.pieces.is_empty() {
                     pattern.body_span = span.clone();
                 }
                 pattern.body_span.end = span.end;
+                body.unread |= self.document.unread
+                    || (!cdata && (text.starts_with('&') || text.contains("]]>")));
                 body.pieces.push((body.text.len(), span.start));
                 body.text.push_str(text);
                 body.outside_cdata |= !cdata && !text.trim().is_empty();
                 body.outside_cdata_blank |= !cdata && text.trim().len() != text.len();
             }
-            Some(Open::Skipped) => {}
-            _ => {
+            Some(Open::Skipped | Open::InPattern) => {}
+            open => {
                 let trimmed = text.trim();
                 if trimmed.is_empty() {
                     return;
                 }
                 let start = span.start + (text.len() - text.trim_start().len());
+                let place = start..start + trimmed.len();
+                let outside = open.is_none();
+                if trimmed == "-" && !outside {
+                    self.dashes.push(place);
+                    return;
+                }
                 let shown: String = trimmed.chars().take(20).collect();
+                if outside {
+                    let side = if self.seen_root { "after" } else { "before" };
+                    self.malformed(
+                        place,
+                        format!("text `{shown}` {side} the root element"),
+                        "",
+                        "remove it; only comments may stand outside the root element",
+                    );
+                    return;
+                }
                 self.out.push(
                     Diagnostic::new(
                         Code::StrayText,
                         format!("text `{shown}` between elements"),
-                        "remove it",
+                        "remove it, or make it a comment: <!-- ... -->",
                     )
-                    .at(self.file, start..start + trimmed.len(), ""),
+                    .at(self.file, place, ""),
                 );
             }
         }
@@ -293,17 +392,13 @@ impl<'a> Parser<'a> {
             Err(_) => None,
         };
         let Some(character) = resolved else {
-            self.out.push(
-                Diagnostic::new(
-                    Code::DtdRefused,
-                    format!("entity `&{name};` is not one of XML's own"),
-                    "write the character itself; only &lt; &gt; &amp; &quot; &apos; and character numbers are known",
-                )
-                .at(self.file, span.clone(), ""),
-            );
+            self.entity(name, span.clone());
+            if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
+                pattern.body.unread = true;
+            }
             return;
         };
-        if let Some(Open::Pattern(pattern)) = self.open.last_mut() {
+        if let Some(Open::Pattern(pattern)) = self.open.last_mut().map(|e| &mut e.open) {
             if pattern.body.pieces.is_empty() {
                 pattern.body_span = span.clone();
             }
@@ -317,460 +412,21 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn pattern(&mut self, attributes: &mut Attributes) -> Option<Open> {
-        let id = attributes.required(self, "pattern", "id");
-        let declared_type = attributes.take("type").and_then(|value| {
-            match PatternType::NAMES
-                .iter()
-                .position(|name| *name == value.value)
-            {
-                Some(index) => Some(Spanned::new(PatternType::ALL[index], value.span)),
-                None => {
-                    self.invalid(
-                        &value,
-                        format!("`{}` is not a type of pattern", value.value),
-                        suggest(&value.value, "types", PatternType::NAMES),
-                    );
-                    None
-                }
-            }
-        });
-        let hits = attributes.take_ours("hits").and_then(|value| {
-            let hits = match value.value.as_str() {
-                "first" => Hits::First,
-                "joined" => Hits::Joined,
-                _ => {
-                    self.invalid(
-                        &value,
-                        format!("`{}` is not a choice of hits", value.value),
-                        "write first (the first hit with a value) or joined (all of them)"
-                            .to_owned(),
-                    );
-                    return None;
-                }
-            };
-            Some(Spanned::new(hits, value.span))
-        });
-        let pattern = Pattern {
-            declared_type,
-            case_insensitive: attributes
-                .boolean(self, "case-insensitive")
-                .is_some_and(|b| b.value),
-            trim_whitespace: attributes
-                .boolean(self, "trim-whitespace")
-                .is_some_and(|b| b.value),
-            use_default_pattern: attributes
-                .boolean(self, "use-default-pattern")
-                .is_some_and(|b| b.value),
-            body: Body::default(),
-            body_span: attributes.span.clone(),
-            within: attributes.take_ours("within"),
-            hits,
-            separator: attributes.take_ours("separator").map(|value| value.value),
-            span: attributes.span.clone(),
-            id: id?,
-        };
-        Some(Open::Pattern(Box::new(pattern)))
-    }
-
-    fn group(&mut self, attributes: &mut Attributes) -> Option<Open> {
-        let order = attributes.order(self, "match-group");
-        let group = Group {
-            description: attributes
-                .take("description")
-                .map(|v| v.value)
-                .unwrap_or_default(),
-            type_override: attributes.number(self, "device-type-id-override"),
-            matchers: Vec::new(),
-            singles: Vec::new(),
-            multiples: Vec::new(),
-            span: attributes.span.clone(),
-            order: order?,
-        };
-        Some(Open::Group(Box::new(group)))
-    }
-
-    fn matcher(&mut self, element: PatternType, attributes: &mut Attributes) -> Option<Open> {
-        let name = element.element();
-        let field = attributes.required(self, name, "field");
-        let pattern_id = attributes.required(self, name, "pattern-id");
-        let order = attributes.order(self, name);
-        let take = |attributes: &mut Attributes, only: PatternType, name: &str| {
-            (element == only).then(|| attributes.take(name)).flatten()
-        };
-        let capture_group = take(attributes, PatternType::JavaPattern, "capture-group");
-        let delimiter = take(attributes, PatternType::NameValuePairKey, "delimiter-pair")
-            .or_else(|| take(attributes, PatternType::GenericListKey, "delimiter"))
-            .map(|v| v.value);
-        let name_value_delimiter = take(
-            attributes,
-            PatternType::NameValuePairKey,
-            "delimiter-namevalue",
-        )
-        .map(|v| v.value);
-        let matcher = Matcher {
-            element,
-            capture_group,
-            enable_substitutions: attributes.boolean(self, "enable-substitutions"),
-            ext_data: attributes.take("ext-data"),
-            delimiter,
-            name_value_delimiter,
-            span: attributes.span.clone(),
-            field: field?,
-            pattern_id: pattern_id?,
-            order: order?,
-        };
-        if let Some(Open::Group(group)) = self.open.last_mut() {
-            group.matchers.push(matcher);
-        }
-        Some(Open::Leaf)
-    }
-
-    fn single(&mut self, attributes: &mut Attributes) -> Option<Open> {
-        let event_name = attributes.required(self, "event-match-single", "event-name");
-        let modifiers = self.modifiers(attributes);
-        let single = EventMatchSingle {
-            event_name: event_name?,
-            modifiers,
-        };
-        if let Some(Open::Group(group)) = self.open.last_mut() {
-            group
-                .singles
-                .push(Spanned::new(single, attributes.span.clone()));
-        }
-        Some(Open::Leaf)
-    }
-
-    fn multiple(&mut self, attributes: &mut Attributes) -> Option<Open> {
-        let pattern_id = attributes.required(self, "event-match-multiple", "pattern-id");
-        let capture_group = attributes.number(self, "capture-group-index");
-        let modifiers = self.modifiers(attributes);
-        let multiple = EventMatchMultiple {
-            pattern_id: pattern_id?,
-            capture_group,
-            modifiers,
-        };
-        if let Some(Open::Group(group)) = self.open.last_mut() {
-            group
-                .multiples
-                .push(Spanned::new(multiple, attributes.span.clone()));
-        }
-        Some(Open::Leaf)
-    }
-
-    fn modifiers(&mut self, attributes: &mut Attributes) -> Modifiers {
-        let severity =
-            attributes
-                .take("severity")
-                .map(|value| match value.value.trim().parse::<u8>() {
-                    Ok(severity @ 1..=10) => severity,
-                    _ => {
-                        self.out.push(
-                            Diagnostic::new(
-                                Code::SeverityOutOfRange,
-                                format!("severity `{}` lies outside 1 to 10", value.value),
-                                "write a whole number from 1 (lowest) to 10",
-                            )
-                            .at(self.file, value.span, "5 is used"),
-                        );
-                        5
-                    }
-                });
-        let send_identity = attributes.take("send-identity").map(|value| {
-            let known = SendIdentity::NAMES
-                .iter()
-                .find(|(name, _)| *name == value.value);
-            if known.is_none() {
-                let names: Vec<&str> = SendIdentity::NAMES.iter().map(|(name, _)| *name).collect();
-                self.invalid(
-                    &value,
-                    format!("`{}` is not a value of send-identity", value.value),
-                    suggest(&value.value, "values", &names),
-                );
-            }
-            known.map(|(_, value)| *value).unwrap_or_default()
-        });
-        Modifiers {
-            category: attributes.take("device-event-category").map(|v| v.value),
-            severity,
-            send_identity: send_identity.unwrap_or_default(),
-            force_lookup: attributes
-                .boolean(self, "force-qidmap-lookup-on-fixup")
-                .is_some_and(|b| b.value),
-        }
-    }
-
-    fn invalid(&mut self, value: &Spanned<String>, message: String, help: String) {
-        self.out
-            .push(Diagnostic::new(Code::ValueInvalid, message, help).at(
-                self.file,
-                value.span.clone(),
-                "",
-            ));
-    }
-}
-
-/// The attributes of one element, taken out one by one; what remains is unknown.
-struct Attributes {
-    list: Vec<Attribute>,
-    span: Range<usize>,
-}
-
-struct Attribute {
-    ours: bool,
-    name: String,
-    name_span: Range<usize>,
-    value: Spanned<String>,
-}
-
-impl Attributes {
-    fn read(parser: &mut Parser<'_>, tag: &BytesStart<'_>, span: &Range<usize>) -> Self {
-        let mut this = Self {
-            list: Vec::new(),
-            span: span.clone(),
-        };
-        let content: &str = tag;
-        // The content of the tag begins after `<`; attributes borrow from it, so pointers tell their place.
-        let place = |part: &str| {
-            let start =
-                span.start + 1 + (part.as_ptr() as usize).wrapping_sub(content.as_ptr() as usize);
-            start..start + part.len()
-        };
-        let mut found = Vec::new();
-        for attribute in tag.attributes() {
-            match attribute {
-                Ok(attribute) => {
-                    let name: &str = attribute.key.into_inner();
-                    let raw: &str = &attribute.value;
-                    found.push((name.to_owned(), place(name), raw.to_owned(), place(raw)));
-                }
-                Err(error) => parser.out.push(
-                    Diagnostic::new(
-                        Code::XmlMalformed,
-                        format!("{error}"),
-                        "write each attribute once, as name=\"value\"",
-                    )
-                    .at(parser.file, span.clone(), "in this element"),
-                ),
-            }
-        }
-        for (name, _, raw, _) in &found {
-            if let Some(prefix) = name.strip_prefix("xmlns:")
-                && raw == DSMITH_NAMESPACE
-            {
-                parser.prefixes.push(prefix.to_owned());
-            }
-        }
-        for (name, name_span, raw, value_span) in found {
-            if name == "xmlns"
-                || name.starts_with("xmlns:")
-                || name.starts_with("xml:")
-                || name.starts_with("xsi:")
-            {
-                continue;
-            }
-            let value = match quick_xml::escape::unescape(&raw) {
-                Ok(value) => value.into_owned(),
-                Err(error) => {
-                    parser.out.push(
-                        Diagnostic::new(
-                            Code::DtdRefused,
-                            format!("{error}"),
-                            "only &lt; &gt; &amp; &quot; &apos; and character numbers are known",
-                        )
-                        .at(parser.file, value_span.clone(), ""),
-                    );
-                    raw
-                }
-            };
-            let (ours, local) = match name.split_once(':') {
-                Some((prefix, local)) if parser.prefixes.iter().any(|p| p == prefix) => {
-                    (true, local.to_owned())
-                }
-                _ => (false, name),
-            };
-            this.list.push(Attribute {
-                ours,
-                name: local,
-                name_span,
-                value: Spanned::new(value, value_span),
-            });
-        }
-        this
-    }
-
-    fn remove(&mut self, ours: bool, name: &str) -> Option<Spanned<String>> {
-        let index = self
-            .list
-            .iter()
-            .position(|a| a.ours == ours && a.name == name)?;
-        Some(self.list.remove(index).value)
-    }
-
-    fn take(&mut self, name: &str) -> Option<Spanned<String>> {
-        self.remove(false, name)
-    }
-
-    fn take_ours(&mut self, name: &str) -> Option<Spanned<String>> {
-        self.remove(true, name)
-    }
-
-    fn required(
-        &mut self,
-        parser: &mut Parser<'_>,
-        element: &str,
-        name: &str,
-    ) -> Option<Spanned<String>> {
-        let value = self.take(name).filter(|value| !value.value.is_empty());
-        if value.is_none() {
-            parser.out.push(
-                Diagnostic::new(
-                    Code::AttributeMissing,
-                    format!("`{element}` has no `{name}`"),
-                    format!("add {name}=\"...\" to this element"),
-                )
-                .at(parser.file, self.span.clone(), ""),
-            );
-        }
-        value
-    }
-
-    fn boolean(&mut self, parser: &mut Parser<'_>, name: &str) -> Option<Spanned<bool>> {
-        let value = self.take(name)?;
-        let truth = match value.value.trim() {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            _ => {
-                parser.invalid(
-                    &value,
-                    format!("`{}` is not a value of {name}", value.value),
-                    "write true or false".to_owned(),
-                );
-                return None;
-            }
-        };
-        Some(Spanned::new(truth, value.span))
-    }
-
-    fn number(&mut self, parser: &mut Parser<'_>, name: &str) -> Option<Spanned<u32>> {
-        let value = self.take(name)?;
-        let Ok(number) = value.value.trim().parse() else {
-            parser.invalid(
-                &value,
-                format!("`{}` is not a value of {name}", value.value),
-                "write a whole number".to_owned(),
-            );
-            return None;
-        };
-        Some(Spanned::new(number, value.span))
-    }
-
-    fn order(&mut self, parser: &mut Parser<'_>, element: &str) -> Option<Spanned<u32>> {
-        let value = self.required(parser, element, "order")?;
-        match value.value.trim().parse::<u32>() {
-            Ok(order @ 1..) => Some(Spanned::new(order, value.span)),
-            _ => {
-                parser.out.push(
-                    Diagnostic::new(
-                        Code::OrderInvalid,
-                        format!("order `{}` is not a positive integer", value.value),
-                        "write a whole number above zero; the lowest is tried first",
-                    )
-                    .at(parser.file, value.span, ""),
-                );
-                None
-            }
-        }
-    }
-
-    fn report_rest(self, parser: &mut Parser<'_>, element: &str) {
-        for attribute in self.list {
-            let known = known_attributes(element);
-            let (name, help) = if attribute.ours {
-                let help = suggest(
-                    &attribute.name,
-                    "our attributes",
-                    &["within", "hits", "separator"],
-                );
-                (format!("dsmith:{}", attribute.name), help)
-            } else {
-                let help = suggest(&attribute.name, "attributes of this element", known);
-                (attribute.name, help)
-            };
-            parser.out.push(
-                Diagnostic::new(
-                    Code::AttributeUnknown,
-                    format!("`{element}` has no attribute `{name}`"),
-                    help,
-                )
-                .at(parser.file, attribute.name_span, ""),
-            );
-        }
-    }
-}
-
-fn known_attributes(element: &str) -> &'static [&'static str] {
-    match element {
-        "pattern" => &[
-            "id",
-            "case-insensitive",
-            "trim-whitespace",
-            "use-default-pattern",
-            "type",
-        ],
-        "match-group" => &["order", "description", "device-type-id-override"],
-        "matcher" => &[
-            "field",
-            "pattern-id",
-            "order",
-            "capture-group",
-            "enable-substitutions",
-            "ext-data",
-        ],
-        "namevaluepair-matcher" => &[
-            "field",
-            "pattern-id",
-            "order",
-            "enable-substitutions",
-            "ext-data",
-            "delimiter-pair",
-            "delimiter-namevalue",
-        ],
-        "genericlist-matcher" => &[
-            "field",
-            "pattern-id",
-            "order",
-            "enable-substitutions",
-            "ext-data",
-            "delimiter",
-        ],
-        "event-match-single" => &[
-            "event-name",
-            "device-event-category",
-            "severity",
-            "send-identity",
-            "force-qidmap-lookup-on-fixup",
-        ],
-        "event-match-multiple" => &[
-            "pattern-id",
-            "capture-group-index",
-            "device-event-category",
-            "severity",
-            "send-identity",
-            "force-qidmap-lookup-on-fixup",
-        ],
-        _ => &[
-            "field",
-            "pattern-id",
-            "order",
-            "enable-substitutions",
-            "ext-data",
-        ],
+    pub(super) fn entity(&mut self, name: &str, span: Range<usize>) {
+        self.out.push(
+            Diagnostic::new(
+                Code::DtdRefused,
+                format!("entity `&{name};` is not one of XML's own"),
+                "write the character itself; only &lt; &gt; &amp; &quot; &apos; and character numbers such as &#9; are known",
+            )
+            .at(self.file, span, ""),
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SendIdentity;
     use super::*;
 
     fn read(text: &str) -> (Document, Vec<String>) {
@@ -816,13 +472,13 @@ mod tests {
     #[test]
     fn every_fault_of_a_file_is_reported_in_one_run() {
         let (_, findings) = read(
-            "<device-extension><pattern/><match-group order='0'/>\n<match-group order='1'><matcher field='UserName' order='1' patern-id='x'/></match-group></device-extension>",
+            "<device-extension xmlns='event_parsing/device_extension'><pattern/><match-group order='0'/>\n<match-group order='1'><matcher field='UserName' order='1' patern-id='x'/></match-group></device-extension>",
         );
         assert_eq!(
             findings,
             [
-                "x.xml:1:19: error[DSM003]: `pattern` has no `id`",
-                "x.xml:1:49: error[DSM004]: order `0` is not a positive integer",
+                "x.xml:1:58: error[DSM003]: `pattern` has no `id`",
+                "x.xml:1:88: error[DSM004]: order `0` is not a positive integer",
                 "x.xml:2:24: error[DSM003]: `matcher` has no `pattern-id`",
                 "x.xml:2:60: warning[DSM012]: `matcher` has no attribute `patern-id`",
             ]
@@ -835,5 +491,40 @@ mod tests {
         assert_eq!(document.patterns.len(), 1);
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].contains("DSM001"), "{findings:?}");
+    }
+
+    #[test]
+    fn what_follows_a_fault_of_the_xml_is_read_too() {
+        let wrong = HAND_WRITTEN
+            .replace("</pattern>", "</patern>")
+            .replace("capture-group=\"1\"/>", "capture-group=\"1\">")
+            .replace("\"all\"", "\"a & b\"")
+            .replace("capture-group-index=\"0\"", "capture-group-index=0");
+        let (document, findings) = read(&wrong);
+        let places: Vec<&str> = findings
+            .iter()
+            .filter_map(|finding| finding.split(": error[DSM001]").next())
+            .collect();
+        assert_eq!(
+            places,
+            ["x.xml:3:53", "x.xml:4:41", "x.xml:6:65", "x.xml:5:5"],
+            "{findings:#?}"
+        );
+        assert_eq!(document.patterns[0].body.text, r"user=(\w+)");
+        let group = &document.groups[0];
+        assert_eq!((group.matchers.len(), group.multiples.len()), (1, 1));
+        assert_eq!(group.description, "a & b");
+        assert!(!document.unread);
+    }
+
+    #[test]
+    fn mutilated_files_are_read_without_a_panic() {
+        for (at, c) in HAND_WRITTEN.char_indices() {
+            read(&HAND_WRITTEN[..at]);
+            for other in ["", "<", "&", "\"", ">", "é", "]"] {
+                let rest = &HAND_WRITTEN[at + c.len_utf8()..];
+                read(&format!("{}{other}{rest}", &HAND_WRITTEN[..at]));
+            }
+        }
     }
 }

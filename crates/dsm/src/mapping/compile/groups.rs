@@ -1,11 +1,23 @@
 //! Match groups: what their matchers fill, with which part of a match, and what modifiers change.
 
-use super::*;
+use super::text::strftime_fault;
+use super::{Compiler, MAX_MATCHERS};
+use crate::device_time::{DateFormat, Dialect};
+use crate::diagnostic::{Code, Diagnostic, Severity, nearest, suggest};
+use crate::field::{Field, Kind as FieldKind};
+use crate::lsx::{self, PatternType, Spanned};
+use crate::manifest::PropertyType;
+use crate::mapping::pattern::{self, Capture, Kind, TemplatePart};
+use crate::mapping::{BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
     pub(super) fn group_orders(&mut self, order: &[&lsx::Group]) {
         for pair in order.windows(2) {
-            if pair[0].order.value == pair[1].order.value {
+            if pair[0].order.value == pair[1].order.value && pair[0].order.value > 0 {
                 self.out.push(
                     Diagnostic::new(
                         Code::GroupOrderDuplicate,
@@ -32,28 +44,34 @@ impl<'a> Compiler<'a> {
             }
             let target = self.target(&matcher.field);
             let pattern = self.matcher_pattern(matcher);
-            let (Some(target), Some(pattern)) = (target, pattern) else {
+            // A fault in one attribute does not hide those in the others.
+            let capture = pattern.map(|pattern| self.capture(matcher, pattern));
+            let format = target.and_then(|target| self.ext_data(matcher, target));
+            let order = matcher.order.value;
+            if let Some(target) = target
+                && order > 0
+            {
+                match orders.entry((target, order)) {
+                    Entry::Occupied(first) => self.out.push(
+                        Diagnostic::new(
+                            Code::MatcherShadowed,
+                            format!("two matchers of {} have order {order}", matcher.field.value),
+                            "give each its own order",
+                        )
+                        .at(&self.file, matcher.order.span.clone(), "tried second")
+                        .at(&self.file, first.get().clone(), "tried first"),
+                    ),
+                    Entry::Vacant(free) => {
+                        free.insert(matcher.order.span.clone());
+                    }
+                }
+            }
+            let (Some(target), Some(pattern), Some(capture)) = (target, pattern, capture) else {
                 continue;
             };
-            let order = matcher.order.value;
-            if let Some(first) = orders.get(&(target, order)) {
-                self.out.push(
-                    Diagnostic::new(
-                        Code::MatcherShadowed,
-                        format!("two matchers of {} have order {order}", matcher.field.value),
-                        "give each its own order",
-                    )
-                    .at(&self.file, matcher.order.span.clone(), "tried second")
-                    .at(&self.file, first.clone(), "tried first"),
-                );
-            } else {
-                orders.insert((target, order), matcher.order.span.clone());
-            }
             let id = format!("{prefix}/{}/{order}", matcher.field.value);
             let branch = self.branch(&id, BranchKind::Matcher, &file, matcher.span.clone());
             self.pattern_of.insert(branch, pattern);
-            let capture = self.capture(matcher, pattern);
-            let format = self.ext_data(matcher, target);
             by_target.entry(target).or_default().push((
                 order,
                 Matcher {
@@ -79,16 +97,7 @@ impl<'a> Compiler<'a> {
                 targets.push(candidates);
             }
         }
-        if event_name.matchers.is_empty()
-            && !group.matchers.iter().any(|m| m.field.value == "EventName")
-        {
-            self.report(
-                Code::EventNameMissing,
-                &group.span,
-                format!("match group {} has no matcher for EventName", group.order.value),
-                "add one; a constant is written as a pattern that matches and a capture-group without \\1",
-            );
-        }
+        self.event_name_missing(group);
         let singles = self.singles(group, &prefix, &event_name.matchers);
         let multiples = self.multiples(group, &prefix);
         Group {
@@ -101,7 +110,37 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    fn event_name_missing(&mut self, group: &lsx::Group) {
+        let name = Field::EventName.name();
+        let meant = |field: &str| {
+            // A matcher without its field may be the one, and so may a misspelt one.
+            field.is_empty()
+                || field == name
+                || (Field::from_name(field).is_none()
+                    && nearest(field, Field::NAMES.iter().copied()) == Some(name))
+        };
+        if self.document.unread
+            || self.document.mentioned.contains(name)
+            || group.matchers.iter().any(|m| meant(&m.field.value))
+        {
+            return;
+        }
+        let of = match group.order.value {
+            0 => "the match group".to_owned(),
+            order => format!("match group {order}"),
+        };
+        self.report(
+            Code::EventNameMissing,
+            &group.span,
+            format!("{of} has no matcher for EventName"),
+            "add one; a constant is a pattern that matches, with capture-group=\"Name\" enable-substitutions=\"true\"",
+        );
+    }
+
     fn target(&mut self, field: &Spanned<String>) -> Option<Target> {
+        if field.value.is_empty() {
+            return None;
+        }
         if let Some(field) = Field::from_name(&field.value) {
             return Some(Target::Field(field));
         }
@@ -110,7 +149,12 @@ impl<'a> Compiler<'a> {
             .iter()
             .position(|property| property.name == field.value)
         {
+            self.named.insert(index);
             return Some(Target::Custom(index));
+        }
+        // The property may be declared in a part of the manifest that could not be read.
+        if self.manifest.unread {
+            return None;
         }
         let custom: Vec<&str> = self
             .custom
@@ -119,13 +163,25 @@ impl<'a> Compiler<'a> {
             .collect();
         let known: Vec<&str> = Field::NAMES.iter().copied().chain(custom).collect();
         let bare = self.source.is_none();
+        let near = nearest(&field.value, known.iter().copied());
+        // The property that was meant is not unfilled.
+        self.named.extend(
+            near.and_then(|name| self.custom.iter().position(|custom| custom.name == name)),
+        );
         let help = if bare {
             format!(
                 "{}; it is kept as a custom property here",
                 suggest(&field.value, "system properties", Field::NAMES)
             )
         } else {
-            suggest(&field.value, "system and custom properties", &known)
+            let declare = "another property is declared as [[property]] in manifest.toml";
+            let list = known.join(", ");
+            match near {
+                Some(name) => format!("did you mean `{name}`? {declare}; known are {list}"),
+                None => {
+                    format!("declare it as [[property]] in manifest.toml, or name one of {list}")
+                }
+            }
         };
         let mut finding = Diagnostic::new(
             Code::FieldUnknown,
@@ -186,15 +242,7 @@ impl<'a> Compiler<'a> {
             .as_ref()
             .is_some_and(|flag| flag.value);
         let missing = |this: &mut Self, group: usize| {
-            this.report(
-                Code::CaptureGroupMissing,
-                &text.span,
-                format!(
-                    "group {group} does not exist: pattern `{}` has {groups}",
-                    matcher.pattern_id.value
-                ),
-                "count the opening parentheses; (?:...) does not count",
-            );
+            this.group_missing(group, groups, &text.span, &matcher.pattern_id);
         };
         if !substitutions && let Ok(group) = text.value.trim().parse::<usize>() {
             if group > groups {
@@ -203,7 +251,31 @@ impl<'a> Compiler<'a> {
             }
             return Capture::Group(group);
         }
-        if !substitutions {
+        let editor = text.value.match_indices('$').find_map(|(at, _)| {
+            text.value[at + 1..]
+                .chars()
+                .next()
+                .filter(char::is_ascii_digit)
+        });
+        if substitutions && let Some(digit) = editor {
+            self.out.push(
+                Diagnostic::new(
+                    Code::AttributeMisleading,
+                    format!("`${digit}` in a capture-group is not replaced"),
+                    format!("write `\\{digit}`"),
+                )
+                .because("`$` and a digit is the notation of the DSM Editor; in an extension it stands for itself")
+                .at(&self.file, text.span.clone(), ""),
+            );
+        }
+        if !substitutions && let Some(digit) = editor {
+            self.report(
+                Code::TemplateWithoutFlag,
+                &text.span,
+                format!("capture-group `{}` is in the notation of the DSM Editor", text.value),
+                format!("write {digit}, or `\\{digit}` with enable-substitutions=\"true\" in a longer text"),
+            );
+        } else if !substitutions {
             self.report(
                 Code::TemplateWithoutFlag,
                 &text.span,
@@ -233,6 +305,39 @@ impl<'a> Compiler<'a> {
         Capture::Template(parts)
     }
 
+    fn group_missing(
+        &mut self,
+        group: usize,
+        groups: usize,
+        place: &Range<usize>,
+        id: &Spanned<String>,
+    ) {
+        let index = self.by_id.get(id.value.as_str()).copied();
+        // That an empty pattern or a key path has no groups goes without saying.
+        if [Code::PatternEmpty, Code::PatternTypeMismatch]
+            .into_iter()
+            .any(|code| index.is_some_and(|index| self.reported.contains(&(index, code))))
+        {
+            return;
+        }
+        let has = match groups {
+            0 => "has no group".to_owned(),
+            1 => "has one group".to_owned(),
+            _ => format!("has {groups} groups"),
+        };
+        let mut finding = Diagnostic::new(
+            Code::CaptureGroupMissing,
+            format!("group {group} does not exist: pattern `{}` {has}", id.value),
+            "count the opening parentheses; (?:...) does not count",
+        )
+        .at(&self.file, place.clone(), "");
+        if let Some(index) = index {
+            let body = self.document.patterns[index].body_span.clone();
+            finding = finding.at(&self.file, body, has);
+        }
+        self.out.push(finding);
+    }
+
     fn ext_data(&mut self, matcher: &lsx::Matcher, target: Target) -> Option<DateFormat> {
         let text = matcher.ext_data.as_ref()?;
         if self.kind(target) != FieldKind::Time {
@@ -241,6 +346,16 @@ impl<'a> Compiler<'a> {
                 &text.span,
                 format!("ext-data on {}", matcher.field.value),
                 "remove it, or move it to the matcher for DeviceTime",
+            );
+            return None;
+        }
+        if let Some(error) = strftime_fault(&text.value) {
+            let start = text.span.start + error.span.start;
+            self.report(
+                Code::DateFormatInvalid,
+                &(start..(start + error.span.len()).min(text.span.end)),
+                error.message,
+                error.help,
             );
             return None;
         }
@@ -272,8 +387,25 @@ impl<'a> Compiler<'a> {
             constants.map(|list| list.into_iter().map(str::to_owned).collect());
         let file = Arc::clone(&self.file);
         let mut singles = Vec::new();
+        let mut seen: HashMap<&str, &Range<usize>> = HashMap::new();
         for single in &group.singles {
             let name = &single.value.event_name;
+            if name.value.is_empty() {
+                continue;
+            }
+            if let Some(first) = seen.get(name.value.as_str()) {
+                self.out.push(
+                    Diagnostic::new(
+                        Code::EventMatchDuplicate,
+                        format!("two event-match-single elements name `{}`", name.value),
+                        "put what they change into one element",
+                    )
+                    .at(&self.file, name.span.clone(), "never applies")
+                    .at(&self.file, (*first).clone(), "applies"),
+                );
+            } else {
+                seen.insert(&name.value, &name.span);
+            }
             if let Some(constants) = &constants
                 && !constants.is_empty()
                 && !constants.contains(&name.value)
@@ -285,7 +417,11 @@ impl<'a> Compiler<'a> {
                         "no matcher of this group yields the event name `{}`",
                         name.value
                     ),
-                    format!("names that this group yields: {}", constants.join(", ")),
+                    suggest(
+                        &name.value,
+                        "names that this group yields",
+                        &constants.iter().map(String::as_str).collect::<Vec<_>>(),
+                    ),
                 );
             }
             let id = format!("{prefix}/event-match-single/{}", name.value);
@@ -311,17 +447,21 @@ impl<'a> Compiler<'a> {
             let Some(index) = self.declared(id) else {
                 continue;
             };
+            self.declared_late(index, id);
             if let Some(kind) = &self.document.patterns[index].declared_type
                 && kind.value != PatternType::JavaPattern
             {
-                self.report(
-                    Code::PatternTypeMismatch,
-                    &id.span,
-                    format!(
-                        "event-match-multiple runs pattern `{}` as a regular expression",
-                        id.value
-                    ),
-                    "name a pattern of type JavaPattern; it is matched against the event name",
+                self.out.push(
+                    Diagnostic::new(
+                        Code::PatternTypeMismatch,
+                        format!(
+                            "event-match-multiple runs pattern `{}` as a regular expression",
+                            id.value
+                        ),
+                        "name a pattern of type JavaPattern; it is matched against the event name",
+                    )
+                    .at(&self.file, id.span.clone(), "")
+                    .at(&self.file, kind.span.clone(), "declared here"),
                 );
             }
             let Some(compiled) = self.compile_pattern(index, PatternType::JavaPattern, "") else {
@@ -333,15 +473,8 @@ impl<'a> Compiler<'a> {
                 && group.value as usize > regex.group_count()
             {
                 let groups = regex.group_count();
-                self.report(
-                    Code::CaptureGroupMissing,
-                    &group.span,
-                    format!(
-                        "group {} does not exist: pattern `{}` has {groups}",
-                        group.value, id.value
-                    ),
-                    "count the opening parentheses; (?:...) does not count",
-                );
+                let (number, span) = (group.value as usize, group.span.clone());
+                self.group_missing(number, groups, &span, id);
                 continue;
             }
             let capture = capture.map(|group| group.value as usize);

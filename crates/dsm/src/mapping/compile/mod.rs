@@ -2,25 +2,25 @@
 
 mod groups;
 mod patterns;
+mod references;
+mod text;
 
 use crate::device_time::{DateFormat, Dialect};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
-use crate::extract::json;
-use crate::field::{Field, Kind as FieldKind};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
 use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
-use crate::keypath::{self, JsonPath, PathError, Piece, Step};
+use crate::keypath;
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
-use crate::manifest::{self, Manifest, PropertyType};
-use crate::mapping::pattern::{self, Capture, Compiled, Doc, JsonValue, Kind, TemplatePart};
+use crate::manifest::{self, Manifest};
+use crate::mapping::pattern::{Compiled, Doc};
 use crate::mapping::{
-    Branch, BranchIx, BranchKind, Candidates, CustomProperty, EventMatch, Group, Mapping, Matcher,
-    Recogniser, Source, Target,
+    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Source,
 };
-use crate::options::{ArrayFanOut, BareKeySubstitution, Options, TrimWhitespace};
+use crate::options::{Options, TrimWhitespace};
 use crate::qidmap::QidMap;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
+use text::{EffectiveText, strftime_fault};
 
 /// More matchers than any real file has; beyond this a file is an attack or an accident.
 const MAX_MATCHERS: usize = 20_000;
@@ -90,6 +90,8 @@ struct Compiler<'a> {
     file: Arc<SourceFile>,
     by_id: HashMap<&'a str, usize>,
     used: HashSet<usize>,
+    /// Declared custom properties that an element names.
+    named: HashSet<usize>,
     docs: Vec<Doc>,
     patterns: Vec<Compiled>,
     /// Patterns already compiled, by declaration, way of reading and delimiters.
@@ -119,6 +121,7 @@ impl<'a> Compiler<'a> {
             file: Arc::clone(&document.file),
             by_id: HashMap::new(),
             used: HashSet::new(),
+            named: HashSet::new(),
             docs: vec![Doc::default()],
             patterns: Vec::new(),
             compiled: HashMap::new(),
@@ -160,7 +163,7 @@ impl<'a> Compiler<'a> {
             );
         }
         self.unused_patterns();
-        self.unfilled_properties(&groups);
+        self.unfilled_properties();
         let recogniser = self.recogniser();
         for doc in &mut self.docs {
             doc.json.finish();
@@ -209,16 +212,32 @@ impl<'a> Compiler<'a> {
     fn properties(&mut self) {
         for declared in &self.manifest.properties {
             let format = declared.datetime_format.as_ref().and_then(|format| {
+                if let Some(error) = strftime_fault(&format.value) {
+                    let file = self.source.map_or(&self.file, |source| &source.manifest);
+                    let span = in_toml(file, format, &error.span);
+                    let message = format!("datetime_format: {}", error.message);
+                    self.out.push(
+                        Diagnostic::new(Code::DateFormatInvalid, message, error.help)
+                            .because("no value of the property could be read by it")
+                            .at(file, span, ""),
+                    );
+                    return None;
+                }
                 DateFormat::new(&format.value, Dialect::SimpleDateFormat)
                     .map_err(|error| {
                         let file = self.source.map_or(&self.file, |source| &source.manifest);
                         self.out.push(
                             Diagnostic::new(
                                 Code::DateFormatInvalid,
-                                error.message,
+                                format!("datetime_format: {}", error.message),
                                 error.help.unwrap_or_default(),
                             )
-                            .at(file, format.span.clone(), ""),
+                            .because("no value of the property could be read by it")
+                            .at(
+                                file,
+                                in_toml(file, format, &error.span),
+                                "",
+                            ),
                         );
                     })
                     .ok()
@@ -234,90 +253,144 @@ impl<'a> Compiler<'a> {
     }
 
     fn pattern_ids(&mut self) {
-        for (index, pattern) in self.document.patterns.iter().enumerate() {
-            match self.by_id.get(pattern.id.value.as_str()) {
+        let document = self.document;
+        for (index, pattern) in document.patterns.iter().enumerate() {
+            let id = &pattern.id;
+            match self.by_id.get(id.value.as_str()) {
+                // Reported already: a pattern without its id.
+                _ if id.value.is_empty() => {}
                 Some(&first) => {
-                    let first = self.document.patterns[first].id.span.clone();
+                    let first = document.patterns[first].id.span.clone();
                     self.out.push(
                         Diagnostic::new(
                             Code::PatternDuplicate,
-                            format!("pattern id `{}` is used twice", pattern.id.value),
+                            format!("pattern id `{}` is used twice", id.value),
                             "give this pattern an id of its own, or remove it",
                         )
-                        .at(
-                            &self.file,
-                            pattern.id.span.clone(),
-                            "this one is never used",
-                        )
+                        .at(&self.file, id.span.clone(), "this one is never used")
                         .at(&self.file, first, "the first one wins"),
                     );
-                    // Reported already; that it is unused goes without saying.
+                    // That it is unused goes without saying.
                     self.used.insert(index);
                 }
                 None => {
-                    self.by_id.insert(pattern.id.value.as_str(), index);
+                    self.by_id.insert(id.value.as_str(), index);
                 }
             }
-            let text = pattern.body.text.as_str();
-            // A blank inside CDATA next to the text is meant; a line break there, or white space around CDATA, is not.
-            let edges = [
-                &text[..text.len() - text.trim_start().len()],
-                &text[text.trim_end().len()..],
-            ];
-            let accidental = edges.iter().any(|edge| edge.contains(['\n', '\r', '\t']))
-                || (pattern.body.outside_cdata_blank && edges.iter().any(|edge| !edge.is_empty()));
-            if accidental && !pattern.trim_whitespace {
-                self.report(
+            self.white_space(pattern);
+        }
+    }
+
+    fn white_space(&mut self, pattern: &lsx::Pattern) {
+        let text = pattern.body.text.as_str();
+        if pattern.body.unread || text.trim().is_empty() {
+            return;
+        }
+        if pattern.trim_whitespace {
+            // Blanks that go by every reading of the option leave no doubt.
+            let kept = EffectiveText::of(pattern, TrimWhitespace::LineBreaks);
+            if let Some(at) = kept.text.find([' ', '\t']) {
+                let span = pattern.body.file_span(&kept.back(&(at..at + 1)));
+                self.out.push(
+                    Diagnostic::new(
+                        Code::TrimInnerBlanks,
+                        format!("pattern `{}` has blanks inside and trim-whitespace", pattern.id.value),
+                        "write an inner blank as \\x20 or \\s, and set the option trim-whitespace if you know what your QRadar does",
+                    )
+                    .at(&self.file, span, "the first"),
+                );
+            }
+            return;
+        }
+        // A blank inside CDATA next to the text is meant; a line break there, or white space around CDATA, is not.
+        let edges = [
+            0..text.len() - text.trim_start().len(),
+            text.trim_end().len()..text.len(),
+        ];
+        let accidental = edges.into_iter().find(|edge| {
+            text[edge.clone()].contains(['\n', '\r', '\t'])
+                || (pattern.body.outside_cdata_blank && !edge.is_empty())
+        });
+        if let Some(edge) = accidental {
+            let (verb, end) = if edge.start == 0 {
+                ("begins", "before the text")
+            } else {
+                ("ends", "after the text")
+            };
+            let what = if text[edge.clone()].contains(['\n', '\r']) {
+                "a line break"
+            } else {
+                "white space"
+            };
+            self.out.push(
+                Diagnostic::new(
                     Code::PatternBlankEdges,
-                    &pattern.body_span,
-                    format!(
-                        "pattern `{}` begins or ends with white space",
-                        pattern.id.value
-                    ),
+                    format!("pattern `{}` {verb} with {what}", pattern.id.value),
                     "close the gap between the tags and the text, or set trim-whitespace=\"true\"",
-                );
-            }
-            if pattern.trim_whitespace && text.trim().contains([' ', '\t']) {
-                self.report(
-                    Code::TrimInnerBlanks,
-                    &pattern.body_span,
-                    format!("pattern `{}` has blanks inside and trim-whitespace", pattern.id.value),
-                    "write an inner blank as \\x20 or \\s, and set the option trim-whitespace if you know what your QRadar does",
-                );
-            }
+                )
+                .at(
+                    &self.file,
+                    pattern.body.file_span(&edge),
+                    format!("{what} {end}"),
+                ),
+            );
         }
     }
 
     fn unused_patterns(&mut self) {
-        for (index, pattern) in self.document.patterns.iter().enumerate() {
-            if !self.used.contains(&index) {
+        let document = self.document;
+        // Whatever becomes of the matcher that runs it, a pattern that another one runs within is used.
+        for within in document.patterns.iter().filter_map(|p| p.within.as_ref()) {
+            self.used.extend(self.by_id.get(within.value.as_str()));
+        }
+        // A matcher without its pattern-id may be the one that should use it.
+        let open = document
+            .groups
+            .iter()
+            .any(|group| group.matchers.iter().any(|m| m.pattern_id.value.is_empty()));
+        for (index, pattern) in document.patterns.iter().enumerate() {
+            if self.used.contains(&index) {
+                continue;
+            }
+            self.check_unused(index);
+            let id = &pattern.id.value;
+            // After some faults nobody can know what uses a pattern.
+            let known = !document.unread
+                && !open
+                && !document.groups.is_empty()
+                && !document.mentioned.contains(id)
+                && !id.is_empty();
+            if known {
                 self.report(
                     Code::PatternUnused,
                     &pattern.span,
-                    format!("pattern `{}` is used by nothing", pattern.id.value),
+                    format!("pattern `{id}` is used by nothing"),
                     "remove it, or name it in a matcher's pattern-id",
                 );
             }
         }
     }
 
-    fn unfilled_properties(&mut self, groups: &[Group]) {
+    fn unfilled_properties(&mut self) {
         let Some(source) = self.source else {
             return;
         };
-        let filled: HashSet<Target> = groups
-            .iter()
-            .flat_map(|group| group.targets.iter().map(|candidates| candidates.target))
-            .collect();
+        if self.document.unread || self.document.groups.is_empty() {
+            return;
+        }
         for (index, declared) in self.manifest.properties.iter().enumerate() {
-            if !filled.contains(&Target::Custom(index)) {
+            let name = &declared.name;
+            if !self.named.contains(&index) && !self.document.mentioned.contains(&name.value) {
                 self.out.push(
                     Diagnostic::new(
                         Code::PropertyUnfilled,
-                        format!("no matcher fills `{}`", declared.name.value),
-                        "add a matcher with this field to extension.xml, or remove the property",
+                        format!("no matcher fills `{}`", name.value),
+                        format!(
+                            "add a matcher with field=\"{}\" to extension.xml, or remove the property",
+                            name.value
+                        ),
                     )
-                    .at(&source.manifest, declared.name.span.clone(), ""),
+                    .at(&source.manifest, name.span.clone(), ""),
                 );
             }
         }
@@ -334,9 +407,14 @@ impl<'a> Compiler<'a> {
                 match keypath::json_path(&text.value) {
                     Ok(path) => slots.push(recogniser.plan.add(&path, Hits::First)),
                     Err(error) => self.out.push(
-                        Diagnostic::new(Code::PathInvalid, error.message, error.help).at(
+                        Diagnostic::new(
+                            Code::PathInvalid,
+                            format!("autodetection key path: {}", error.message),
+                            error.help,
+                        )
+                        .at(
                             &source.manifest,
-                            text.span.clone(),
+                            in_toml(&source.manifest, text, &error.span),
                             "",
                         ),
                     ),
@@ -347,13 +425,15 @@ impl<'a> Compiler<'a> {
                 match JavaRegex::new(&text.value, Flags::default()) {
                     Ok(regex) => patterns.push(regex),
                     Err(error) => {
-                        let code = match error.kind {
-                            SyntaxErrorKind::Unsupported => Code::RegexUnsupported,
-                            _ => Code::RegexInvalid,
-                        };
+                        let (code, help) = regex_fault(&error);
+                        let span = in_toml(&source.manifest, text, &error.span);
                         self.out.push(
-                            Diagnostic::new(code, error.message, error.help.unwrap_or_default())
-                                .at(&source.manifest, text.span.clone(), ""),
+                            Diagnostic::new(
+                                code,
+                                format!("autodetection pattern: {}", error.message),
+                                help,
+                            )
+                            .at(&source.manifest, span, ""),
                         );
                     }
                 }
@@ -363,4 +443,29 @@ impl<'a> Compiler<'a> {
         recogniser.plan.finish();
         recogniser
     }
+}
+
+/// The place of a part of a TOML string; the whole string where escapes make offsets differ.
+fn in_toml(file: &SourceFile, text: &Spanned<String>, part: &Range<usize>) -> Range<usize> {
+    let inner = text.span.start + 1..text.span.end.saturating_sub(1);
+    if file.text.get(inner.clone()) == Some(text.value.as_str()) {
+        inner.start + part.start..inner.start + part.end
+    } else {
+        text.span.clone()
+    }
+}
+
+/// The code of a fault in a regular expression, and what to do about it.
+fn regex_fault(error: &SyntaxError) -> (Code, String) {
+    let (code, help) = match error.kind {
+        SyntaxErrorKind::Unsupported => (
+            Code::RegexUnsupported,
+            "write the pattern without this construct",
+        ),
+        _ => (
+            Code::RegexInvalid,
+            "mend the regular expression; its flavour is Java's",
+        ),
+    };
+    (code, error.help.clone().unwrap_or_else(|| help.to_owned()))
 }

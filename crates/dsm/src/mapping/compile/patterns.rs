@@ -1,14 +1,26 @@
 //! Patterns: read the way their matchers read them.
 
-use super::*;
+use super::text::{EffectiveText, key_fault};
+use super::{Compiler, regex_fault};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::extract::json;
+use crate::java_regex::{Flags, JavaRegex, SyntaxError};
+use crate::keypath::{self, JsonPath, PathError, Piece, Step};
+use crate::lsx::{self, Hits, PatternType};
+use crate::mapping::BranchKind;
+use crate::mapping::pattern::{self, Compiled, JsonValue, Kind};
+use crate::options::{ArrayFanOut, BareKeySubstitution};
+use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
     pub(super) fn matcher_pattern(&mut self, matcher: &lsx::Matcher) -> Option<usize> {
         let index = self.declared(&matcher.pattern_id)?;
+        self.declared_late(index, &matcher.pattern_id);
         let declared = &self.document.patterns[index];
         if let Some(kind) = &declared.declared_type
             && kind.value != matcher.element
         {
+            self.reported.insert((index, Code::PatternTypeMismatch));
             self.out.push(
                 Diagnostic::new(
                     Code::PatternTypeMismatch,
@@ -28,23 +40,26 @@ impl<'a> Compiler<'a> {
                 .at(&self.file, kind.span.clone(), "declared here"),
             );
         }
+        if matcher.element == PatternType::JavaPattern && declared.declared_type.is_none() {
+            self.key_path_as_regex(index, matcher);
+        }
         let options = &self.manifest.options;
         let delimiters = match matcher.element {
             PatternType::NameValuePairKey => {
                 let pair = matcher
                     .delimiter
                     .as_ref()
-                    .unwrap_or(&options.pair_delimiter);
+                    .map_or(&options.pair_delimiter, |written| &written.value);
                 let name_value = matcher
                     .name_value_delimiter
                     .as_ref()
-                    .unwrap_or(&options.name_value_delimiter);
+                    .map_or(&options.name_value_delimiter, |written| &written.value);
                 format!("{pair}\u{0}{name_value}")
             }
             PatternType::GenericListKey => matcher
                 .delimiter
                 .as_ref()
-                .unwrap_or(&options.list_delimiter)
+                .map_or(&options.list_delimiter, |written| &written.value)
                 .clone(),
             _ => String::new(),
         };
@@ -76,32 +91,73 @@ impl<'a> Compiler<'a> {
                 return Some(self.push_pattern(&declared.id.value, 0, constant));
             }
         }
+        let format = matcher.element != PatternType::JavaPattern
+            && body.contains('{')
+            && !body.trim_start().starts_with("/\"");
+        if format && !substitutions && self.reported.insert((index, Code::TemplateWithoutFlag)) {
+            self.out.push(
+                Diagnostic::new(
+                    Code::TemplateWithoutFlag,
+                    format!("pattern `{}` is a format with braces", declared.id.value),
+                    format!(
+                        "add enable-substitutions=\"true\" to the {}",
+                        matcher.element.element()
+                    ),
+                )
+                .because("without the flag the text should be one key; IBM's own examples forget it, so the braces are honoured")
+                .at(&self.file, matcher.span.clone(), "without enable-substitutions")
+                .at(&self.file, declared.body_span.clone(), "the format"),
+            );
+        }
         self.compile_pattern(index, matcher.element, &delimiters)
     }
 
-    /// The declaration that an identifier names; marks it as used.
-    pub(super) fn declared(&mut self, id: &Spanned<String>) -> Option<usize> {
-        if let Some(&index) = self.by_id.get(id.value.as_str()) {
-            self.used.insert(index);
-            return Some(index);
-        }
-        let known: Vec<&str> = self
-            .document
-            .patterns
-            .iter()
-            .map(|p| p.id.value.as_str())
-            .collect();
-        let help = match crate::diagnostic::nearest(&id.value, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`? identifiers are compared with case"),
-            None => format!("declare the pattern; the file has {} others", known.len()),
+    /// Whether a pattern holds nothing; that is reported.
+    fn is_empty(&mut self, index: usize, kind: PatternType, text: &EffectiveText) -> bool {
+        let declared = &self.document.patterns[index];
+        let regex = kind == PatternType::JavaPattern;
+        let empty = if regex {
+            text.text.is_empty()
+        } else {
+            text.text.trim().is_empty()
         };
-        self.report(
-            Code::PatternUnknown,
-            &id.span,
-            format!("no pattern has the id `{}`", id.value),
-            help,
+        if empty && self.reported.insert((index, Code::PatternEmpty)) {
+            let mut finding = Diagnostic::new(
+                Code::PatternEmpty,
+                format!("pattern `{}` is empty", declared.id.value),
+                "write the pattern between the tags, or remove it and its matchers",
+            )
+            .at(&self.file, declared.span.clone(), "");
+            if regex {
+                finding = finding.with_severity(Severity::Warning).because(
+                    "an empty regular expression matches every payload and finds nothing in it",
+                );
+            }
+            self.out.push(finding);
+        }
+        empty && !regex
+    }
+
+    /// A key path whose type was forgotten compiles as a regular expression, and finds nothing.
+    fn key_path_as_regex(&mut self, index: usize, matcher: &lsx::Matcher) {
+        let declared = &self.document.patterns[index];
+        let text = declared.body.text.trim();
+        if !text.starts_with("/\"") || keypath::json_path(text).is_err() {
+            return;
+        }
+        self.reported.insert((index, Code::PatternTypeMismatch));
+        self.out.push(
+            Diagnostic::new(
+                Code::PatternTypeMismatch,
+                format!(
+                    "pattern `{}` is a key path but matcher reads it as a regular expression",
+                    declared.id.value
+                ),
+                "write type=\"JsonKeypath\" on the pattern and use json-matcher (or XmlKey and xml-matcher)",
+            )
+            .at(&self.file, matcher.pattern_id.span.clone(), "")
+            .at(&self.file, declared.body_span.clone(), "a pattern without a type is a JavaPattern"),
         );
-        None
     }
 
     fn push_pattern(&mut self, id: &str, doc: usize, kind: Kind) -> usize {
@@ -138,11 +194,25 @@ impl<'a> Compiler<'a> {
         delimiters: &str,
     ) -> Option<usize> {
         let declared = &self.document.patterns[index];
+        if declared.body.unread {
+            return None;
+        }
         let doc = match &declared.within {
             Some(within) => self.within(index, within)?,
             None => 0,
         };
         let text = EffectiveText::of(declared, self.manifest.options.trim_whitespace);
+        if self.is_empty(index, kind, &text) {
+            return None;
+        }
+        let keys_only = !matches!(
+            kind,
+            PatternType::JavaPattern | PatternType::JsonKeypath | PatternType::XmlKey
+        );
+        if keys_only && let Some(error) = key_fault(&text.text) {
+            self.path_error(index, &text, &error);
+            return None;
+        }
         let first_filter = self.branches.len();
         let compiled = match kind {
             PatternType::JavaPattern => {
@@ -211,7 +281,12 @@ impl<'a> Compiler<'a> {
                                     index,
                                     &text,
                                     &PathError {
-                                        span: 0..text.text.len(),
+                                        span: text
+                                            .text
+                                            .find(position.as_str())
+                                            .map_or(0..text.text.len(), |at| {
+                                                at..at + position.len()
+                                            }),
                                         message: format!(
                                             "`{position}` is not a position in a list"
                                         ),
@@ -233,60 +308,6 @@ impl<'a> Compiler<'a> {
         Some(pattern)
     }
 
-    /// The document made by the value of the pattern that `within` names.
-    fn within(&mut self, index: usize, within: &'a Spanned<String>) -> Option<usize> {
-        let base = self.declared(within)?;
-        let mut at = base;
-        let mut steps = 0;
-        while let Some(next) = &self.document.patterns[at].within {
-            steps += 1;
-            let circle = at == index || steps > self.document.patterns.len();
-            match self.by_id.get(next.value.as_str()) {
-                Some(&next) if !circle => at = next,
-                _ if circle => break,
-                _ => break,
-            }
-        }
-        if at == index || steps > self.document.patterns.len() {
-            if self.reported.insert((index, Code::WithinInvalid)) {
-                let id = &self.document.patterns[index].id.value;
-                self.report(
-                    Code::WithinInvalid,
-                    &within.span,
-                    format!("pattern `{id}` runs within itself"),
-                    "let one of the patterns in the circle run over the payload",
-                );
-            }
-            return None;
-        }
-        let declared = &self.document.patterns[base];
-        let kind = declared
-            .declared_type
-            .as_ref()
-            .map_or(PatternType::JavaPattern, |t| t.value);
-        let options = &self.manifest.options;
-        let delimiters = match kind {
-            PatternType::NameValuePairKey => {
-                format!(
-                    "{}\u{0}{}",
-                    options.pair_delimiter, options.name_value_delimiter
-                )
-            }
-            PatternType::GenericListKey => options.list_delimiter.clone(),
-            _ => String::new(),
-        };
-        let compiled = self.compile_pattern(base, kind, &delimiters)?;
-        if let Some(&doc) = self.doc_of.get(&compiled) {
-            return Some(doc);
-        }
-        self.docs.push(Doc {
-            base: Some(compiled),
-            ..Doc::default()
-        });
-        self.doc_of.insert(compiled, self.docs.len() - 1);
-        Some(self.docs.len() - 1)
-    }
-
     fn json(
         &mut self,
         index: usize,
@@ -306,12 +327,14 @@ impl<'a> Compiler<'a> {
             return None;
         }
         let mut filters = 0;
+        let mut joined = false;
         let mut values = Vec::new();
         for piece in pieces {
             values.push(match piece {
                 Piece::Literal(literal) => Piece::Literal(literal),
                 Piece::Path(mut path) => {
                     let hits = self.hits(index, text, &mut path)?;
+                    joined |= hits == Hits::Joined;
                     for condition in path.filters() {
                         filters += 1;
                         let id = format!("pattern/{}/filter/{filters}", declared.id.value);
@@ -324,11 +347,28 @@ impl<'a> Compiler<'a> {
                         hits,
                         separator: declared
                             .separator
-                            .clone()
-                            .unwrap_or_else(|| ", ".to_owned()),
+                            .as_ref()
+                            .map_or_else(|| ", ".to_owned(), |written| written.value.clone()),
                     })
                 }
             });
+        }
+        if let Some(separator) = &declared.separator
+            && !joined
+            && self.reported.insert((index, Code::AttributeMisleading))
+        {
+            self.out.push(
+                Diagnostic::new(
+                    Code::AttributeMisleading,
+                    format!(
+                        "dsmith:separator on pattern `{}`, whose hits are not joined",
+                        declared.id.value
+                    ),
+                    "write dsmith:hits=\"joined\", or remove the separator",
+                )
+                .because("one hit alone is used, so there is nothing to separate")
+                .at(&self.file, separator.span.clone(), ""),
+            );
         }
         Some(values)
     }
@@ -375,16 +415,31 @@ impl<'a> Compiler<'a> {
         let declared = &self.document.patterns[index];
         if self.reported.insert((index, Code::PathInvalid)) {
             let span = declared.body_span.clone();
+            // A bare name, or names with dots as other languages write them.
+            let text = declared.body.text.trim();
+            let names: Vec<&str> = text.trim_start_matches(['$', '.']).split('.').collect();
+            let plain = names.iter().all(|name| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@'))
+            });
+            let path: String = names.iter().map(|name| format!("/\"{name}\"")).collect();
+            let example = if plain {
+                format!(": {path}")
+            } else {
+                String::new()
+            };
             self.report(
                 Code::PathInvalid,
                 &span,
                 format!("pattern `{}` holds no path", declared.id.value),
-                format!("write {what}, which begins with `/`"),
+                format!("write {what}, which begins with `/`{example}"),
             );
         }
     }
 
-    fn path_error(&mut self, index: usize, text: &EffectiveText, error: &PathError) {
+    pub(super) fn path_error(&mut self, index: usize, text: &EffectiveText, error: &PathError) {
         let declared = &self.document.patterns[index];
         if self.reported.insert((index, Code::PathInvalid)) {
             let span = declared.body.file_span(&text.back(&error.span));
@@ -397,18 +452,11 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn regex_error(&mut self, index: usize, text: &EffectiveText, error: &SyntaxError) {
+    pub(super) fn regex_error(&mut self, index: usize, text: &EffectiveText, error: &SyntaxError) {
         let declared = &self.document.patterns[index];
-        let code = match error.kind {
-            SyntaxErrorKind::Unsupported => Code::RegexUnsupported,
-            _ => Code::RegexInvalid,
-        };
+        let (code, help) = regex_fault(error);
         if self.reported.insert((index, code)) {
             let span = declared.body.file_span(&text.back(&error.span));
-            let help = error
-                .help
-                .clone()
-                .unwrap_or_else(|| "mend the regular expression; its flavour is Java's".to_owned());
             self.report(
                 code,
                 &span,
@@ -442,62 +490,5 @@ impl<'a> Compiler<'a> {
             },
             _ => None,
         }
-    }
-}
-
-/// The text of a pattern after trim-whitespace, and the way back to the written one.
-struct EffectiveText {
-    text: String,
-    /// For each byte of `text`, its offset in the written text; empty when nothing was removed.
-    origin: Vec<usize>,
-}
-
-impl EffectiveText {
-    fn of(pattern: &lsx::Pattern, rule: TrimWhitespace) -> Self {
-        let written = pattern.body.text.as_str();
-        if !pattern.trim_whitespace {
-            return Self {
-                text: written.to_owned(),
-                origin: Vec::new(),
-            };
-        }
-        let keep = |at: usize, c: char| match rule {
-            TrimWhitespace::All => !c.is_whitespace(),
-            TrimWhitespace::LineBreaks => {
-                if !c.is_whitespace() {
-                    return true;
-                }
-                // A blank stays if the run of white space that it belongs to lies inside one line.
-                let before = written[..at].trim_end().len();
-                let after = written.len() - written[at..].trim_start().len();
-                before > 0
-                    && after < written.len()
-                    && !written[before..after].contains(['\n', '\r'])
-            }
-        };
-        let mut text = String::new();
-        let mut origin = Vec::new();
-        for (at, c) in written.char_indices() {
-            if keep(at, c) {
-                text.push(c);
-                origin.extend((0..c.len_utf8()).map(|i| at + i));
-            }
-        }
-        origin.push(written.trim_end().len());
-        Self { text, origin }
-    }
-
-    fn back(&self, range: &Range<usize>) -> Range<usize> {
-        if self.origin.is_empty() {
-            return range.clone();
-        }
-        let place = |offset: usize| self.origin.get(offset).copied().unwrap_or_default();
-        let start = place(range.start);
-        let end = if range.is_empty() {
-            start
-        } else {
-            place(range.end - 1) + 1
-        };
-        start..end
     }
 }

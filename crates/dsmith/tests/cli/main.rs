@@ -1,0 +1,15 @@
+//! The command line as its users meet it: arguments in, lines and exit codes out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
+
+mod bad_input;
+mod check;
+mod formats;
+mod input;
+mod support;
+mod terminal;
+mod types;
