@@ -11,6 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Library {
     mappings: BTreeMap<String, Mapping>,
+    /// The slugs of those with autodetection rules, in the order in which they are asked.
+    asked: Vec<String>,
 }
 
 /// Why a folder of mappings cannot be read at all.
@@ -49,7 +51,7 @@ impl Library {
                 .mappings
                 .extend(mapping.map(|mapping| (mapping.slug().to_owned(), mapping)));
         }
-        library.check_precedence(&mut out);
+        library.order(&mut out);
         Ok((library, out))
     }
 
@@ -64,17 +66,32 @@ impl Library {
                 .mappings
                 .extend(mapping.map(|mapping| (mapping.slug().to_owned(), mapping)));
         }
+        library.order(&mut out);
         (library, out)
     }
 
     /// A library of one mapping, or of none.
     pub fn of(mapping: Option<Mapping>) -> Self {
-        Self {
-            mappings: mapping
-                .into_iter()
-                .map(|mapping| (mapping.slug().to_owned(), mapping))
-                .collect(),
-        }
+        let mut library = Self::default();
+        library
+            .mappings
+            .extend(mapping.map(|mapping| (mapping.slug().to_owned(), mapping)));
+        // One mapping cannot be in conflict with another.
+        library.order(&mut Diagnostics::new());
+        library
+    }
+
+    /// Puts the mappings into the order of autodetection.
+    fn order(&mut self, out: &mut Diagnostics) {
+        self.check_precedence(out);
+        let precedence = |mapping: &Mapping| Some(mapping.manifest().precedence.as_ref()?.value);
+        let mut asked: Vec<(u32, String)> = self
+            .mappings
+            .values()
+            .filter_map(|mapping| Some((precedence(mapping)?, mapping.slug().to_owned())))
+            .collect();
+        asked.sort();
+        self.asked = asked.into_iter().map(|(_, slug)| slug).collect();
     }
 
     fn check_precedence(&self, out: &mut Diagnostics) {
@@ -128,16 +145,8 @@ impl Library {
 
     /// The mapping that claims a payload: the first in ascending precedence whose autodetection rules hold.
     pub fn recognise(&self, payload: &str) -> Option<&Mapping> {
-        let mut candidates: Vec<(u32, &Mapping)> = self
-            .mappings
-            .values()
-            .filter_map(|mapping| Some((mapping.manifest().precedence.as_ref()?.value, mapping)))
-            .collect();
-        candidates.sort_by_key(|(precedence, _)| *precedence);
-        candidates
-            .into_iter()
-            .map(|(_, mapping)| mapping)
-            .find(|mapping| mapping.recognises(payload))
+        let mut asked = self.asked.iter().filter_map(|slug| self.mappings.get(slug));
+        asked.find(|mapping| mapping.recognises(payload))
     }
 }
 

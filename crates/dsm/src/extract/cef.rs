@@ -64,16 +64,17 @@ impl Cef {
         let mut open: Option<(Span, usize)> = None;
         let mut at = start;
         while let Some(equals) = unescaped(text, at, b'=') {
-            let key_start = bytes[start..equals]
+            // A key has no `=`, so it begins after the last one; without a blank there, this `=` belongs to the value.
+            let blank = bytes[at..equals]
                 .iter()
-                .rposition(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-                .map_or(start, |i| start + i + 1);
+                .rposition(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+            let key_start = blank.map_or(at, |i| at + i + 1);
             let key = &text[key_start..equals];
-            let is_key = !key.is_empty()
+            let is_key = (blank.is_some() || open.is_none())
+                && !key.is_empty()
                 && key.bytes().all(|b| {
                     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'[' | b']')
-                })
-                && open.is_none_or(|(_, value)| key_start >= value);
+                });
             if is_key {
                 if let Some((key, value)) = open {
                     self.push(text, key, value, key_start);
@@ -190,5 +191,17 @@ mod tests {
     fn an_unescaped_windows_path_keeps_its_backslashes() {
         let line = r"CEF:0|a|b|c|d|e|1|filePath=C:\temp\x.exe";
         assert_eq!(get(line, "filePath").as_deref(), Some(r"C:\temp\x.exe"));
+    }
+
+    #[test]
+    fn equals_signs_in_a_value_belong_to_it_and_cost_no_more_than_other_bytes() {
+        let line = "CEF:0|a|b|c|d|e|1|request=https://example.com/?a=1&b=2 =x act=deny";
+        assert_eq!(
+            get(line, "request").as_deref(),
+            Some("https://example.com/?a=1&b=2 =x")
+        );
+        assert_eq!(get(line, "act").as_deref(), Some("deny"));
+        let long = format!("CEF:0|a|b|c|d|e|1|msg={} act=deny", "=".repeat(1 << 20));
+        assert_eq!(get(&long, "act").as_deref(), Some("deny"));
     }
 }
