@@ -6,6 +6,10 @@ use crate::lsx::Hits;
 use crate::mapping::JsonValue;
 use crate::options::{AUTO, JsonNull, Options};
 use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// How many joined texts are compared one by one.
+const FEW_TEXTS: usize = 16;
 
 /// A value and the bytes of the payload that it was read from.
 #[derive(Debug)]
@@ -162,11 +166,21 @@ impl DocState {
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
         let mut texts: Vec<Value<'e>> = Vec::new();
+        // Few texts are compared one by one; a hostile payload may have a hundred thousand.
+        let mut seen: HashSet<Cow<'e, str>> = HashSet::new();
         for hit in self.found.all(value.slot) {
-            if let Ok(hit) = self.json_text(hit, options, payload)
-                && !hit.text.is_empty()
-                && !texts.iter().any(|known| known.text == hit.text)
-            {
+            let Ok(hit) = self.json_text(hit, options, payload) else {
+                continue;
+            };
+            let known = if texts.len() < FEW_TEXTS {
+                texts.iter().any(|known| known.text == hit.text)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(texts.iter().map(|known| known.text.clone()));
+                }
+                !seen.insert(hit.text.clone())
+            };
+            if !known && !hit.text.is_empty() {
                 texts.push(hit);
             }
         }

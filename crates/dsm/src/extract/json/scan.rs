@@ -298,12 +298,12 @@ impl<'t> Scanner<'t> {
         match self.dispatched(select, found) {
             Some(commits) => {
                 for &index in commits.iter().chain(&select.dispatch.always) {
-                    self.commit(&select.commits[index], found);
+                    self.commit(&select.commits[index], more, found);
                 }
             }
             None => {
                 for commit in &select.commits {
-                    self.commit(commit, found);
+                    self.commit(commit, more, found);
                 }
             }
         }
@@ -358,7 +358,9 @@ impl<'t> Scanner<'t> {
         Some(commits.map_or(&[], Vec::as_slice))
     }
 
-    fn commit(&self, commit: &Commit, found: &mut Found) {
+    /// Hands on what a path found in an element, if the conditions hold. `more` is where the further hits of this element
+    /// begin.
+    fn commit(&self, commit: &Commit, more: usize, found: &mut Found) {
         if !found.first[commit.from].is_some() {
             return;
         }
@@ -376,7 +378,7 @@ impl<'t> Scanner<'t> {
                 return;
             }
         }
-        for at in 0..found.more.len() {
+        for at in more..found.more.len() {
             let (slot, hit) = found.more[at];
             if slot == commit.from && hit.is_data() {
                 found.passing.push((commit.to, hit));
