@@ -101,12 +101,23 @@ fn events_hold_no_colours_even_when_they_are_forced() {
     }
 }
 
+/// Far more than fits into the pipes and blocks between two programs.
+const ENOUGH: usize = 32 << 20;
+
+/// Writes as `yes` does until nobody reads any more, but not for ever; tells how much it was.
+fn written(mut stdin: std::process::ChildStdin) -> usize {
+    let mut count = 0;
+    while count < ENOUGH && stdin.write_all(SSH.as_bytes()).is_ok() {
+        count += SSH.len();
+    }
+    count
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_the_run_quietly_and_soon() {
     let mut child = command(&["parse"]).stdin(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // Input without end, as from `yes`.
-    let writer = thread::spawn(move || while stdin.write_all(SSH.as_bytes()).is_ok() {});
+    let stdin = child.stdin.take().unwrap();
+    let writer = thread::spawn(move || written(stdin));
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
@@ -121,7 +132,7 @@ fn a_reader_that_goes_away_ends_the_run_quietly_and_soon() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(err, "");
-    writer.join().unwrap();
+    assert!(writer.join().unwrap() < ENOUGH, "it read on");
 }
 
 #[test]
@@ -260,11 +271,11 @@ fn explain_does_not_read_on_behind_its_event() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = thread::spawn(move || while stdin.write_all(SSH.as_bytes()).is_ok() {});
+    let stdin = child.stdin.take().unwrap();
+    let writer = thread::spawn(move || written(stdin));
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
-    writer.join().unwrap();
+    assert!(writer.join().unwrap() < ENOUGH, "it read on");
 }
 
 #[test]
