@@ -182,7 +182,17 @@ impl Suite {
             );
         }
         let snapshot = snapshot_of(fixture);
-        let old = std::fs::read_to_string(&snapshot).ok();
+        let old = match std::fs::read_to_string(&snapshot) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                // Not to be written over: it may hold what somebody needs.
+                outcome
+                    .findings
+                    .push(unreadable(&snapshot, &error.to_string()));
+                return;
+            }
+        };
         if old
             .as_deref()
             .is_some_and(|old| snapshot::same(old, &rendered.text))
@@ -237,8 +247,10 @@ impl Suite {
             let Ok(entries) = std::fs::read_dir(&folder) else {
                 continue;
             };
-            for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-                if path.is_dir() {
+            for entry in entries.flatten() {
+                let path = entry.path();
+                // A link to a folder is not followed: it may lead back here.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     folders.push(path);
                 } else if path.extension().is_some_and(|e| e == "snap") && !expected.contains(&path)
                 {
@@ -498,7 +510,7 @@ fn differs(
     let mut finding = Diagnostic::new(
         Code::SnapshotDiffers,
         format!("{} changed", fixture.display()),
-        "read the difference below; if it is meant, run cargo xtask validate --accept and commit it",
+        "read the difference above; if it is meant, run cargo xtask validate --accept and commit it",
     )
     .at(&file, start..start + line.len(), format!("is now: {}", crate::explain::shorten(new, 100)));
     let from_qid = ["QID", "description", "severity", "low level", "high level"];

@@ -118,8 +118,8 @@ impl fmt::Display for StatusReason {
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A matcher, and the bytes of the payload that it read. A constant has no bytes; for a value that had to be
-    /// decoded (JSON escapes, JSON inside JSON) they are the encoded ones.
+    /// A matcher, and the bytes of the payload that it read: for a constant those that its pattern matched, for a value
+    /// that had to be decoded (JSON escapes, JSON inside JSON) the encoded ones.
     Matcher {
         /// The matcher's branch.
         branch: BranchIx,
@@ -159,7 +159,7 @@ pub struct Property<'e> {
 /// The identity that an event sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    /// The field whose address identifies: `IdentityIp`, `IdentityIpv6` or `SourceIp`.
+    /// The field whose address identifies: `IdentityIp`, `IdentityIpv6`, `SourceIp` or `SourceIpv6`.
     pub address: Field,
 }
 

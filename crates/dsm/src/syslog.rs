@@ -9,6 +9,7 @@ const MONTHS: [&str; 12] = [
 /// The host field of an RFC 3164 or RFC 5424 header at the start of the text.
 pub(crate) fn host(text: &str) -> Option<Span> {
     let mut rest = text;
+    let mut prioritised = false;
     if let Some(after) = rest.strip_prefix('<') {
         let (priority, tail) = after.split_once('>')?;
         if priority.is_empty()
@@ -18,9 +19,12 @@ pub(crate) fn host(text: &str) -> Option<Span> {
             return None;
         }
         rest = tail;
+        prioritised = true;
     }
     let rest = match rest.strip_prefix("1 ") {
-        Some(versioned) => after_word(versioned)?,
+        // RFC 5424 does not allow its header without a priority.
+        Some(versioned) if prioritised => after_word(versioned)?,
+        Some(_) => return None,
         None if MONTHS.iter().any(|month| rest.starts_with(month)) => {
             // `Nov 23 10:00:00`, in some devices with the year behind the day.
             let day = after_word(rest)?;
@@ -47,10 +51,9 @@ pub(crate) fn host(text: &str) -> Option<Span> {
         None => return None,
     };
     let start = rest.as_ptr() as usize - text.as_ptr() as usize;
-    let length = rest
-        .find([' ', ':'])
-        .filter(|end| rest.as_bytes()[*end] == b' ');
-    let length = length.or_else(|| rest.find(' '))?;
+    let word = &rest[..rest.find(' ')?];
+    // Some devices end the host with a colon.
+    let length = word.strip_suffix(':').unwrap_or(word).len();
     (length > 0).then(|| Span::new(start, start + length))
 }
 
@@ -84,7 +87,12 @@ mod tests {
             host("<13>2019-01-18T11:07:53.520+07:00 h tag: x"),
             Some("h")
         );
+        assert_eq!(
+            host("<189>Nov 23 10:00:00 10.0.0.1: %ASA-1: x"),
+            Some("10.0.0.1")
+        );
         for none in [
+            "1 accept 10.9.9.9 tcp",
             "",
             "{\"a\":1}",
             "<13>",

@@ -427,13 +427,18 @@ fn category(id: u32) -> &'static Category {
     categories::by_id(id).unwrap_or(&categories::all()[0])
 }
 
-/// An address that no matcher found comes from the syslog header, if its host is an address.
+/// An address that no matcher found, neither as IPv4 nor as IPv6, comes from the syslog header, if its host is one.
 fn add_header_addresses(event: &mut Event<'_>) {
-    let targets = [
-        Target::Field(Field::SourceIp),
-        Target::Field(Field::DestinationIp),
+    let sides = [
+        (Field::SourceIp, Field::SourceIpv6),
+        (Field::DestinationIp, Field::DestinationIpv6),
     ];
-    if targets.iter().all(|target| event.get(*target).is_some()) {
+    let open = sides
+        .into_iter()
+        .filter(|(v4, v6)| event.field(*v4).is_none() && event.field(*v6).is_none())
+        .map(|(v4, _)| Target::Field(v4));
+    let targets: Vec<Target> = open.collect();
+    if targets.is_empty() {
         return;
     }
     let Some(span) = syslog::host(event.payload) else {
@@ -467,9 +472,19 @@ fn add_identity(event: &mut Event<'_>, use_dsm_results: UseDsmResults) {
     if !wanted || event.status == Status::Stored {
         return;
     }
-    let address = [Field::IdentityIp, Field::IdentityIpv6, Field::SourceIp]
-        .into_iter()
-        .find(|field| event.field(*field).is_some());
+    // The address of a relay in the syslog header identifies nobody.
+    let parsed = |field: &Field| {
+        let origin = event.field(*field).map(|property| property.origin);
+        matches!(origin, Some(Origin::Matcher { .. }))
+    };
+    let address = [
+        Field::IdentityIp,
+        Field::IdentityIpv6,
+        Field::SourceIp,
+        Field::SourceIpv6,
+    ]
+    .into_iter()
+    .find(parsed);
     let identified = [
         Field::UserName,
         Field::HostName,

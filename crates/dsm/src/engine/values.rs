@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// How many different devTimeFormat values are kept compiled. A device uses one or two.
 const MAX_TIME_FORMATS: usize = 64;
+/// A longer format is none: a compiled one takes many times its length.
+const MAX_TIME_FORMAT: usize = 128;
 
 /// What is known about the payload so far. All memory is kept for the next one.
 #[derive(Debug)]
@@ -102,10 +104,10 @@ impl Values {
                 let document = state.xml.get_or_insert_with(|| xml::read(text));
                 let document = document.as_ref().ok_or(NoData::NoMessage("XML"))?;
                 template(pieces, options, |path| {
-                    let text = document.get(path).ok_or(NoData::Absent)?;
+                    let (text, piece) = document.get(path).ok_or(NoData::Absent)?;
                     Ok(Value {
                         text: Cow::Owned(text.to_owned()),
-                        span: None,
+                        span: state.text.lift(piece, payload).span,
                     })
                 })
             }
@@ -319,6 +321,9 @@ impl Values {
             _ => return None,
         }
         let format = self.docs[compiled.doc].dev_time_format.clone()?;
+        if format.len() > MAX_TIME_FORMAT {
+            return None;
+        }
         if self.time_formats.len() >= MAX_TIME_FORMATS && !self.time_formats.contains_key(&format) {
             self.time_formats.clear();
         }

@@ -28,9 +28,17 @@ impl Cef {
         out.header.clear();
         out.extension.clear();
         let mut from = 0;
+        let mut tried = 0;
         while let Some(at) = memmem::find(&text.as_bytes()[from..], b"CEF:").map(|i| from + i) {
-            if out.header(text, at) {
-                return true;
+            // Only what begins like a header is searched for pipes, and not forever: each search may be long.
+            if version_follows(&text[at + 4..]) {
+                if out.header(text, at) {
+                    return true;
+                }
+                tried += 1;
+                if tried == MAX_CANDIDATES {
+                    break;
+                }
             }
             from = at + 4;
         }
@@ -51,9 +59,6 @@ impl Cef {
         // The severity ends at a pipe; some devices leave the pipe out when there is no extension.
         let end = unescaped(text, start, b'|').unwrap_or(text.len());
         self.header.push(Span::new(start, end));
-        if !text[at + 4..].starts_with(|c: char| c.is_ascii_digit()) {
-            return false;
-        }
         self.extension(text, (end + 1).min(text.len()));
         true
     }
@@ -70,7 +75,7 @@ impl Cef {
                 .rposition(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
             let key_start = blank.map_or(at, |i| at + i + 1);
             let key = &text[key_start..equals];
-            let is_key = (blank.is_some() || open.is_none())
+            let is_key = (blank.is_some() || at == start)
                 && !key.is_empty()
                 && key.bytes().all(|b| {
                     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'[' | b']')
@@ -105,6 +110,19 @@ impl Cef {
             .find(|(name, _)| name.of(text) == key)
             .map(|(_, value)| (*value, false))
     }
+}
+
+/// How many places that look like a header are tried in one text.
+const MAX_CANDIDATES: usize = 16;
+
+/// Whether a version number and a pipe stand here.
+fn version_follows(text: &str) -> bool {
+    let digits = text
+        .bytes()
+        .take(8)
+        .take_while(|b| b.is_ascii_digit() || *b == b'.')
+        .count();
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.as_bytes().get(digits) == Some(&b'|')
 }
 
 /// The first `byte` from `start` that no backslash protects.
@@ -185,6 +203,8 @@ mod tests {
     fn a_text_without_the_header_is_no_message() {
         assert_eq!(get("CEF:0|a|b", "$id$"), None);
         assert_eq!(get("say CEF: hello", "$id$"), None);
+        assert_eq!(get(&"CEF:\\\\".repeat(50_000), "$id$"), None);
+        assert_eq!(get("CEF:0|a|b|c|d|e|1|@x=zz=c", "zz"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Span;
 
-/// The pairs of a text, the first of equal names only.
+/// The pairs of a text, in order; of equal names the first counts.
 ///
 /// A pair begins after a pair delimiter (or at the start) and is split at its first name-value delimiter. White space
 /// around names does not count, that around values is kept, and a value in double quotes loses them. The first pair may have a syslog header in
@@ -17,9 +17,10 @@ pub fn pairs(
     if pair_delimiter.is_empty() || name_value_delimiter.is_empty() {
         return;
     }
+    let length = text.trim_end().len();
     let mut start = 0;
     while start <= text.len() {
-        let end = pair_end(text, start, pair_delimiter, name_value_delimiter);
+        let end = pair_end(text, start, length, pair_delimiter, name_value_delimiter);
         let pair = &text[start..end];
         if let Some(split) = pair.find(name_value_delimiter) {
             let name = pair[..split].trim();
@@ -36,23 +37,45 @@ pub fn pairs(
     }
 }
 
-/// The end of the pair that begins at `start`: a delimiter inside double quotes does not end it.
-fn pair_end(text: &str, start: usize, pair_delimiter: &str, name_value_delimiter: &str) -> usize {
+/// The end of the pair that begins at `start`: a delimiter inside double quotes does not end it. `length` is that of the
+/// text without white space at its end.
+fn pair_end(
+    text: &str,
+    start: usize,
+    length: usize,
+    pair_delimiter: &str,
+    name_value_delimiter: &str,
+) -> usize {
     let rest = &text[start..];
     let plain = rest.find(pair_delimiter).unwrap_or(rest.len());
-    let Some(split) = rest[..plain].find(name_value_delimiter) else {
-        return start + plain;
-    };
-    let value = split + name_value_delimiter.len();
-    let quote = value + (rest[value..].len() - rest[value..].trim_start_matches(' ').len());
-    if quote <= plain
-        && rest[quote..].starts_with('"')
-        && let Some(close) = rest[quote + 1..].find('"').map(|i| quote + 2 + i)
-        && (rest[close..].starts_with(pair_delimiter) || rest[close..].trim_end().is_empty())
-    {
-        return start + close;
+    match rest[..plain].find(name_value_delimiter) {
+        Some(split) => {
+            let value = start + split + name_value_delimiter.len();
+            quoted_end(text, value, length, pair_delimiter).unwrap_or(start + plain)
+        }
+        None => start + plain,
     }
-    start + plain
+}
+
+/// The end of a value in double quotes that begins at `start`, blanks before it apart, if a delimiter or nothing follows
+/// it. A backslash protects a quote.
+fn quoted_end(text: &str, start: usize, length: usize, delimiter: &str) -> Option<usize> {
+    let rest = &text[start..];
+    let quote = start + (rest.len() - rest.trim_start_matches(' ').len());
+    if text.as_bytes().get(quote) != Some(&b'"') {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    let mut at = quote + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            break;
+        }
+        at += 2;
+    }
+    let close = at + 1;
+    (close >= length || text[close..].starts_with(delimiter)).then_some(close)
 }
 
 fn last_word(name: &str) -> &str {
@@ -70,18 +93,28 @@ fn unquoted(text: &str, start: usize, end: usize) -> Span {
     Span::new(start, end)
 }
 
-/// The item at a position of a list; the first is 0. Double quotes that enclose it do not count.
+/// The item at a position of a list; the first is 0. Double quotes that enclose it do not count, and a
+/// delimiter inside them does not end it.
 pub fn item(text: &str, delimiter: &str, index: usize) -> Option<Span> {
     if delimiter.is_empty() {
         return None;
     }
+    let length = text.trim_end().len();
+    let end_of = |start: usize| {
+        let plain = text[start..]
+            .find(delimiter)
+            .map_or(text.len(), |i| start + i);
+        quoted_end(text, start, length, delimiter).unwrap_or(plain)
+    };
     let mut start = 0;
     for _ in 0..index {
-        start += text[start..].find(delimiter)? + delimiter.len();
+        let next = end_of(start) + delimiter.len();
+        if next > text.len() {
+            return None;
+        }
+        start = next;
     }
-    let end = text[start..]
-        .find(delimiter)
-        .map_or(text.len(), |i| start + i);
+    let end = end_of(start);
     Some(unquoted(text, start, end))
 }
 
@@ -141,5 +174,21 @@ mod tests {
             [get(0), get(1), get(2), get(3), get(4)],
             [Some("a"), Some("b"), Some(""), Some("d"), None]
         );
+    }
+
+    #[test]
+    fn a_quote_that_is_escaped_does_not_let_a_value_invent_a_name() {
+        let text = r#"zy=1,msg="say \"hi\", zz=evil",zz=good"#;
+        let pairs = read(text, ",", "=");
+        assert_eq!(
+            pairs.iter().find(|(name, _)| *name == "zz").unwrap().1,
+            "good"
+        );
+    }
+
+    #[test]
+    fn a_delimiter_inside_the_quotes_of_an_item_does_not_shift_the_others() {
+        let get = |index| item("a,\"x,y\",b", ",", index).map(|span| span.of("a,\"x,y\",b"));
+        assert_eq!([get(1), get(2), get(3)], [Some("x,y"), Some("b"), None]);
     }
 }

@@ -1,8 +1,10 @@
 //! Reading an XML document found anywhere in a text.
 
+use super::Span;
 use crate::keypath::XmlPath;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Deepest nesting and most elements that are kept; what lies beyond is not addressable.
@@ -13,16 +15,21 @@ const MAX_ELEMENTS: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct Document {
     elements: Vec<Element>,
+    /// How many elements of a name a parent has so far, by full and by local name.
+    siblings: HashMap<(Option<usize>, String), usize>,
 }
 
 #[derive(Debug)]
 struct Element {
     name: String,
     parent: Option<usize>,
-    /// Position among the siblings of the same name.
-    position: usize,
+    /// Position among the siblings of the same name, and of the same name without prefix.
+    positions: (usize, usize),
     attributes: Vec<(String, String)>,
     text: String,
+    /// The start tag, and what stands between the first and the last text of the element.
+    tag: Span,
+    span: Option<Span>,
 }
 
 /// Finds the first element of the text that is closed again, and reads it.
@@ -32,15 +39,16 @@ pub fn read(text: &str) -> Option<Document> {
     let mut from = 0;
     for _ in 0..64 {
         let start = from + memchr::memchr(b'<', text.get(from..)?.as_bytes())?;
-        let rest = &text[start..];
         // A syslog priority such as <13> is not an element.
-        let element = rest[1..].starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '?'));
-        if element {
-            match read_from(rest) {
-                Ok(document) => return Some(document),
-                // What is inside a document that was cut off is not its root.
-                Err(Unreadable::Truncated) => return None,
-                Err(Unreadable::NotXml) => {}
+        let next = text[start + 1..].chars().next();
+        if next.is_some_and(|c| c.is_alphabetic() || matches!(c, '_' | '?')) {
+            let mut document = Document::default();
+            if document.read(text, start).is_some() {
+                return Some(document);
+            }
+            // What is inside a document that was cut off or breaks is not its root.
+            if !document.elements.is_empty() {
+                return None;
             }
         }
         from = start + 1;
@@ -48,125 +56,153 @@ pub fn read(text: &str) -> Option<Document> {
     None
 }
 
-enum Unreadable {
-    NotXml,
-    Truncated,
-}
-
-fn read_from(text: &str) -> Result<Document, Unreadable> {
-    let mut reader = Reader::from_str(text);
-    let mut document = Document::default();
-    let mut open: Vec<usize> = Vec::new();
-    let mut siblings = HashMap::new();
-    loop {
-        match reader.read_event().map_err(|_| Unreadable::NotXml)? {
-            Event::Start(tag) => {
-                if open.len() == MAX_DEPTH {
-                    return Err(Unreadable::Truncated);
-                }
-                let index = document.push(&tag, open.last().copied(), &mut siblings);
-                open.push(index.ok_or(Unreadable::NotXml)?);
-            }
-            Event::Empty(tag) => {
-                let index = document.push(&tag, open.last().copied(), &mut siblings);
-                index.ok_or(Unreadable::NotXml)?;
-            }
-            Event::End(_) => {
-                open.pop();
-            }
-            Event::Text(piece) => document.text(&open, &piece),
-            Event::CData(piece) => document.text(&open, &piece),
-            Event::GeneralRef(reference) => {
-                let character = reference.resolve_char_ref().ok().flatten();
-                match (character, &*reference) {
-                    (Some(c), _) => document.text(&open, c.encode_utf8(&mut [0; 4])),
-                    (None, "lt") => document.text(&open, "<"),
-                    (None, "gt") => document.text(&open, ">"),
-                    (None, "amp") => document.text(&open, "&"),
-                    (None, "apos") => document.text(&open, "'"),
-                    (None, "quot") => document.text(&open, "\""),
-                    (None, name) => document.text(&open, &format!("&{name};")),
-                }
-            }
-            Event::Eof if open.is_empty() => return Err(Unreadable::NotXml),
-            Event::Eof => return Err(Unreadable::Truncated),
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
-        }
-        if open.is_empty() && !document.elements.is_empty() {
-            return Ok(document);
-        }
-    }
-}
-
-fn same_name(written: &str, wanted: &str) -> bool {
-    written == wanted || written.rsplit(':').next() == Some(wanted)
+fn local(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name)
 }
 
 impl Document {
-    fn push(
-        &mut self,
-        tag: &BytesStart<'_>,
-        parent: Option<usize>,
-        siblings: &mut HashMap<(Option<usize>, String), usize>,
-    ) -> Option<usize> {
-        if self.elements.len() == MAX_ELEMENTS {
+    fn read(&mut self, text: &str, start: usize) -> Option<()> {
+        let mut reader = Reader::from_str(&text[start..]);
+        // Devices forget to escape ampersands.
+        reader.config_mut().allow_dangling_amp = true;
+        let place = |position: u64| start + usize::try_from(position).unwrap_or(usize::MAX);
+        // Elements that are open; those beyond the limits are counted but not kept.
+        let mut open: Vec<Option<usize>> = Vec::new();
+        loop {
+            let before = place(reader.buffer_position());
+            let event = reader.read_event().ok()?;
+            let span = Span::new(before, place(reader.buffer_position()));
+            match event {
+                Event::Start(tag) => {
+                    let kept = self.push(&tag, &open, span);
+                    open.push(kept);
+                }
+                Event::Empty(tag) => {
+                    self.push(&tag, &open, span);
+                }
+                Event::End(_) => {
+                    open.pop();
+                }
+                Event::Text(piece) => self.text(&open, &piece, span),
+                Event::CData(piece) => {
+                    let inner = Span {
+                        start: span.start + 9,
+                        end: span.end - 3,
+                    };
+                    self.text(&open, &piece, inner);
+                }
+                Event::GeneralRef(reference) => {
+                    let character = reference.resolve_char_ref().ok().flatten();
+                    let resolved: Cow<'_, str> = match (character, &*reference) {
+                        (Some(c), _) => c.to_string().into(),
+                        (None, "lt") => "<".into(),
+                        (None, "gt") => ">".into(),
+                        (None, "amp") => "&".into(),
+                        (None, "apos") => "'".into(),
+                        (None, "quot") => "\"".into(),
+                        (None, name) => format!("&{name};").into(),
+                    };
+                    self.text(&open, &resolved, span);
+                }
+                Event::Eof => return None,
+                Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+            }
+            if open.is_empty() && !self.elements.is_empty() {
+                return Some(());
+            }
+        }
+    }
+
+    /// Keeps an element, unless it lies beyond the limits or in an element that does.
+    fn push(&mut self, tag: &BytesStart<'_>, open: &[Option<usize>], span: Span) -> Option<usize> {
+        let parent = match open.last() {
+            Some(parent) => Some((*parent)?),
+            None => None,
+        };
+        if self.elements.len() == MAX_ELEMENTS || open.len() == MAX_DEPTH {
             return None;
         }
         let name = tag.name().into_inner().to_owned();
-        let count = siblings.entry((parent, name.clone())).or_default();
-        let position = *count;
-        *count += 1;
-        let mut attributes = Vec::new();
-        for attribute in tag.attributes() {
-            let attribute = attribute.ok()?;
-            let value = quick_xml::escape::unescape(&attribute.value).map_or_else(
-                |_| attribute.value.to_string(),
-                std::borrow::Cow::into_owned,
-            );
+        let mut count = |name: &str| {
+            let count = self.siblings.entry((parent, name.to_owned())).or_default();
+            *count += 1;
+            *count - 1
+        };
+        // An unprefixed name is its own local name and must be counted once.
+        let with_prefix = count(&name);
+        let without = if local(&name) == name {
+            with_prefix
+        } else {
+            count(&format!("*:{}", local(&name)))
+        };
+        let mut attributes: Vec<(String, String)> = Vec::new();
+        for attribute in tag.attributes().with_checks(false).flatten() {
+            let value = quick_xml::escape::unescape(&attribute.value)
+                .map_or_else(|_| attribute.value.to_string(), Cow::into_owned);
             attributes.push((attribute.key.into_inner().to_owned(), value));
         }
         self.elements.push(Element {
             name,
             parent,
-            position,
+            positions: (with_prefix, without),
             attributes,
             text: String::new(),
+            tag: span,
+            span: None,
         });
         Some(self.elements.len() - 1)
     }
 
-    fn text(&mut self, open: &[usize], text: &str) {
-        if let Some(&index) = open.last() {
-            self.elements[index].text.push_str(text);
-        }
+    fn text(&mut self, open: &[Option<usize>], text: &str, span: Span) {
+        let Some(Some(index)) = open.last() else {
+            return;
+        };
+        let element = &mut self.elements[*index];
+        element.text.push_str(text);
+        let hull = element.span.map_or(span, |known| Span {
+            start: known.start,
+            end: span.end,
+        });
+        element.span = Some(hull);
     }
 
-    /// The value of a path: an attribute, or the text of an element without white space around it.
+    /// The value of a path and where it stands: an attribute (in its tag), or the text of an element without white space
+    /// around it.
     ///
-    /// Element names are compared as they are written, then without their prefix.
-    pub fn get(&self, path: &XmlPath) -> Option<&str> {
+    /// Names are compared as they are written, then without their prefix.
+    pub fn get(&self, path: &XmlPath) -> Option<(&str, Span)> {
         let mut at: Option<usize> = None;
         for (depth, (name, position)) in path.elements.iter().enumerate() {
-            let found = self
-                .elements
-                .iter()
-                .enumerate()
-                .position(|(index, element)| {
-                    (depth > 0 || index == 0)
-                        && element.parent == at
-                        && element.position == *position
-                        && same_name(&element.name, name)
-                })?;
-            at = Some(found);
+            let children = || {
+                self.elements
+                    .iter()
+                    .enumerate()
+                    .filter(move |(index, element)| {
+                        (depth > 0 || *index == 0) && element.parent == at
+                    })
+            };
+            let exact = children()
+                .find(|(_, element)| element.positions.0 == *position && element.name == *name);
+            let (index, _) = exact.or_else(|| {
+                children().find(|(_, element)| {
+                    element.positions.1 == *position && local(&element.name) == name
+                })
+            })?;
+            at = Some(index);
         }
         let element = &self.elements[at?];
         match &path.attribute {
-            Some(attribute) => element
-                .attributes
-                .iter()
-                .find(|(name, _)| same_name(name, attribute))
-                .map(|(_, value)| value.as_str()),
-            None => Some(element.text.trim()),
+            Some(wanted) => {
+                let exact = element.attributes.iter().find(|(name, _)| name == wanted);
+                let found = exact.or_else(|| {
+                    element
+                        .attributes
+                        .iter()
+                        .find(|(name, _)| local(name) == wanted)
+                });
+                found.map(|(_, value)| (value.as_str(), element.tag))
+            }
+            None => Some((element.text.trim(), element.span.unwrap_or(element.tag))),
         }
     }
 }
@@ -179,7 +215,9 @@ mod tests {
     const TEXT: &str = r#"<29>Nov 23 host <?xml version="1.0"?><e:Event xmlns:e="u" id="7"><Machine><Name>A &amp; B</Name><Name at="x">C</Name><Ip/></Machine></e:Event> tail"#;
 
     fn get(path: &str) -> Option<String> {
-        read(TEXT)?.get(&xml_path(path).unwrap()).map(str::to_owned)
+        read(TEXT)?
+            .get(&xml_path(path).unwrap())
+            .map(|(text, _)| text.to_owned())
     }
 
     #[test]
@@ -207,5 +245,45 @@ mod tests {
         assert!(read("<a><b></b>").is_none());
         assert!(read("<<<<< no xml <13>").is_none());
         assert!(read(&"<a>".repeat(1000)).is_none());
+    }
+
+    fn value(text: &str, path: &str) -> Option<String> {
+        read(text)?
+            .get(&xml_path(path).unwrap())
+            .map(|(text, _)| text.to_owned())
+    }
+
+    #[test]
+    fn a_value_can_say_where_it_stands() {
+        let document = read(TEXT).unwrap();
+        let (text, span) = document
+            .get(&xml_path(r#"/"Event"/"Machine"/"Name""#).unwrap())
+            .unwrap();
+        assert_eq!((text, span.of(TEXT)), ("A & B", "A &amp; B"));
+    }
+
+    #[test]
+    fn a_name_as_it_is_written_comes_before_one_with_another_prefix() {
+        let text = "<r><x:Name>prefixed</x:Name><Name>plain</Name></r>";
+        assert_eq!(value(text, r#"/"r"/"Name""#).as_deref(), Some("plain"));
+        assert_eq!(value(text, r#"/"r"/"x:Name""#).as_deref(), Some("prefixed"));
+        let text = "<r><a:N>1</a:N><b:N>2</b:N></r>";
+        assert_eq!(value(text, r#"/"r"/"N"[1]"#).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn what_devices_get_wrong_costs_neither_the_document_nor_its_root() {
+        assert_eq!(
+            value("<r><m>R & D</m><n>x</n></r>", r#"/"r"/"n""#).as_deref(),
+            Some("x")
+        );
+        let twice = r#"<a x="1" x="2"><b><c>inner</c></b></a>"#;
+        assert_eq!(value(twice, r#"/"b"/"c""#), None);
+        assert_eq!(value(twice, r#"/"a".x"#).as_deref(), Some("1"));
+        let many = format!("<a><b>v</b>{}<c>end</c></a>", "<i/>".repeat(MAX_ELEMENTS));
+        assert_eq!(value(&many, r#"/"a"/"b""#).as_deref(), Some("v"));
+        assert_eq!(value(&many, r#"/"a"/"c""#), None);
+        let deep = format!("<a><b>v</b>{}{}</a>", "<d>".repeat(300), "</d>".repeat(300));
+        assert_eq!(value(&deep, r#"/"a"/"b""#).as_deref(), Some("v"));
     }
 }

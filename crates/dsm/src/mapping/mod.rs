@@ -318,7 +318,10 @@ impl Mapping {
             return false;
         }
         let mut found = json::Found::default();
-        let settings = json::Settings::default();
+        let settings = json::Settings {
+            duplicates: self.options().duplicate_json_key,
+            broken: self.options().broken_json,
+        };
         let scanned =
             !rules.plan.is_empty() && rules.plan.scan(payload, &settings, &mut found).is_ok();
         rules.rules.iter().any(|(slots, patterns)| {

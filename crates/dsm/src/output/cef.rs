@@ -101,12 +101,35 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     let custom = event.mapping().custom_properties();
     for property in &event.properties {
         if let Target::Custom(index) = property.target {
-            pair(&custom[index].leef_key, &canonical(property));
+            let key = custom[index].leef_key.as_str();
+            if is_taken(key) {
+                // A key may occur once.
+                pair(&format!("custom.{key}"), &canonical(property));
+            } else {
+                pair(key, &canonical(property));
+            }
         }
     }
     if event.status == Status::Stored {
         pair("payload", event.payload);
     }
+}
+
+/// Whether the event writes a key itself.
+fn is_taken(key: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "rt",
+        "cat",
+        "src",
+        "dst",
+        "c6a2",
+        "c6a2Label",
+        "c6a3",
+        "c6a3Label",
+        "qid",
+        "payload",
+    ];
+    OTHERS.contains(&key) || KEYS.iter().any(|(_, known)| *known == key)
 }
 
 /// A header field: pipes and backslashes are escaped; a line break cannot be, and becomes a blank.

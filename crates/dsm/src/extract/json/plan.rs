@@ -3,7 +3,7 @@
 use super::found::{Found, Hit};
 use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Enough for any mapping; a limit on what hostile filters can multiply.
 const MAX_MERGED_NODES: usize = 100_000;
@@ -395,9 +395,18 @@ impl Plan {
             self.empty(child, found);
         }
         if let Some(select) = &node.select {
+            // A slot has further hits only if it has a first one, so that most of the time nothing is to be done.
+            let filled: HashSet<SlotIx> = select
+                .commits
+                .iter()
+                .map(|commit| commit.to)
+                .filter(|slot| found.first[*slot].is_some())
+                .collect();
+            if !filled.is_empty() {
+                found.more.retain(|(slot, _)| !filled.contains(slot));
+            }
             for commit in &select.commits {
                 found.first[commit.to] = Hit::NONE;
-                found.more.retain(|(slot, _)| *slot != commit.to);
             }
         }
     }

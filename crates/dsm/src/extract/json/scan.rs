@@ -87,10 +87,10 @@ impl Plan {
 
 /// Which members of an object have come by.
 #[derive(Debug, Default)]
-struct Seen([u64; 4]);
+struct Seen([u64; 16]);
 
 impl Seen {
-    /// Notes a member; whether it had come by before. Plans with more members on one object do not notice.
+    /// Notes a member; whether it had come by before. Plans with more than 1,024 members on one object do not notice.
     fn again(&mut self, member: usize) -> bool {
         let Some(word) = self.0.get_mut(member / 64) else {
             return false;
