@@ -217,3 +217,54 @@ fn a_pattern_that_runs_away_is_stopped_and_said_so() {
         .collect();
     assert_eq!(failed, ["no match, budget exceeded"]);
 }
+
+#[test]
+fn the_relay_in_a_syslog_header_is_no_identity_and_does_not_displace_an_ipv6_source() {
+    let extension = dsm::diagnostic::SourceFile::new(
+        "x.xml",
+        r#"<device-extension xmlns="event_parsing/device_extension">
+  <pattern id="login" xmlns=""><![CDATA[(login) (\w+)(?: from (\S+))?]]></pattern>
+  <match-group order="1" xmlns="">
+    <matcher field="EventName" order="1" pattern-id="login" capture-group="1"/>
+    <matcher field="UserName" order="1" pattern-id="login" capture-group="2"/>
+    <matcher field="SourceIpv6" order="1" pattern-id="login" capture-group="3"/>
+    <event-match-single event-name="login" send-identity="OverrideAndAlwaysSend"/>
+  </match-group>
+</device-extension>"#,
+    );
+    let (mapping, findings) = Mapping::from_extension("case", &extension);
+    let mapping = mapping.unwrap_or_else(|| panic!("{findings:?}"));
+    let line = |text: &str| {
+        let payload = Payload::from(text);
+        let mut normalizer = Normalizer::new(&mapping);
+        let event = normalizer.normalize(&payload, received());
+        let mut out = Vec::new();
+        let mut leef = LeefOutput::new(leef::WriterOptions::default()).unwrap();
+        leef.write(&event, &mut out).unwrap();
+        String::from_utf8(out).unwrap().replace('\t', " ")
+    };
+    assert_eq!(
+        line("<13>Nov 23 10:00:00 10.0.0.9 sshd: login alice"),
+        "LEEF:1.0|Unknown|case|1.0|login|src=10.0.0.9 dst=10.0.0.9 usrName=alice"
+    );
+    assert_eq!(
+        line("<13>Nov 23 10:00:00 10.0.0.9 sshd: login alice from 2001:db8::5"),
+        "LEEF:1.0|Unknown|case|1.0|login|dst=10.0.0.9 usrName=alice identSrc=2001:db8::5 src=2001:db8::5"
+    );
+}
+
+#[test]
+fn a_member_that_comes_again_and_again_costs_linear_time() {
+    let library = library();
+    let mapping = library.get("microsoft-365-defender").unwrap();
+    let text = format!(
+        r#"{{"id":"a","serviceSource":"x","category":"Malware","mitreTechniques":[{}"T"],"evidence":[]{}}}"#,
+        r#""T1","#.repeat(20_000),
+        r#","evidence":[]"#.repeat(20_000)
+    );
+    let payload = Payload::from(text.as_str());
+    let start = std::time::Instant::now();
+    let event = Normalizer::new(mapping).normalize(&payload, received());
+    assert_eq!(event.event_id.as_deref(), Some("Malware"));
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}

@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
         "property.datetime_format",
         "string",
         false,
-        "Format of a property of type time, in Java's letters. Without it ISO 8601, epochs and syslog stamps are recognised.",
+        "Format of a property of type time, in the letters of Java's SimpleDateFormat (ext-data in an extension takes Joda-Time's). Without it ISO 8601, epochs and syslog stamps are recognised.",
     ),
 ];
 
