@@ -24,7 +24,6 @@ pub(crate) fn host(text: &str) -> Option<Span> {
     let rest = match rest.strip_prefix("1 ") {
         // RFC 5424 does not allow its header without a priority.
         Some(versioned) if prioritised => after_word(versioned)?,
-        Some(_) => return None,
         None if MONTHS.iter().any(|month| rest.starts_with(month)) => {
             // `Nov 23 10:00:00`, in some devices with the year behind the day.
             let day = after_word(rest)?;
@@ -48,7 +47,7 @@ pub(crate) fn host(text: &str) -> Option<Span> {
         {
             after_word(rest)?
         }
-        None => return None,
+        _ => return None,
     };
     let start = rest.as_ptr() as usize - text.as_ptr() as usize;
     let word = &rest[..rest.find(' ')?];
