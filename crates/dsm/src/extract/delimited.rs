@@ -75,7 +75,11 @@ fn quoted_end(text: &str, start: usize, length: usize, delimiter: &str) -> Optio
         at += 2;
     }
     let close = at + 1;
-    (close >= length || text[close..].starts_with(delimiter)).then_some(close)
+    if close >= length {
+        // Only white space follows, which may be of several bytes: it belongs to the last value.
+        return Some(text.len());
+    }
+    text[close..].starts_with(delimiter).then_some(close)
 }
 
 fn last_word(name: &str) -> &str {
@@ -190,5 +194,39 @@ mod tests {
     fn a_delimiter_inside_the_quotes_of_an_item_does_not_shift_the_others() {
         let get = |index| item("a,\"x,y\",b", ",", index).map(|span| span.of("a,\"x,y\",b"));
         assert_eq!([get(1), get(2), get(3)], [Some("x,y"), Some("b"), None]);
+    }
+
+    #[test]
+    fn wide_white_space_after_the_last_quotes_is_passed_over() {
+        let text = "a=\"x\"\u{3000}";
+        assert_eq!(read(text, ",", "="), [("a", "x")]);
+        assert_eq!(
+            item("\"x\"\u{3000}", ",", 0).map(|span| span.of("\"x\"\u{3000}")),
+            Some("x")
+        );
+        assert_eq!(item("\"x\"\u{3000}", ",", 1), None);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn no_text_and_no_delimiter_make_it_panic(
+            text in "[ab=,;\"\\\\ \t\u{3000}é]{0,24}",
+            pair in "[,; é]{1,2}",
+            name_value in "[=: é]{1,2}",
+            index in 0usize..6,
+        ) {
+            let mut out = Vec::new();
+            pairs(&text, &pair, &name_value, &mut out);
+            for (name, value) in out {
+                proptest::prop_assert!(text.get(name.range()).is_some() && text.get(value.range()).is_some());
+            }
+            let found = item(&text, &pair, index);
+            proptest::prop_assert!(found.is_none_or(|span| text.get(span.range()).is_some()));
+        }
     }
 }
