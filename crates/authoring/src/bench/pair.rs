@@ -53,6 +53,13 @@ impl<'a> Side<'a> {
         self
     }
 
+    /// Does all batches once.
+    pub fn run_all(&mut self) {
+        for turn in 0..self.batches.len() {
+            self.run(turn);
+        }
+    }
+
     /// Does the batch after `turn` others; nothing where there is none.
     fn run(&mut self, turn: usize) -> Turn {
         if self.batches.is_empty() {

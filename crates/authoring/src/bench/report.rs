@@ -579,7 +579,7 @@ pub(super) fn grouped(value: f64) -> String {
     out
 }
 
-fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> String {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
     lay_out(&rows, |column| right.contains(&column))
 }
