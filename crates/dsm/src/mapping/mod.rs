@@ -58,7 +58,7 @@ pub struct CustomProperty {
     /// Its type.
     pub kind: PropertyType,
     /// Its key in LEEF output.
-    pub leef_key: String,
+    pub leef_key: leef::Key,
     /// What it holds.
     pub description: String,
     pub(crate) format: Option<DateFormat>,
