@@ -1,7 +1,8 @@
 //! What a scan finds, and why it may find nothing.
 
 use super::MAX_DEPTH;
-use super::plan::SlotIx;
+use super::plan::{Plan, SlotIx};
+use super::select::Class;
 use crate::extract::Span;
 use crate::options::{BrokenJson, DuplicateJsonKey};
 
@@ -65,10 +66,15 @@ pub struct Found {
     pub(super) filled: Vec<SlotIx>,
     /// Hits of one element on their way out of it.
     pub(super) passing: Vec<(SlotIx, Hit)>,
+    /// What conditions have learnt of the element at hand.
+    pub(super) classes: Vec<Class>,
 }
 
 impl Found {
-    pub(super) fn clear(&mut self, slots: usize) {
+    /// Makes room for what a plan finds.
+    pub(super) fn clear(&mut self, plan: &Plan) {
+        let slots = plan.slots.len();
+        self.classes.resize(plan.tested.len(), Class::Unknown);
         if self.first.len() == slots {
             for slot in self.filled.drain(..) {
                 self.first[slot] = Hit::NONE;
@@ -85,6 +91,12 @@ impl Found {
     /// The first (for most paths the only) value, as it stands in the text.
     pub fn get(&self, slot: SlotIx) -> Option<Hit> {
         self.first.get(slot).copied().filter(|hit| hit.is_some())
+    }
+
+    /// The slots that have a value; now and then one of them twice.
+    pub(crate) fn filled(&self) -> impl Iterator<Item = SlotIx> + '_ {
+        let filled = self.filled.iter().copied();
+        filled.filter(|slot| self.first[*slot].is_some())
     }
 
     /// All values of a slot in document order.

@@ -8,7 +8,9 @@ use crate::field::{Field, Kind as FieldKind};
 use crate::lsx::{self, PatternType, Spanned};
 use crate::manifest::PropertyType;
 use crate::mapping::pattern::{self, Capture, Kind, TemplatePart};
-use crate::mapping::{BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target};
+use crate::mapping::{
+    BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target, Uses,
+};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -86,11 +88,19 @@ impl<'a> Compiler<'a> {
         }
         let name = Target::Field(Field::EventName);
         let mut targets: Vec<Candidates> = Vec::new();
-        let mut event_name = Candidates::new(name, FieldKind::Text, Vec::new());
+        let mut event_name = Candidates {
+            target: name,
+            kind: FieldKind::Text,
+            matchers: Vec::new(),
+        };
         for (target, mut matchers) in by_target {
             matchers.sort_by_key(|(order, _)| *order);
             let matchers = matchers.into_iter().map(|(_, matcher)| matcher).collect();
-            let candidates = Candidates::new(target, self.kind(target), matchers);
+            let candidates = Candidates {
+                target,
+                kind: self.kind(target),
+                matchers,
+            };
             if target == name {
                 event_name = candidates;
             } else {
@@ -104,6 +114,7 @@ impl<'a> Compiler<'a> {
             branch,
             type_override: group.type_override.as_ref().map(|id| id.value),
             event_name,
+            uses: Uses::new(&targets),
             targets,
             singles,
             multiples,
