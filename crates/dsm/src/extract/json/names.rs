@@ -20,7 +20,7 @@ struct Entry {
 
 impl Entry {
     /// What is known of the name `text[start..end]`.
-    #[inline]
+    #[inline(always)]
     fn of(text: &[u8], start: usize, end: usize) -> Self {
         let len = end - start;
         let (head, tail) = if len >= 8 {
@@ -41,7 +41,7 @@ impl Entry {
 
     /// Where the search in the table begins. Names of one object often begin alike (`InitiatingProcess…`) and differ in
     /// length and at the end.
-    #[inline]
+    #[inline(always)]
     fn hash(self) -> usize {
         let mixed = (self.tail ^ u64::from(self.len).wrapping_mul(0x9E37_79B9_7F4A_7C15))
             .wrapping_mul(0xD6E8_FEB8_6659_FD93);
@@ -49,14 +49,14 @@ impl Entry {
         (mixed >> 32) as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_like(self, other: Self) -> bool {
         (self.tail, self.len, self.head) == (other.tail, other.len, other.head)
     }
 }
 
 /// Eight bytes of a text; zeros behind its end.
-#[inline]
+#[inline(always)]
 fn word(text: &[u8], at: usize) -> u64 {
     match text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         Some(chunk) => u64::from_le_bytes(*chunk),
@@ -73,11 +73,6 @@ fn last_word(text: &[u8], at: usize) -> u64 {
 }
 
 impl Names {
-    /// How many names there are.
-    pub(super) fn len(&self) -> usize {
-        self.names.len()
-    }
-
     /// The names in the order in which they came.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(AsRef::as_ref)
@@ -89,7 +84,7 @@ impl Names {
     }
 
     /// Index of the name `text[start..end]`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get_in(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
         let mask = self.table.len().checked_sub(1)?;
         let wanted = Entry::of(text, start, end);

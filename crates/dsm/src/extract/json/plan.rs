@@ -42,7 +42,9 @@ pub(super) struct Node {
     /// Their nodes, in the same order.
     pub(super) children: Vec<NodeIx>,
     pub(super) indexes: Vec<(usize, NodeIx)>,
+    /// Where the value goes: slots of the document, and slots of the element around it.
     pub(super) captures: Vec<SlotIx>,
+    pub(super) element_captures: Vec<SlotIx>,
     pub(super) select: Option<Box<Select>>,
 }
 
@@ -115,6 +117,19 @@ impl Plan {
         self.slots.len() - 1
     }
 
+    /// Whether a slot belongs to elements and not to the document.
+    pub(super) fn is_in_element(&self, slot: SlotIx) -> bool {
+        self.owner[slot] != NOBODY
+    }
+
+    fn capture(&mut self, node: NodeIx, slot: SlotIx) {
+        if self.is_in_element(slot) {
+            self.nodes[node].element_captures.push(slot);
+        } else {
+            self.nodes[node].captures.push(slot);
+        }
+    }
+
     fn new_owner(&mut self) -> usize {
         self.owners += 1;
         self.owners
@@ -136,7 +151,7 @@ impl Plan {
 
     fn insert(&mut self, node: NodeIx, steps: &[Step], slot: SlotIx, mode: HitsMode) {
         match steps {
-            [] => self.nodes[node].captures.push(slot),
+            [] => self.capture(node, slot),
             [Step::Member(name), rest @ ..] => {
                 let child = self.member(node, name);
                 self.insert(child, rest, slot, mode);
@@ -219,7 +234,7 @@ impl Plan {
         for name in path {
             at = self.member(at, name);
         }
-        self.nodes[at].captures.push(slot);
+        self.capture(at, slot);
         self.tested.push(Tested {
             slot,
             texts: Names::default(),
@@ -251,9 +266,11 @@ impl Plan {
     fn merge(&mut self, a: NodeIx, b: NodeIx, top: bool) -> NodeIx {
         let node = self.new_node();
         let mut captures = self.nodes[b].captures.clone();
+        let mut element_captures = self.nodes[b].element_captures.clone();
         let mut select = self.nodes[b].select.clone();
         if !top {
             captures.extend_from_slice(&self.nodes[a].captures);
+            element_captures.extend_from_slice(&self.nodes[a].element_captures);
             select = match (self.nodes[a].select.clone(), select) {
                 (Some(first), Some(second)) => Some(Box::new(Select {
                     element: self.merge(first.element, second.element, false),
@@ -266,6 +283,7 @@ impl Plan {
             };
         }
         self.nodes[node].captures = captures;
+        self.nodes[node].element_captures = element_captures;
         self.nodes[node].select = select;
         let own = self.nodes[a].named();
         let other = self.nodes[b].named();
@@ -295,7 +313,7 @@ impl Plan {
     /// Forgets what was found in a value, because a member of the same name replaces it.
     pub(super) fn empty(&self, node: NodeIx, found: &mut Found) {
         let node = &self.nodes[node];
-        for &slot in &node.captures {
+        for &slot in node.captures.iter().chain(&node.element_captures) {
             found.first[slot] = Hit::NONE;
         }
         let children = node.children.iter().copied();

@@ -3,7 +3,7 @@
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 use super::plan::{NodeIx, Plan};
 use super::text::unescape;
-use super::token::{Name, Outcome, Reader};
+use super::token::{Between, Name, Outcome, Text};
 use crate::extract::Span;
 use crate::options::{BrokenJson, DuplicateJsonKey};
 use memchr::{memchr, memchr2};
@@ -33,15 +33,16 @@ impl Plan {
             let mut scanner = Scanner {
                 plan: self,
                 settings,
-                reader: Reader::new(bytes, start),
+                text: Text(bytes),
+                has_members: false,
             };
-            match scanner.value(0, found) {
-                Ok(()) => return Ok(Span::new(start, scanner.reader.at)),
+            match scanner.value(0, start, found) {
+                Ok(end) => return Ok(Span::new(start, end)),
                 Err(error) => {
                     found.clear(self);
-                    let members = scanner.reader.members;
+                    let has_members = scanner.has_members;
                     first_error.get_or_insert(error);
-                    if members > 0 && settings.broken == BrokenJson::NoData {
+                    if has_members && settings.broken == BrokenJson::NoData {
                         break;
                     }
                     at = start + 1;
@@ -102,129 +103,139 @@ impl Seen {
 pub(super) struct Scanner<'t> {
     pub(super) plan: &'t Plan,
     pub(super) settings: &'t Settings,
-    pub(super) reader: Reader<'t>,
+    pub(super) text: Text<'t>,
+    /// A member was read: the text was meant to be an object.
+    has_members: bool,
 }
 
 impl Scanner<'_> {
     /// A value that the plan has an interest in. The recursion is as deep as the longest path.
-    pub(super) fn value(&mut self, node: NodeIx, found: &mut Found) -> Outcome {
-        let plan = self.plan;
-        let this = &plan.nodes[node];
-        let start = self.reader.at;
-        let form = match self.reader.peek() {
-            Some(b'"') => {
-                if self.reader.string()? {
-                    Form::Escaped
-                } else {
-                    Form::Plain
-                }
-            }
-            Some(b'n') => {
-                self.reader.word(b"null")?;
-                Form::Null
-            }
-            Some(b'{') if !this.is_leaf() => {
-                match &this.select {
-                    // A filter on an object: the object is its own only element.
-                    Some(select) => match select.merged {
-                        Some(merged) => self.element(select, merged, found)?,
-                        None => {
-                            if this.members.len() > 0 {
-                                self.object(node, found)?;
-                                self.reader.at = start;
-                            }
-                            self.element(select, select.element, found)?;
-                        }
-                    },
-                    None => self.object(node, found)?,
-                }
-                Form::Other
-            }
-            Some(b'[') if !this.is_leaf() => {
-                self.array(node, found)?;
-                Form::Other
-            }
-            _ => {
-                self.reader.skip()?;
-                Form::Other
-            }
+    pub(super) fn value(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
+        let this = &self.plan.nodes[node];
+        let (end, form) = match self.text.byte(start) {
+            Some(b'"') => match self.text.string(start)? {
+                (end, false) => (end, Form::Plain),
+                (end, true) => (end, Form::Escaped),
+            },
+            Some(b'n') => (self.text.scalar(start)?, Form::Null),
+            Some(b'{' | b'[') => (self.nested(node, start, found)?, Form::Other),
+            _ => (self.text.scalar(start)?, Form::Other),
         };
-        if !this.captures.is_empty() {
-            let span = Span::new(start, self.reader.at);
-            for &slot in &this.captures {
-                found.set(slot, Hit { span, form });
-            }
+        let hit = Hit {
+            span: Span::new(start, end),
+            form,
+        };
+        for &slot in &this.captures {
+            found.set(slot, hit);
         }
-        Ok(())
+        for &slot in &this.element_captures {
+            found.set_in_element(slot, hit);
+        }
+        Ok(end)
     }
 
-    fn object(&mut self, node: NodeIx, found: &mut Found) -> Outcome {
+    fn nested(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
         let this = &self.plan.nodes[node];
-        if self.reader.open(b'}') {
-            return Ok(());
+        if this.is_leaf() {
+            return self.skip(start);
         }
+        if self.text.byte(start) == Some(b'[') {
+            return self.array(node, start, found);
+        }
+        match &this.select {
+            None => self.object(node, start, found),
+            // A filter on an object: the object is its own only element.
+            Some(select) => match select.merged {
+                Some(merged) => self.element(select, merged, start, found),
+                None => {
+                    if !this.children.is_empty() {
+                        self.object(node, start, found)?;
+                    }
+                    self.element(select, select.element, start, found)
+                }
+            },
+        }
+    }
+
+    /// Passes over a value that nobody asks for.
+    #[inline]
+    fn skip(&mut self, at: usize) -> Outcome {
+        self.text.skip(at, &mut self.has_members)
+    }
+
+    fn object(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
+        let this = &self.plan.nodes[node];
+        let text = self.text;
+        let mut at = match text.open(start, b'}') {
+            Between::Comma(at) => at,
+            Between::Close(end) => return Ok(end),
+        };
         let mut seen = Seen::default();
         loop {
-            let name = self.reader.name()?;
+            let name = text.name(at)?;
+            self.has_members = true;
             let member = if name.escaped {
                 this.members.get(self.unescaped(name).as_bytes())
             } else {
-                this.members.get_in(self.reader.bytes, name.start, name.end)
+                this.members.get_in(text.0, name.start, name.end)
             };
-            match member {
-                None => self.reader.skip()?,
+            let end = match member {
+                None => self.skip(name.value)?,
                 Some(member) if seen.again(member) => {
-                    self.repeated(this.children[member], found)?;
+                    self.repeated(this.children[member], name.value, found)?
                 }
-                Some(member) => self.value(this.children[member], found)?,
-            }
-            if !self.reader.comma(b'}')? {
-                return Ok(());
+                Some(member) => self.value(this.children[member], name.value, found)?,
+            };
+            match text.between(end, b'}')? {
+                Between::Comma(next) => at = next,
+                Between::Close(end) => return Ok(end),
             }
         }
     }
 
     #[cold]
     fn unescaped(&self, name: Name) -> String {
-        let raw = String::from_utf8_lossy(&self.reader.bytes[name.start..name.end]);
+        let raw = String::from_utf8_lossy(&self.text.0[name.start..name.end]);
         unescape(&raw).into_owned()
     }
 
     /// The value of a member whose name has come by before.
     #[cold]
-    fn repeated(&mut self, child: NodeIx, found: &mut Found) -> Outcome {
+    fn repeated(&mut self, child: NodeIx, at: usize, found: &mut Found) -> Outcome {
         if self.settings.duplicates == DuplicateJsonKey::First {
-            return self.reader.skip();
+            return self.skip(at);
         }
         self.plan.empty(child, found);
-        self.value(child, found)
+        self.value(child, at, found)
     }
 
-    fn array(&mut self, node: NodeIx, found: &mut Found) -> Outcome {
+    fn array(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
         let this = &self.plan.nodes[node];
-        if self.reader.open(b']') {
-            return Ok(());
-        }
+        let mut at = match self.text.open(start, b']') {
+            Between::Comma(at) => at,
+            Between::Close(end) => return Ok(end),
+        };
         let mut index = 0;
         loop {
-            let start = self.reader.at;
             let wanted = this
                 .indexes
                 .iter()
                 .find(|(i, _)| *i == index)
                 .map(|(_, node)| *node);
-            if let Some(child) = wanted {
-                self.value(child, found)?;
-            }
-            if let Some(select) = &this.select {
-                self.reader.at = start;
-                self.element(select, select.element, found)?;
-            } else if wanted.is_none() {
-                self.reader.skip()?;
-            }
+            let end = match (wanted, &this.select) {
+                (None, None) => self.skip(at)?,
+                (Some(child), None) => self.value(child, at, found)?,
+                (wanted, Some(select)) => {
+                    if let Some(child) = wanted {
+                        self.value(child, at, found)?;
+                    }
+                    self.element(select, select.element, at, found)?
+                }
+            };
             index += 1;
-            if !self.reader.comma(b']')? {
-                return Ok(());
+            match self.text.between(end, b']')? {
+                Between::Comma(next) => at = next,
+                Between::Close(end) => return Ok(end),
             }
         }
     }

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::plan::{NodeIx, Select, SlotIx};
 use super::scan::Scanner;
 use super::text::text_of;
-use super::token::{Outcome, Reader};
+use super::token::{Outcome, Text};
 use crate::lsx::Hits as HitsMode;
 
 /// Index of a [`Tested`].
@@ -53,16 +53,22 @@ pub(super) enum Class {
 
 impl Scanner<'_> {
     /// One element of an array that filters apply to.
-    pub(super) fn element(&mut self, select: &Select, walk: NodeIx, found: &mut Found) -> Outcome {
-        // Everything that the walk fills from here on belongs to this element, except slots of the object around it.
-        let (filled, more) = (found.filled.len(), found.more.len());
-        self.value(walk, found)?;
+    pub(super) fn element(
+        &mut self,
+        select: &Select,
+        walk: NodeIx,
+        start: usize,
+        found: &mut Found,
+    ) -> Outcome {
+        // What the walk fills from here on belongs to this element, or to one around it that is the same object.
+        let (filled, more) = (found.in_element.len(), found.more.len());
+        let end = self.value(walk, start, found)?;
         let passing = found.passing.len();
         for &tested in &select.tested {
             found.classes[tested] = Class::Unknown;
         }
-        for at in filled..found.filled.len() {
-            let slot = found.filled[at];
+        for at in filled..found.in_element.len() {
+            let slot = found.in_element[at];
             let commits = self.plan.commits_from(slot);
             // A slot that a repeated member has emptied and filled again is listed twice.
             if !commits.is_empty() && found.first[slot].is_some() && self.owns(select, slot) {
@@ -76,11 +82,11 @@ impl Scanner<'_> {
         for at in passing..found.passing.len() {
             let (slot, hit) = found.passing[at];
             if self.plan.slots[slot] == HitsMode::Joined || !found.first[slot].is_some() {
-                found.push(slot, hit);
+                found.push(slot, hit, self.plan.is_in_element(slot));
             }
         }
         found.passing.truncate(passing);
-        Ok(())
+        Ok(end)
     }
 
     #[inline]
@@ -90,21 +96,20 @@ impl Scanner<'_> {
 
     /// What belongs to the element goes; what was filled around it on the same walk stays.
     fn forget(&self, select: &Select, filled: usize, more: usize, found: &mut Found) {
-        let owned = |slot: SlotIx| self.owns(select, slot);
         let mut kept = filled;
-        for at in filled..found.filled.len() {
-            let slot = found.filled[at];
-            if owned(slot) {
+        for at in filled..found.in_element.len() {
+            let slot = found.in_element[at];
+            if self.owns(select, slot) {
                 found.first[slot] = Hit::NONE;
             } else {
-                found.filled[kept] = slot;
+                found.in_element[kept] = slot;
                 kept += 1;
             }
         }
-        found.filled.truncate(kept);
+        found.in_element.truncate(kept);
         let mut kept = more;
         for at in more..found.more.len() {
-            if !owned(found.more[at].0) {
+            if !self.owns(select, found.more[at].0) {
                 found.more[kept] = found.more[at];
                 kept += 1;
             }
@@ -161,7 +166,7 @@ impl Scanner<'_> {
         let Some(Hit { span, form }) = found.get(*slot) else {
             return Class::Text(texts.get(b""));
         };
-        let (bytes, range) = (self.reader.bytes, span.range());
+        let (bytes, range) = (self.text.0, span.range());
         match form {
             Form::Plain => Class::Text(texts.get_in(bytes, range.start + 1, range.end - 1)),
             Form::Null => Class::Text(texts.get(b"")),
@@ -178,7 +183,7 @@ impl Scanner<'_> {
         let Some(hit) = found.get(*slot) else {
             return false;
         };
-        let list = String::from_utf8_lossy(&self.reader.bytes[hit.span.range()]);
+        let list = String::from_utf8_lossy(&self.text.0[hit.span.range()]);
         elements(&list).any(|element| {
             text_of(element).is_some_and(|text| texts.get(text.as_bytes()) == Some(test.text))
         })
@@ -187,15 +192,14 @@ impl Scanner<'_> {
 
 /// The elements of an array that a scan has already passed over, as they stand in the text.
 fn elements(array: &str) -> impl Iterator<Item = &str> {
-    let mut reader = Reader::new(array.as_bytes(), 1);
+    let text = Text(array.as_bytes());
+    let mut at = 1;
     std::iter::from_fn(move || {
-        reader.blanks();
-        if reader.peek() == Some(b',') {
-            reader.at += 1;
-            reader.blanks();
+        let mut start = text.blanks(at);
+        if text.byte(start) == Some(b',') {
+            start = text.blanks(start + 1);
         }
-        let start = reader.at;
-        reader.skip().ok()?;
-        array.get(start..reader.at)
+        at = text.skip(start, &mut false).ok()?;
+        array.get(start..at)
     })
 }
