@@ -14,11 +14,12 @@ pub use trace::{Attempt, NoData, Trace};
 use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
+use crate::extract::Span;
 use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target};
+use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target, Tries};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
     InvalidValue, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
@@ -36,7 +37,11 @@ pub struct Normalizer<'m> {
     mapping: &'m Mapping,
     values: Values,
     name_slots: Slots,
+    /// By property of the group at hand, the matchers that can yield a value.
+    live: Vec<u64>,
     attempts: Option<Vec<Attempt>>,
+    /// The options leave a string as it is, and an empty one is no data.
+    takes_plain_text: bool,
     /// How many properties the largest event so far had: the next one will hardly have more.
     property_count: usize,
 }
@@ -44,10 +49,14 @@ pub struct Normalizer<'m> {
 impl<'m> Normalizer<'m> {
     /// A normalizer for a mapping.
     pub fn new(mapping: &'m Mapping) -> Self {
+        let options = mapping.options();
         Self {
             mapping,
+            takes_plain_text: options.value_trimming != ValueTrimming::All
+                && options.empty_capture == EmptyCapture::NoData,
             values: Values::new(mapping),
             name_slots: Slots::default(),
+            live: Vec::new(),
             attempts: None,
             property_count: 16,
         }
@@ -98,7 +107,8 @@ impl<'m> Normalizer<'m> {
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
         for (index, group) in mapping.groups.iter().enumerate() {
-            if self.walk(&group.event_name, payload, &time, &mut properties) {
+            let name = &group.event_name;
+            if self.walk(name, Tries::all(name), payload, &time, &mut properties) {
                 chosen = Some(index);
                 break;
             }
@@ -154,9 +164,35 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let groups = &self.mapping.groups;
-        for candidates in &groups[index].targets {
-            self.walk(candidates, payload, time, properties);
+        let group = &groups[index];
+        let mut live = std::mem::take(&mut self.live);
+        group.uses.live(self.values.found(), &mut live);
+        let traced = self.attempts.is_some();
+        for (candidates, &mask) in group.targets.iter().zip(&live) {
+            let tries = if traced {
+                // An explanation names the matchers that were passed over too.
+                Tries::all(candidates)
+            } else if mask == 0 {
+                continue;
+            } else {
+                let mut tries = Tries::live(candidates, mask);
+                if let Some((matcher, span)) = self.plain(candidates, &mut tries) {
+                    properties.push(Property {
+                        target: candidates.target,
+                        text: Cow::Borrowed(span.of(payload)),
+                        typed: Typed::Text,
+                        origin: Origin::Matcher {
+                            branch: matcher.branch,
+                            span: Some(span),
+                        },
+                    });
+                    continue;
+                }
+                tries
+            };
+            self.walk(candidates, tries, payload, time, properties);
         }
+        self.live = live;
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.
         debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
@@ -168,7 +204,13 @@ impl<'m> Normalizer<'m> {
                 let place =
                     properties.binary_search_by_key(&candidates.target, |property| property.target);
                 if let Err(place) = place
-                    && self.walk(candidates, payload, time, &mut found)
+                    && self.walk(
+                        candidates,
+                        Tries::all(candidates),
+                        payload,
+                        time,
+                        &mut found,
+                    )
                 {
                     properties.splice(place..place, found.drain(..));
                 }
@@ -176,10 +218,32 @@ impl<'m> Normalizer<'m> {
         }
     }
 
-    /// Adds the value of the first matcher that yields data; tells whether there is one.
+    /// By far the most common case, which needs nothing of what [`walk`](Self::walk) does: a text property whose value is
+    /// a JSON string without escapes. Takes from the tries what yields nothing, up to a matcher that needs a closer look.
+    #[inline]
+    fn plain(&self, candidates: &'m Candidates, tries: &mut Tries) -> Option<(&'m Matcher, Span)> {
+        if candidates.kind != Kind::Text || !self.takes_plain_text {
+            return None;
+        }
+        loop {
+            let mut rest = *tries;
+            let matcher = &candidates.matchers[rest.next()?];
+            let span = match matcher.requires {
+                Some(slot) if matcher.direct => self.values.plain_text(slot)?,
+                _ => return None,
+            };
+            if span.start < span.end {
+                return Some((matcher, span));
+            }
+            *tries = rest;
+        }
+    }
+
+    /// Adds the value of the first of some matchers that yields data; tells whether there is one.
     fn walk<'e>(
         &mut self,
         candidates: &'m Candidates,
+        tries: Tries,
         payload: &'e str,
         time: &TimeContext,
         out: &mut Vec<Property<'e>>,
@@ -190,28 +254,12 @@ impl<'m> Normalizer<'m> {
         let options = self.mapping.options();
         let &Candidates { target, kind, .. } = candidates;
         let traced = self.attempts.is_some();
-        // A string member for a text property, by far the most common case, needs nothing of what follows.
-        let plain = !traced && kind == Kind::Text && options.value_trimming != ValueTrimming::All;
         let mut reserve = None;
-        for (matcher, required) in candidates.matchers.iter().zip(&candidates.required) {
-            let value = match required {
-                // Most matchers of a mapping for many shapes read what this payload does not have.
-                Some(slot) if !traced && !self.values.has_json(*slot) => continue,
-                Some(slot) if !traced && matcher.direct => {
-                    if plain && let Some(span) = self.values.plain_text(*slot) {
-                        out.push(Property {
-                            target,
-                            text: Cow::Borrowed(span.of(payload)),
-                            typed: Typed::Text,
-                            origin: Origin::Matcher {
-                                branch: matcher.branch,
-                                span: Some(span),
-                            },
-                        });
-                        return true;
-                    }
-                    self.values.json(*slot, options, payload)
-                }
+        for index in tries {
+            let matcher = &candidates.matchers[index];
+            let value = match matcher.requires {
+                Some(slot) if !traced && !self.values.has_json(slot) => continue,
+                Some(slot) if !traced && matcher.direct => self.values.json(slot, options, payload),
                 _ => self
                     .values
                     .get(self.mapping, matcher.pattern, &matcher.capture, payload),
