@@ -223,7 +223,7 @@ impl Bench {
             "payload-size",
             "Cost of one event by the size of its payload",
             "payload, bytes",
-            "µs per event",
+            "time per event",
         ));
     }
 
@@ -259,7 +259,7 @@ impl Bench {
             "matchers",
             "Cost of one event by the number of matchers in the mapping",
             "matchers",
-            "µs per event",
+            "time per event",
         ));
     }
 
@@ -290,7 +290,7 @@ impl Bench {
             "qid-rows",
             "Cost by the number of rows in the QID map",
             "QID records, each with an event mapping",
-            "µs",
+            "time",
         ));
     }
 
@@ -330,7 +330,7 @@ impl Bench {
             "fixtures",
             "Time of cargo xtask validate by the number of fixtures",
             "fixtures of one payload",
-            "µs per run",
+            "time per run",
         ));
     }
 }

@@ -5,6 +5,7 @@
 //! from the same program. So another compiler, which makes both faster or slower, does not change much.
 
 use super::corpus::Corpus;
+use super::pair::Side;
 use super::stages::{plain, whole};
 use crate::folder;
 use serde::{Deserialize, Serialize};
@@ -50,13 +51,16 @@ fn corpora() -> Vec<Corpus> {
     corpora
 }
 
-/// Runs the plain parse and the whole path over each corpus, with a lap after each piece.
+/// Runs the plain parse and the whole path over each corpus, or over the one that is named, with a lap after each piece.
 ///
 /// # Errors
 /// A mapping below `mappings` cannot be used.
-pub fn workload(mappings: &Path) -> Result<(), InstructionsError> {
+pub fn workload(mappings: &Path, only: Option<&str>) -> Result<(), InstructionsError> {
     let corpora = corpora();
-    for corpus in &corpora {
+    let wanted = corpora
+        .iter()
+        .filter(|corpus| only.is_none_or(|only| corpus.name == only));
+    for corpus in wanted {
         let folder = mappings.join(corpus.slug);
         let mapping = folder::load(&folder)
             .0
@@ -75,10 +79,16 @@ pub fn workload(mappings: &Path) -> Result<(), InstructionsError> {
         lap(0);
         parse.run_all();
         lap(1);
-        ours.run_all();
+        whole_path(&mut ours);
         lap(2);
     }
     Ok(())
+}
+
+/// A function of its own, so that a profile can be of this alone.
+#[inline(never)]
+fn whole_path(side: &mut Side<'_>) {
+    side.run_all();
 }
 
 /// Where callgrind looks.

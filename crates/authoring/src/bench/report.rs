@@ -163,7 +163,7 @@ pub struct Curve {
     pub title: String,
     /// What is varied, with its unit.
     pub x: String,
-    /// What is measured; always microseconds.
+    /// What is measured: a time.
     pub y: String,
     /// The lines in it.
     pub series: Vec<Series>,
@@ -422,7 +422,7 @@ impl Report {
     fn growth_table(&self) -> String {
         let mut out = String::new();
         for curve in &self.growth {
-            let _ = writeln!(out, "{}: {}", curve.title, curve.y);
+            let _ = writeln!(out, "{}: {} in µs", curve.title, curve.y);
             let mut rows = vec![vec![curve.x.clone()]];
             let xs: std::collections::BTreeSet<u64> = curve
                 .series
@@ -648,7 +648,7 @@ mod tests {
                 id: "payload-size".to_owned(),
                 title: "Cost of an event".to_owned(),
                 x: "BYTES".to_owned(),
-                y: "µs".to_owned(),
+                y: "time".to_owned(),
                 series: vec![Series {
                     name: "dsmith".to_owned(),
                     points: vec![(1_000.0, 2.0), (100_000.0, 200.0)],

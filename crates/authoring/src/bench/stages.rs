@@ -217,3 +217,21 @@ pub fn whole<'a>(
         }
     }))
 }
+
+/// The LEEF lines of payloads, for comparing them with those of others. An event that LEEF cannot carry has an empty one.
+///
+/// # Errors
+/// The LEEF options contradict each other, which they do not.
+pub fn lines(mapping: &Mapping, payloads: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, leef::OptionsError> {
+    let mut leef = LeefOutput::new(leef::WriterOptions::default())?;
+    let mut normalizer = Normalizer::new(mapping);
+    let received = crate::snapshot::received();
+    let line = |bytes: &Vec<u8>| {
+        let payload = Payload::decode(bytes);
+        let event = normalizer.normalize(&payload, received);
+        let mut line = Vec::new();
+        let _ = leef.write(&event, &mut line);
+        line
+    };
+    Ok(payloads.iter().map(line).collect())
+}
