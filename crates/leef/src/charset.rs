@@ -1,6 +1,7 @@
 //! Which characters the format cannot carry, decided byte by byte.
 
 use crate::delimiter::Delimiter;
+use wide::u8x16;
 
 const HEADER: u8 = 1;
 const VALUE: u8 = 2;
@@ -68,27 +69,25 @@ impl Charset {
     /// Whether a value can be written as it is: ASCII, no control character, not the delimiter. May say no where
     /// [`next_bad`](Self::next_bad) finds nothing, never the other way round.
     ///
-    /// There is no early end, so that the compiler looks at sixteen bytes side by side: values that have to be changed
-    /// are rare, and short.
+    /// There is no early end: values that have to be changed are rare, and short.
     #[inline]
     pub(crate) fn is_plain_value(&self, text: &[u8]) -> bool {
-        let delimiter = self.delimiter[0];
         let Some(last) = text.last_chunk::<16>() else {
             return self.is_plain_short(text);
         };
-        let mut flags = [0_u8; 16];
-        let mut note = |block: &[u8; 16]| {
-            for (flag, &byte) in flags.iter_mut().zip(block) {
-                *flag |= u8::from(byte < 0x20) | u8::from(byte == delimiter) | (byte & 0x80);
-            }
+        let (delimiter, control) = (u8x16::splat(self.delimiter[0]), u8x16::splat(0x1f));
+        // The highest bit of each byte tells: that of a byte beyond ASCII is set as it is.
+        let flags = |block: &[u8; 16]| {
+            let block = u8x16::new(*block);
+            block | block.simd_eq(delimiter) | block.simd_eq(block.min(control))
         };
-        let (blocks, _) = text.as_chunks::<16>();
-        for block in blocks {
-            note(block);
-        }
         // The last block may overlap the one before it.
-        note(last);
-        u128::from_le_bytes(flags) == 0
+        let all = text
+            .as_chunks::<16>()
+            .0
+            .iter()
+            .fold(flags(last), |all, block| all | flags(block));
+        all.to_bitmask() == 0
     }
 
     /// The same for a text of less than sixteen bytes.

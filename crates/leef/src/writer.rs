@@ -364,6 +364,8 @@ impl EventWriter<'_> {
         let limit = options.max_bytes;
         let start = self.buffer.len();
         let first = self.writer.pairs.is_empty();
+        // The delimiter has at most four bytes.
+        self.buffer.reserve(key.len() + value.len() + 5);
         let key_start = self.open_pair(key, first);
         self.writer.pairs.push(Pair {
             start,
@@ -398,10 +400,13 @@ impl EventWriter<'_> {
 
     /// Writes a delimiter unless the pair is the first, the key and `=`, and
     /// returns where the key begins.
+    #[inline]
     fn open_pair(&mut self, key: &str, first: bool) -> usize {
         if !first {
-            self.buffer
-                .extend_from_slice(self.writer.charset.delimiter());
+            match self.writer.charset.delimiter() {
+                &[delimiter] => self.buffer.push(delimiter),
+                delimiter => self.buffer.extend_from_slice(delimiter),
+            }
         }
         let start = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());

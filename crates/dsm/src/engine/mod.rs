@@ -9,7 +9,7 @@ mod doc;
 mod trace;
 mod values;
 
-pub use trace::{Attempt, NoData, Trace};
+pub use trace::{Attempt, Invalid, NoData, Trace};
 
 use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
@@ -26,7 +26,6 @@ use crate::options::{
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
-use doc::Value;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 use values::Values;
@@ -252,7 +251,7 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let options = self.mapping.options();
-        let &Candidates { target, kind, .. } = candidates;
+        let target = candidates.target;
         let traced = self.attempts.is_some();
         let mut reserve = None;
         for index in tries {
@@ -264,29 +263,39 @@ impl<'m> Normalizer<'m> {
                     .values
                     .get(self.mapping, matcher.pattern, &matcher.capture, payload),
             };
-            let outcome = match value {
-                Ok(value) => self.property(target, kind, matcher, value, time),
-                Err(no_data) => Err(no_data),
+            let no_data = match value {
+                Ok(mut value) => {
+                    if options.value_trimming == ValueTrimming::All {
+                        trim(&mut value.text);
+                    }
+                    match self.typed(candidates, matcher, &value.text, time) {
+                        Ok(typed) => {
+                            self.note(target, matcher, None);
+                            let property = Property {
+                                target,
+                                text: value.text,
+                                typed,
+                                origin: Origin::Matcher {
+                                    branch: matcher.branch,
+                                    span: value.span,
+                                },
+                            };
+                            if typed == UNKNOWN_PROTOCOL {
+                                reserve.get_or_insert(property);
+                                continue;
+                            }
+                            out.push(property);
+                            return true;
+                        }
+                        Err(no_data) => no_data,
+                    }
+                }
+                Err(no_data) => no_data,
             };
-            if let Some(attempts) = &mut self.attempts {
-                attempts.push(Attempt {
-                    target,
-                    branch: matcher.branch,
-                    failed: outcome.as_ref().err().cloned(),
-                });
-            }
-            match outcome {
-                Ok(property) if property.typed == UNKNOWN_PROTOCOL => {
-                    reserve.get_or_insert(property);
-                }
-                Ok(property) => {
-                    out.push(property);
-                    return true;
-                }
-                Err(NoData::Invalid { .. }) if options.invalid_value == InvalidValue::Discard => {
-                    return false;
-                }
-                Err(_) => {}
+            let invalid = matches!(no_data, NoData::Invalid(_));
+            self.note(target, matcher, Some(no_data));
+            if invalid && options.invalid_value == InvalidValue::Discard {
+                return false;
             }
         }
         let found = reserve.is_some();
@@ -294,70 +303,71 @@ impl<'m> Normalizer<'m> {
         found
     }
 
-    fn property<'e>(
-        &mut self,
-        target: Target,
-        kind: Kind,
-        matcher: &'m Matcher,
-        value: Value<'e>,
-        time: &TimeContext,
-    ) -> Result<Property<'e>, NoData> {
-        let options = self.mapping.options();
-        let mut text = value.text;
-        if options.value_trimming == ValueTrimming::All && text.trim().len() != text.len() {
-            text = Cow::Owned(text.trim().to_owned());
+    /// Notes an attempt, if somebody wants to know.
+    #[inline]
+    fn note(&mut self, target: Target, matcher: &Matcher, failed: Option<NoData>) {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.push(Attempt {
+                target,
+                branch: matcher.branch,
+                failed,
+            });
         }
+    }
+
+    /// What a text is as a value of the property.
+    fn typed(
+        &mut self,
+        candidates: &Candidates,
+        matcher: &Matcher,
+        text: &str,
+        time: &TimeContext,
+    ) -> Result<Typed, NoData> {
+        let options = self.mapping.options();
+        let &Candidates { target, kind, .. } = candidates;
         if text.is_empty() && (options.empty_capture == EmptyCapture::NoData || kind != Kind::Text)
         {
             return Err(NoData::Empty);
         }
-        let untrimmed = options.value_trimming == ValueTrimming::None
-            && kind != Kind::Text
-            && text.trim().len() != text.len();
-        // The words are for the trace; without one they are not worth their time.
-        let traced = self.attempts.is_some();
-        let invalid = |detail: Option<String>| NoData::Invalid {
-            kind,
-            text: if traced {
-                text.chars().take(60).collect()
-            } else {
-                String::new()
-            },
-            detail,
-        };
-        if untrimmed {
-            return Err(invalid(Some("white space around the value".to_owned())));
-        }
         let typed = match kind {
-            Kind::Text => Some(Typed::Text),
-            Kind::Ip => field::parse_ip(&text).map(Typed::Ip),
-            Kind::Ipv6 => field::parse_ipv6(&text).map(|ip| Typed::Ip(ip.into())),
-            Kind::Ipv4 => field::parse_ipv4(&text).map(|ip| Typed::Ip(ip.into())),
-            Kind::Port => field::parse_port(&text).map(Typed::Port),
-            Kind::Mac => field::parse_mac(&text).map(Typed::Mac),
-            Kind::Number => field::is_number(&text).then_some(Typed::Number),
-            Kind::Protocol => match field::parse_protocol(&text) {
+            Kind::Text => return Ok(Typed::Text),
+            _ if options.value_trimming == ValueTrimming::None
+                && text.trim().len() != text.len() =>
+            {
+                return Err(self.invalid(kind, text, || "white space around the value".to_owned()));
+            }
+            Kind::Ip => field::parse_ip(text).map(Typed::Ip),
+            Kind::Ipv6 => field::parse_ipv6(text).map(|ip| Typed::Ip(ip.into())),
+            Kind::Ipv4 => field::parse_ipv4(text).map(|ip| Typed::Ip(ip.into())),
+            Kind::Port => field::parse_port(text).map(Typed::Port),
+            Kind::Mac => field::parse_mac(text).map(Typed::Mac),
+            Kind::Number => field::is_number(text).then_some(Typed::Number),
+            Kind::Protocol => match field::parse_protocol(text) {
                 Some(number) => Some(Typed::Protocol(number)),
                 None if options.unknown_protocol == UnknownProtocol::Reserved => {
                     Some(UNKNOWN_PROTOCOL)
                 }
                 None => None,
             },
-            Kind::Time => {
-                let parsed = self.time(target, matcher, &text, time);
-                Some(Typed::Time(parsed.map_err(|detail| invalid(Some(detail)))?))
-            }
-        };
-        let typed = typed.ok_or_else(|| invalid(None))?;
-        Ok(Property {
-            target,
-            text,
-            typed,
-            origin: Origin::Matcher {
-                branch: matcher.branch,
-                span: value.span,
+            Kind::Time => match self.time(target, matcher, text, time) {
+                Ok(time) => Some(Typed::Time(time)),
+                Err(detail) => return Err(self.invalid(kind, text, || detail)),
             },
-        })
+        };
+        typed.ok_or_else(|| self.invalid(kind, text, String::new))
+    }
+
+    /// The account of a value that is not of its kind. The words are for the trace; without one they are not worth their
+    /// time.
+    #[cold]
+    fn invalid(&self, kind: Kind, text: &str, detail: impl FnOnce() -> String) -> NoData {
+        NoData::Invalid(self.attempts.is_some().then(|| {
+            Box::new(Invalid {
+                kind,
+                text: text.chars().take(60).collect(),
+                detail: Some(detail()).filter(|detail| !detail.is_empty()),
+            })
+        }))
     }
 
     fn time(
@@ -461,6 +471,12 @@ impl<'m> Normalizer<'m> {
         }
         event.severity = modifiers.severity.or(event.severity);
         event.event_id = Some(event_id);
+    }
+}
+
+fn trim(text: &mut Cow<'_, str>) {
+    if text.trim().len() != text.len() {
+        *text = Cow::Owned(text.trim().to_owned());
     }
 }
 

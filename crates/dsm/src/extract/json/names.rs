@@ -73,6 +73,11 @@ fn last_word(text: &[u8], at: usize) -> u64 {
 }
 
 impl Names {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     /// The names in the order in which they came.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(AsRef::as_ref)

@@ -2,7 +2,7 @@
 
 use super::found::{Found, Hit};
 use super::names::Names;
-use super::select::{Commit, Test, Tested, TestedIx};
+use super::select::{Commit, Commits, Test, Tested, TestedIx};
 use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
 use std::collections::{HashMap, HashSet};
@@ -27,7 +27,7 @@ pub struct Plan {
     pub(super) owner: Vec<usize>,
     owners: usize,
     /// What becomes of the value of each slot at the end of its element.
-    commits: Vec<Vec<Commit>>,
+    commits: Vec<Commits>,
     /// The values that conditions compare.
     pub(super) tested: Vec<Tested>,
     known: HashMap<(JsonPath, HitsMode), SlotIx>,
@@ -106,14 +106,14 @@ impl Plan {
 
     /// What becomes of the value of a slot at the end of its element.
     #[inline]
-    pub(super) fn commits_from(&self, slot: SlotIx) -> &[Commit] {
+    pub(super) fn commits_from(&self, slot: SlotIx) -> &Commits {
         &self.commits[slot]
     }
 
     fn new_slot(&mut self, mode: HitsMode, owner: usize) -> SlotIx {
         self.slots.push(mode);
         self.owner.push(owner);
-        self.commits.push(Vec::new());
+        self.commits.push(Commits::default());
         self.slots.len() - 1
     }
 
@@ -220,7 +220,7 @@ impl Plan {
                 text: self.tested[tested].texts.add(&condition.value),
             });
         }
-        self.commits[from].push(Commit {
+        self.commits[from].all.push(Commit {
             conditions: tests,
             to: slot,
         });
@@ -244,6 +244,9 @@ impl Plan {
 
     /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
     pub fn finish(&mut self) {
+        for commits in &mut self.commits {
+            commits.finish(&self.tested);
+        }
         // Merging makes further nodes, which may need it too; the list grows while it is gone through.
         let mut node = 0;
         while node < self.nodes.len() {

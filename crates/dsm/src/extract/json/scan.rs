@@ -111,27 +111,37 @@ pub(super) struct Scanner<'t> {
 impl Scanner<'_> {
     /// A value that the plan has an interest in. The recursion is as deep as the longest path.
     pub(super) fn value(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
-        let this = &self.plan.nodes[node];
         let (end, form) = match self.text.byte(start) {
-            Some(b'"') => match self.text.string(start)? {
-                (end, false) => (end, Form::Plain),
-                (end, true) => (end, Form::Escaped),
-            },
+            Some(b'"') => return self.string(node, start, found),
             Some(b'n') => (self.text.scalar(start)?, Form::Null),
             Some(b'{' | b'[') => (self.nested(node, start, found)?, Form::Other),
             _ => (self.text.scalar(start)?, Form::Other),
         };
+        self.capture(node, start, end, form, found);
+        Ok(end)
+    }
+
+    #[inline(always)]
+    fn string(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
+        let (end, escaped) = self.text.string(start)?;
+        let form = if escaped { Form::Escaped } else { Form::Plain };
+        self.capture(node, start, end, form, found);
+        Ok(end)
+    }
+
+    #[inline(always)]
+    fn capture(&self, node: NodeIx, start: usize, end: usize, form: Form, found: &mut Found) {
+        let node = &self.plan.nodes[node];
         let hit = Hit {
             span: Span::new(start, end),
             form,
         };
-        for &slot in &this.captures {
+        for &slot in &node.captures {
             found.set(slot, hit);
         }
-        for &slot in &this.element_captures {
+        for &slot in &node.element_captures {
             found.set_in_element(slot, hit);
         }
-        Ok(end)
     }
 
     fn nested(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
@@ -184,7 +194,14 @@ impl Scanner<'_> {
                 Some(member) if seen.again(member) => {
                     self.repeated(this.children[member], name.value, found)?
                 }
-                Some(member) => self.value(this.children[member], name.value, found)?,
+                Some(member) => {
+                    let child = this.children[member];
+                    if text.byte(name.value) == Some(b'"') {
+                        self.string(child, name.value, found)?
+                    } else {
+                        self.value(child, name.value, found)?
+                    }
+                }
             };
             match text.between(end, b'}')? {
                 Between::Comma(next) => at = next,

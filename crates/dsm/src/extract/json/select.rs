@@ -11,6 +11,7 @@ use super::scan::Scanner;
 use super::text::text_of;
 use super::token::{Outcome, Text};
 use crate::lsx::Hits as HitsMode;
+use std::collections::BTreeMap;
 
 /// Index of a [`Tested`].
 pub(super) type TestedIx = usize;
@@ -28,6 +29,42 @@ pub(super) struct Tested {
 pub(super) struct Commit {
     pub(super) conditions: Vec<Test>,
     pub(super) to: SlotIx,
+}
+
+/// The commits of a slot. Most of them ask one value (such as `@odata.type`, or the table of a record) for one text.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    pub(super) all: Vec<Commit>,
+    /// That value, and for each of its texts the commits that ask for it.
+    by_text: Option<(TestedIx, Vec<Vec<usize>>)>,
+    /// The commits that have to be looked at in any case.
+    always: Vec<usize>,
+}
+
+impl Commits {
+    /// To be called once after the last commit was added.
+    pub(super) fn finish(&mut self, tested: &[Tested]) {
+        let key = |commit: &Commit| commit.conditions.iter().find(|test| test.equal).cloned();
+        let mut counts: BTreeMap<TestedIx, usize> = BTreeMap::new();
+        for test in self.all.iter().filter_map(key) {
+            *counts.entry(test.tested).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        let asked = most.map(|(tested, _)| tested);
+        let mut by_text = asked.map(|ix| (ix, vec![Vec::new(); tested[ix].texts.len()]));
+        self.always.clear();
+        for (index, commit) in self.all.iter().enumerate() {
+            let test = commit
+                .conditions
+                .iter()
+                .find(|test| test.equal && Some(test.tested) == asked);
+            match (test, &mut by_text) {
+                (Some(test), Some((_, lists))) => lists[test.text].push(index),
+                _ => self.always.push(index),
+            }
+        }
+        self.by_text = by_text;
+    }
 }
 
 /// A condition.
@@ -71,10 +108,8 @@ impl Scanner<'_> {
             let slot = found.in_element[at];
             let commits = self.plan.commits_from(slot);
             // A slot that a repeated member has emptied and filled again is listed twice.
-            if !commits.is_empty() && found.first[slot].is_some() && self.owns(select, slot) {
-                for commit in commits {
-                    self.commit(slot, commit, more, found);
-                }
+            if !commits.all.is_empty() && found.first[slot].is_some() && self.owns(select, slot) {
+                self.commit_all(slot, commits, more, found);
                 found.first[slot] = Hit::NONE;
             }
         }
@@ -117,6 +152,25 @@ impl Scanner<'_> {
         found.more.truncate(kept);
     }
 
+    fn commit_all(&self, from: SlotIx, commits: &Commits, more: usize, found: &mut Found) {
+        let asked = match &commits.by_text {
+            None => &[],
+            Some((tested, lists)) => match self.class_of(*tested, found) {
+                Class::Text(text) => text.map_or(&[][..], |text| &lists[text]),
+                // A list may hold several of the texts; that is rare enough to be left to the slow way.
+                _ => {
+                    for commit in &commits.all {
+                        self.commit(from, commit, more, found);
+                    }
+                    return;
+                }
+            },
+        };
+        for &index in asked.iter().chain(&commits.always) {
+            self.commit(from, &commits.all[index], more, found);
+        }
+    }
+
     /// Hands on what a path found in an element, if the conditions hold. `more` is where the further hits of this element
     /// begin.
     fn commit(&self, from: SlotIx, commit: &Commit, more: usize, found: &mut Found) {
@@ -147,13 +201,16 @@ impl Scanner<'_> {
         }
     }
 
-    fn holds(&self, test: &Test, found: &mut Found) -> bool {
-        let mut class = found.classes[test.tested];
-        if class == Class::Unknown {
-            class = self.class(test.tested, found);
-            found.classes[test.tested] = class;
+    #[inline]
+    fn class_of(&self, tested: TestedIx, found: &mut Found) -> Class {
+        if found.classes[tested] == Class::Unknown {
+            found.classes[tested] = self.class(tested, found);
         }
-        let equal = match class {
+        found.classes[tested]
+    }
+
+    fn holds(&self, test: &Test, found: &mut Found) -> bool {
+        let equal = match self.class_of(test.tested, found) {
             Class::Text(text) => text == Some(test.text),
             _ => self.is_in_list(test, found),
         };
