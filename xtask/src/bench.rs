@@ -11,6 +11,7 @@ use authoring::bench::report::{Engine, Machine, Peer, Report, splice};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// What to measure, and where to put it.
 #[derive(Debug, Args)]
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     let dsmith = build(&["--package", "dsmith", "--bin", "dsmith"])?;
     let engine = build(&["--package", "authoring", "--bench", "engine"])?;
     let work = Work::new(&dsmith)?;
+    let start = Instant::now();
     tell("measuring the engine\n");
     let engine = drive_engine(&engine, &work, args.quick)?;
     tell("measuring dsmith parse\n");
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         goals: Vec::new(),
     };
     report.mark_goals();
+    tell(&format!("measured in {} s\n", start.elapsed().as_secs()));
     show(&report)?;
     write(args, &report)?;
     Ok(true)
