@@ -86,8 +86,6 @@ pub struct Found {
     pub(super) in_element: Vec<SlotIx>,
     /// Hits of one element on their way out of it.
     pub(super) passing: Vec<(SlotIx, Hit)>,
-    /// The quotes and backslashes of the text.
-    pub(super) breaks: Vec<u64>,
     /// What conditions have learnt of the element at hand.
     pub(super) classes: Vec<Class>,
 }

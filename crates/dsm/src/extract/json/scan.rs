@@ -3,7 +3,7 @@
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 use super::plan::{NodeIx, Plan};
 use super::text::unescape;
-use super::token::{Between, Name, Outcome, Text, find_breaks};
+use super::token::{Between, Name, Outcome, Text};
 use crate::extract::Span;
 use crate::options::{BrokenJson, DuplicateJsonKey};
 use memchr::{memchr, memchr2};
@@ -24,48 +24,28 @@ impl Plan {
     ) -> Result<Span, JsonError> {
         found.clear(self);
         let bytes = text.as_bytes();
-        let Some(start) = self.candidate(bytes, 0) else {
-            return Err(JsonError {
-                at: 0,
-                kind: JsonErrorKind::Absent,
-            });
-        };
-        let mut breaks = std::mem::take(&mut found.breaks);
-        find_breaks(bytes, &mut breaks);
-        let outcome = self.scan_from(start, Text::new(bytes, &breaks), settings, found);
-        found.breaks = breaks;
-        outcome
-    }
-
-    /// Reads the first of some places that look like the start of an object and are.
-    fn scan_from(
-        &self,
-        first: usize,
-        text: Text<'_>,
-        settings: &Settings,
-        found: &mut Found,
-    ) -> Result<Span, JsonError> {
+        let mut at = 0;
         let mut first_error = None;
-        let mut next = Some(first);
         for _ in 0..MAX_CANDIDATES {
-            let Some(start) = next else {
+            let Some(start) = self.candidate(bytes, at) else {
                 break;
             };
             let mut scanner = Scanner {
                 plan: self,
                 settings,
-                text,
+                text: Text(bytes),
                 has_members: false,
             };
             match scanner.value(0, start, found) {
                 Ok(end) => return Ok(Span::new(start, end)),
                 Err(error) => {
                     found.clear(self);
+                    let has_members = scanner.has_members;
                     first_error.get_or_insert(error);
-                    if scanner.has_members && settings.broken == BrokenJson::NoData {
+                    if has_members && settings.broken == BrokenJson::NoData {
                         break;
                     }
-                    next = self.candidate(text.bytes, start + 1);
+                    at = start + 1;
                 }
             }
         }
@@ -207,7 +187,7 @@ impl Scanner<'_> {
             let member = if name.escaped {
                 this.members.get(self.unescaped(name).as_bytes())
             } else {
-                this.members.get_in(text.bytes, name.start, name.end)
+                this.members.get_in(text.0, name.start, name.end)
             };
             let end = match member {
                 None => self.skip(name.value)?,
@@ -232,7 +212,7 @@ impl Scanner<'_> {
 
     #[cold]
     fn unescaped(&self, name: Name) -> String {
-        let raw = String::from_utf8_lossy(&self.text.bytes[name.start..name.end]);
+        let raw = String::from_utf8_lossy(&self.text.0[name.start..name.end]);
         unescape(&raw).into_owned()
     }
 

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::plan::{NodeIx, Select, SlotIx};
 use super::scan::Scanner;
 use super::text::text_of;
-use super::token::Outcome;
+use super::token::{Outcome, Text};
 use crate::lsx::Hits as HitsMode;
 use std::collections::BTreeMap;
 
@@ -223,7 +223,7 @@ impl Scanner<'_> {
         let Some(Hit { span, form }) = found.get(*slot) else {
             return Class::Text(texts.get(b""));
         };
-        let (bytes, range) = (self.text.bytes, span.range());
+        let (bytes, range) = (self.text.0, span.range());
         match form {
             Form::Plain => Class::Text(texts.get_in(bytes, range.start + 1, range.end - 1)),
             Form::Null => Class::Text(texts.get(b"")),
@@ -240,25 +240,23 @@ impl Scanner<'_> {
         let Some(hit) = found.get(*slot) else {
             return false;
         };
-        let mut next = hit.span.start as usize + 1;
-        std::iter::from_fn(|| {
-            let (element, behind) = self.list_element(next)?;
-            next = behind;
-            Some(element)
-        })
-        .any(|element| {
-            let element = String::from_utf8_lossy(element);
-            text_of(&element).is_some_and(|text| texts.get(text.as_bytes()) == Some(test.text))
+        let list = String::from_utf8_lossy(&self.text.0[hit.span.range()]);
+        elements(&list).any(|element| {
+            text_of(element).is_some_and(|text| texts.get(text.as_bytes()) == Some(test.text))
         })
     }
+}
 
-    /// The next element of an array that the scan has already passed over, and the place behind it.
-    fn list_element(&self, at: usize) -> Option<(&[u8], usize)> {
-        let mut start = self.text.blanks(at);
-        if self.text.byte(start) == Some(b',') {
-            start = self.text.blanks(start + 1);
+/// The elements of an array that a scan has already passed over, as they stand in the text.
+fn elements(array: &str) -> impl Iterator<Item = &str> {
+    let text = Text(array.as_bytes());
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        let mut start = text.blanks(at);
+        if text.byte(start) == Some(b',') {
+            start = text.blanks(start + 1);
         }
-        let end = self.text.skip(start, &mut false).ok()?;
-        Some((self.text.bytes.get(start..end)?, end))
-    }
+        at = text.skip(start, &mut false).ok()?;
+        array.get(start..at)
+    })
 }
