@@ -22,7 +22,7 @@ use crate::lsx::{Modifiers, SendIdentity};
 use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target, Tries};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
-    InvalidValue, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
+    InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
@@ -39,8 +39,8 @@ pub struct Normalizer<'m> {
     /// By property of the group at hand, the matchers that can yield a value.
     live: Vec<u64>,
     attempts: Option<Vec<Attempt>>,
-    /// The options leave a string as it is, and an empty one is no data.
-    takes_plain_text: bool,
+    /// The options leave a scalar as it is; an empty string, and null, is no data.
+    takes_scalars: bool,
     /// How many properties the largest event so far had: the next one will hardly have more.
     property_count: usize,
 }
@@ -51,8 +51,9 @@ impl<'m> Normalizer<'m> {
         let options = mapping.options();
         Self {
             mapping,
-            takes_plain_text: options.value_trimming != ValueTrimming::All
-                && options.empty_capture == EmptyCapture::NoData,
+            takes_scalars: options.value_trimming != ValueTrimming::All
+                && options.empty_capture == EmptyCapture::NoData
+                && options.json_null == JsonNull::NoData,
             values: Values::new(mapping),
             name_slots: Slots::default(),
             live: Vec::new(),
@@ -175,11 +176,11 @@ impl<'m> Normalizer<'m> {
                 continue;
             } else {
                 let mut tries = Tries::live(candidates, mask);
-                if let Some((matcher, span)) = self.plain(candidates, &mut tries) {
+                if let Some((matcher, span, typed)) = self.scalar(candidates, &mut tries, payload) {
                     properties.push(Property {
                         target: candidates.target,
                         text: Cow::Borrowed(span.of(payload)),
-                        typed: Typed::Text,
+                        typed,
                         origin: Origin::Matcher {
                             branch: matcher.branch,
                             span: Some(span),
@@ -217,22 +218,31 @@ impl<'m> Normalizer<'m> {
         }
     }
 
-    /// By far the most common case, which needs nothing of what [`walk`](Self::walk) does: a text property whose value is
-    /// a JSON string without escapes. Takes from the tries what yields nothing, up to a matcher that needs a closer look.
+    /// By far the most common case, which needs little of what [`walk`](Self::walk) does: the value is a JSON scalar as it
+    /// stands in the payload. Takes from the tries what yields nothing, up to a matcher that needs a closer look.
     #[inline]
-    fn plain(&self, candidates: &'m Candidates, tries: &mut Tries) -> Option<(&'m Matcher, Span)> {
-        if candidates.kind != Kind::Text || !self.takes_plain_text {
+    fn scalar(
+        &self,
+        candidates: &'m Candidates,
+        tries: &mut Tries,
+        payload: &str,
+    ) -> Option<(&'m Matcher, Span, Typed)> {
+        if !self.takes_scalars {
             return None;
         }
         loop {
             let mut rest = *tries;
             let matcher = &candidates.matchers[rest.next()?];
-            let span = match matcher.requires {
-                Some(slot) if matcher.direct => self.values.plain_text(slot)?,
+            let hit = match matcher.requires {
+                Some(slot) if matcher.direct => self.values.found().get(slot)?,
                 _ => return None,
             };
-            if span.start < span.end {
-                return Some((matcher, span));
+            if let Some(span) = hit.scalar(payload)? {
+                let typed = match candidates.kind {
+                    Kind::Text => Typed::Text,
+                    kind => field::typed_scalar(kind, span.of(payload))?,
+                };
+                return Some((matcher, span, typed));
             }
             *tries = rest;
         }

@@ -269,6 +269,7 @@ impl Values {
     }
 
     /// What the scan of the payload's JSON has found.
+    #[inline]
     pub(super) fn found(&self) -> &json::Found {
         &self.docs[0].found
     }
@@ -277,17 +278,6 @@ impl Values {
     #[inline]
     pub(super) fn has_json(&self, slot: json::SlotIx) -> bool {
         self.docs[0].found.get(slot).is_some()
-    }
-
-    /// The place of a string without escapes in a slot.
-    #[inline]
-    pub(super) fn plain_text(&self, slot: json::SlotIx) -> Option<Span> {
-        let json::Hit { span, form } = self.docs[0].found.get(slot)?;
-        let inside = Span {
-            start: span.start + 1,
-            end: span.end - 1,
-        };
-        (form == json::Form::Plain).then_some(inside)
     }
 
     /// The value in a slot.

@@ -155,19 +155,17 @@ impl Simple {
     /// The run that begins at a place, if it is long enough and ends where it has to.
     fn run(&self, text: &str, start: usize) -> Option<Range<usize>> {
         let bytes = text.as_bytes();
-        let (mut end, mut count) = (start, 0);
-        while count < self.max {
-            match bytes.get(end) {
-                Some(&byte) if byte < 128 && self.set.contains_ascii(byte) => end += 1,
-                Some(128..) => {
-                    let c = text.get(end..)?.chars().next()?;
-                    if !self.set.contains(u32::from(c)) {
-                        break;
-                    }
-                    end += c.len_utf8();
-                }
-                _ => break,
+        // In ASCII a character is a byte.
+        let is_other = |&byte: &u8| byte >= 128 || !self.set.contains_ascii(byte);
+        let ascii = bytes.get(start..)?.iter().take(self.max);
+        let mut count = ascii.clone().position(is_other).unwrap_or(ascii.len());
+        let mut end = start + count;
+        while count < self.max && end < bytes.len() {
+            let c = text.get(end..)?.chars().next()?;
+            if !self.set.contains(u32::from(c)) {
+                break;
             }
+            end += c.len_utf8();
             count += 1;
         }
         (count >= self.min && (!self.ended || end == text.len())).then_some(start..end)

@@ -47,6 +47,24 @@ impl Hit {
         self.span.is_some()
     }
 
+    /// The place of a scalar that stands in the text as it is read; nothing inside for null and the empty string. Nothing
+    /// at all for what has to be decoded.
+    #[inline]
+    pub(crate) fn scalar(self, text: &str) -> Option<Option<Span>> {
+        match self.form {
+            Form::Plain if self.span.end - self.span.start > 2 => Some(Some(Span {
+                start: self.span.start + 1,
+                end: self.span.end - 1,
+            })),
+            Form::Plain | Form::Null => Some(None),
+            Form::Other => {
+                let first = text.as_bytes().get(self.span.start as usize)?;
+                (!matches!(first, b'{' | b'[')).then_some(Some(self.span))
+            }
+            Form::Escaped => None,
+        }
+    }
+
     /// Neither null nor the empty string.
     pub(super) fn is_data(self) -> bool {
         match self.form {
@@ -92,6 +110,7 @@ impl Found {
     }
 
     /// The first (for most paths the only) value, as it stands in the text.
+    #[inline]
     pub fn get(&self, slot: SlotIx) -> Option<Hit> {
         self.first.get(slot).copied().filter(|hit| hit.is_some())
     }
