@@ -105,14 +105,7 @@ impl<'m> Normalizer<'m> {
         };
         self.values.begin(mapping, payload);
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
-        let mut chosen = None;
-        for (index, group) in mapping.groups.iter().enumerate() {
-            let name = &group.event_name;
-            if self.walk(name, Tries::all(name), payload, &time, &mut properties) {
-                chosen = Some(index);
-                break;
-            }
-        }
+        let chosen = self.choose(payload, &time, &mut properties);
         let source = match (chosen, options.no_event_name) {
             (Some(index), _) => Some(index),
             (None, NoEventName::FirstGroupFields) if !mapping.groups.is_empty() => Some(0),
@@ -153,6 +146,63 @@ impl<'m> Normalizer<'m> {
         event
     }
 
+    /// The first group whose EventName has a value, which is added.
+    fn choose<'e>(
+        &mut self,
+        payload: &'e str,
+        time: &TimeContext,
+        properties: &mut Vec<Property<'e>>,
+    ) -> Option<usize>
+    where
+        'm: 'e,
+    {
+        let mapping = self.mapping;
+        let mut live = std::mem::take(&mut self.live);
+        mapping.name_uses.live(self.values.found(), &mut live);
+        let chosen = mapping.groups.iter().zip(&live).position(|(group, &mask)| {
+            self.first(&group.event_name, mask, payload, time, properties)
+        });
+        self.live = live;
+        chosen
+    }
+
+    /// Adds the value of the first matcher of a property that yields data; tells whether there is one. The mask has the
+    /// matchers that can.
+    #[inline]
+    fn first<'e>(
+        &mut self,
+        candidates: &'m Candidates,
+        mask: u64,
+        payload: &'e str,
+        time: &TimeContext,
+        out: &mut Vec<Property<'e>>,
+    ) -> bool
+    where
+        'm: 'e,
+    {
+        if self.attempts.is_some() {
+            // An explanation names the matchers that were passed over too.
+            return self.walk(candidates, Tries::all(candidates), payload, time, out);
+        }
+        if mask == 0 {
+            return false;
+        }
+        let mut tries = Tries::live(candidates, mask);
+        let Some((matcher, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
+            return self.walk(candidates, tries, payload, time, out);
+        };
+        out.push(Property {
+            target: candidates.target,
+            text: Cow::Borrowed(span.of(payload)),
+            typed,
+            origin: Origin::Matcher {
+                branch: matcher.branch,
+                span: Some(span),
+            },
+        });
+        true
+    }
+
     /// Adds the fields of a group, and on request what later groups know and it does not.
     fn fill<'e>(
         &mut self,
@@ -167,30 +217,8 @@ impl<'m> Normalizer<'m> {
         let group = &groups[index];
         let mut live = std::mem::take(&mut self.live);
         group.uses.live(self.values.found(), &mut live);
-        let traced = self.attempts.is_some();
         for (candidates, &mask) in group.targets.iter().zip(&live) {
-            let tries = if traced {
-                // An explanation names the matchers that were passed over too.
-                Tries::all(candidates)
-            } else if mask == 0 {
-                continue;
-            } else {
-                let mut tries = Tries::live(candidates, mask);
-                if let Some((matcher, span, typed)) = self.scalar(candidates, &mut tries, payload) {
-                    properties.push(Property {
-                        target: candidates.target,
-                        text: Cow::Borrowed(span.of(payload)),
-                        typed,
-                        origin: Origin::Matcher {
-                            branch: matcher.branch,
-                            span: Some(span),
-                        },
-                    });
-                    continue;
-                }
-                tries
-            };
-            self.walk(candidates, tries, payload, time, properties);
+            self.first(candidates, mask, payload, time, properties);
         }
         self.live = live;
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.

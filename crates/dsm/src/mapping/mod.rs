@@ -151,6 +151,8 @@ pub struct Mapping {
     pub(crate) docs: Vec<Doc>,
     pub(crate) patterns: Vec<Compiled>,
     pub(crate) groups: Vec<Group>,
+    /// The matchers for EventName of all groups, as if they were the properties of one.
+    pub(crate) name_uses: Uses,
     pub(crate) qids: QidMap,
     pub(crate) branches: Vec<Branch>,
     /// The compiled pattern of each matcher branch.

@@ -21,11 +21,12 @@ pub(crate) struct Uses {
 }
 
 impl Uses {
-    /// For the properties of a group.
-    pub(crate) fn new(targets: &[Candidates]) -> Self {
+    /// For some properties, such as those of a group.
+    pub(crate) fn new<'c>(targets: impl IntoIterator<Item = &'c Candidates>) -> Self {
         let mut uses: Vec<(SlotIx, usize, u64)> = Vec::new();
-        let mut always = vec![0; targets.len()];
-        for (place, candidates) in targets.iter().enumerate() {
+        let mut always = Vec::new();
+        for (place, candidates) in targets.into_iter().enumerate() {
+            always.push(0);
             if candidates.matchers.len() > MASK_BITS {
                 always[place] = u64::MAX;
                 continue;

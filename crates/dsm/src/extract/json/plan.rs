@@ -238,12 +238,16 @@ impl Plan {
         self.tested.push(Tested {
             slot,
             texts: Names::default(),
+            empty: None,
         });
         self.tested.len() - 1
     }
 
     /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
     pub fn finish(&mut self) {
+        for tested in &mut self.tested {
+            tested.empty = tested.texts.get(b"");
+        }
         for commits in &mut self.commits {
             commits.finish(&self.tested);
         }

@@ -22,6 +22,8 @@ pub(super) struct Tested {
     pub(super) slot: SlotIx,
     /// The texts.
     pub(super) texts: Names,
+    /// The index of the empty text, which a missing value is, among them.
+    pub(super) empty: Option<usize>,
 }
 
 /// What a path found in an element goes on to a slot further out.
@@ -219,14 +221,14 @@ impl Scanner<'_> {
 
     /// Which of the texts a tested value is. A missing value and null are the empty text.
     fn class(&self, tested: TestedIx, found: &Found) -> Class {
-        let Tested { slot, texts } = &self.plan.tested[tested];
+        let Tested { slot, texts, empty } = &self.plan.tested[tested];
         let Some(Hit { span, form }) = found.get(*slot) else {
-            return Class::Text(texts.get(b""));
+            return Class::Text(*empty);
         };
         let (bytes, range) = (self.text.0, span.range());
         match form {
             Form::Plain => Class::Text(texts.get_in(bytes, range.start + 1, range.end - 1)),
-            Form::Null => Class::Text(texts.get(b"")),
+            Form::Null => Class::Text(*empty),
             Form::Other if bytes[range.start] == b'[' => Class::List,
             Form::Escaped | Form::Other => {
                 let text = String::from_utf8_lossy(&bytes[range]);
@@ -236,7 +238,7 @@ impl Scanner<'_> {
     }
 
     fn is_in_list(&self, test: &Test, found: &Found) -> bool {
-        let Tested { slot, texts } = &self.plan.tested[test.tested];
+        let Tested { slot, texts, .. } = &self.plan.tested[test.tested];
         let Some(hit) = found.get(*slot) else {
             return false;
         };
