@@ -6,6 +6,7 @@ use super::select::{Commit, Commits, Test, Tested, TestedIx};
 use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 /// Enough for any mapping; a limit on what hostile filters can multiply.
 const MAX_MERGED_NODES: usize = 100_000;
@@ -33,6 +34,8 @@ pub struct Plan {
     known: HashMap<(JsonPath, HitsMode), SlotIx>,
     /// A path begins with a position or a fan-out, so the root may be an array.
     pub(super) array_root: bool,
+    /// Tells plans apart.
+    pub(super) fingerprint: u64,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +97,8 @@ impl Plan {
         }
         self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
         let slot = self.new_slot(mode, NOBODY);
+        let state = foldhash::quality::FixedState::with_seed(self.fingerprint);
+        self.fingerprint = state.hash_one((path, mode));
         self.insert(0, &path.steps, slot, mode);
         self.known.insert((path.clone(), mode), slot);
         slot

@@ -2,6 +2,7 @@
 
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 use super::plan::{NodeIx, Plan};
+use super::shape::BEGIN;
 use super::text::unescape;
 use super::token::{Between, Name, Outcome, Text};
 use crate::extract::Span;
@@ -33,7 +34,7 @@ impl Plan {
             let mut scanner = Scanner {
                 plan: self,
                 settings,
-                text: Text(bytes),
+                text: Text { bytes },
                 has_members: false,
             };
             match scanner.value(0, start, found) {
@@ -181,25 +182,39 @@ impl Scanner<'_> {
             Between::Close(end) => return Ok(end),
         };
         let mut seen = Seen::default();
+        let mut place = BEGIN;
         loop {
-            let name = text.name(at)?;
-            self.has_members = true;
-            let member = if name.escaped {
-                this.members.get(self.unescaped(name).as_bytes())
-            } else {
-                this.members.get_in(text.0, name.start, name.end)
+            let (member, value) = match found.shapes[node].expect(place, text.bytes, at) {
+                Some(expected) if text.byte(at) == Some(b'"') => {
+                    place = expected.place;
+                    (expected.member, text.blanks(expected.behind))
+                }
+                _ => {
+                    let name = text.name(at)?;
+                    let member = if name.escaped {
+                        let name = self.unescaped(name);
+                        this.members.get(name.as_bytes())
+                    } else {
+                        let member = this.members.get_in(text.bytes, name.start, name.end);
+                        let name = &text.bytes[name.start..name.end];
+                        place = found.shapes[node].note(place, name, member);
+                        member
+                    };
+                    (member, name.value)
+                }
             };
+            self.has_members = true;
             let end = match member {
-                None => self.skip(name.value)?,
+                None => self.skip(value)?,
                 Some(member) if seen.again(member) => {
-                    self.repeated(this.children[member], name.value, found)?
+                    self.repeated(this.children[member], value, found)?
                 }
                 Some(member) => {
                     let child = this.children[member];
-                    if text.byte(name.value) == Some(b'"') {
-                        self.string(child, name.value, found)?
+                    if text.byte(value) == Some(b'"') {
+                        self.string(child, value, found)?
                     } else {
-                        self.value(child, name.value, found)?
+                        self.value(child, value, found)?
                     }
                 }
             };
@@ -212,7 +227,7 @@ impl Scanner<'_> {
 
     #[cold]
     fn unescaped(&self, name: Name) -> String {
-        let raw = String::from_utf8_lossy(&self.text.0[name.start..name.end]);
+        let raw = String::from_utf8_lossy(&self.text.bytes[name.start..name.end]);
         unescape(&raw).into_owned()
     }
 

@@ -225,7 +225,7 @@ impl Scanner<'_> {
         let Some(Hit { span, form }) = found.get(*slot) else {
             return Class::Text(*empty);
         };
-        let (bytes, range) = (self.text.0, span.range());
+        let (bytes, range) = (self.text.bytes, span.range());
         match form {
             Form::Plain => Class::Text(texts.get_in(bytes, range.start + 1, range.end - 1)),
             Form::Null => Class::Text(*empty),
@@ -242,7 +242,7 @@ impl Scanner<'_> {
         let Some(hit) = found.get(*slot) else {
             return false;
         };
-        let list = String::from_utf8_lossy(&self.text.0[hit.span.range()]);
+        let list = String::from_utf8_lossy(&self.text.bytes[hit.span.range()]);
         elements(&list).any(|element| {
             text_of(element).is_some_and(|text| texts.get(text.as_bytes()) == Some(test.text))
         })
@@ -251,7 +251,9 @@ impl Scanner<'_> {
 
 /// The elements of an array that a scan has already passed over, as they stand in the text.
 fn elements(array: &str) -> impl Iterator<Item = &str> {
-    let text = Text(array.as_bytes());
+    let text = Text {
+        bytes: array.as_bytes(),
+    };
     let mut at = 1;
     std::iter::from_fn(move || {
         let mut start = text.blanks(at);
