@@ -19,7 +19,9 @@ use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target, Tries};
+use crate::mapping::{
+    BranchIx, Candidates, Direct, Group, Mapping, Matcher, PatternKind, Target, Tries,
+};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
     InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
@@ -188,7 +190,7 @@ impl<'m> Normalizer<'m> {
             return false;
         }
         let mut tries = Tries::live(candidates, mask);
-        let Some((matcher, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
+        let Some((branch, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
             return self.walk(candidates, tries, payload, time, out);
         };
         out.push(Property {
@@ -196,7 +198,7 @@ impl<'m> Normalizer<'m> {
             text: Cow::Borrowed(span.of(payload)),
             typed,
             origin: Origin::Matcher {
-                branch: matcher.branch,
+                branch,
                 span: Some(span),
             },
         });
@@ -254,23 +256,20 @@ impl<'m> Normalizer<'m> {
         candidates: &'m Candidates,
         tries: &mut Tries,
         payload: &str,
-    ) -> Option<(&'m Matcher, Span, Typed)> {
+    ) -> Option<(BranchIx, Span, Typed)> {
         if !self.takes_scalars {
             return None;
         }
         loop {
             let mut rest = *tries;
-            let matcher = &candidates.matchers[rest.next()?];
-            let hit = match matcher.requires {
-                Some(slot) if matcher.direct => self.values.found().get(slot)?,
-                _ => return None,
-            };
+            let Direct { slot, branch } = candidates.direct[rest.next()?]?;
+            let hit = self.values.found().get(slot)?;
             if let Some(span) = hit.scalar(payload)? {
                 let typed = match candidates.kind {
                     Kind::Text => Typed::Text,
                     kind => field::typed_scalar(kind, span.of(payload))?,
                 };
-                return Some((matcher, span, typed));
+                return Some((branch, span, typed));
             }
             *tries = rest;
         }

@@ -13,9 +13,9 @@ const MASK_BITS: usize = u64::BITS as usize;
 #[derive(Debug, Default)]
 pub(crate) struct Uses {
     /// For each slot, where its part of the list begins; one entry more than there are slots.
-    starts: Vec<usize>,
+    starts: Vec<u32>,
     /// The place of a property among those of the group, and a mask of its matchers.
-    list: Vec<(usize, u64)>,
+    list: Vec<(u32, u64)>,
     /// For each property the matchers that need no JSON value of the payload.
     always: Vec<u64>,
 }
@@ -40,10 +40,15 @@ impl Uses {
         }
         uses.sort_unstable();
         let slots = uses.last().map_or(0, |(slot, ..)| slot + 1);
-        let starts = (0..=slots).map(|slot| uses.partition_point(|(used, ..)| *used < slot));
+        // There are fewer matchers than that in a mapping.
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let before = |slot: SlotIx| uses.partition_point(|(used, ..)| *used < slot);
         Self {
-            starts: starts.collect(),
-            list: uses.iter().map(|&(_, place, mask)| (place, mask)).collect(),
+            starts: (0..=slots).map(|slot| small(before(slot))).collect(),
+            list: uses
+                .iter()
+                .map(|&(_, place, mask)| (small(place), mask))
+                .collect(),
             always,
         }
     }
@@ -54,8 +59,8 @@ impl Uses {
         live.extend_from_slice(&self.always);
         for slot in found.filled() {
             if let Some(&[start, end]) = self.starts.get(slot..).and_then(<[_]>::first_chunk) {
-                for &(place, mask) in &self.list[start..end] {
-                    live[place] |= mask;
+                for &(place, mask) in &self.list[start as usize..end as usize] {
+                    live[place as usize] |= mask;
                 }
             }
         }

@@ -43,7 +43,7 @@ pub(super) struct Node {
     /// Names of members.
     pub(super) members: Names,
     /// Their nodes, in the same order.
-    pub(super) children: Vec<NodeIx>,
+    pub(super) children: Vec<Child>,
     pub(super) indexes: Vec<(usize, NodeIx)>,
     /// Where the value goes: slots of the document, and slots of the element around it.
     pub(super) captures: Vec<SlotIx>,
@@ -51,16 +51,33 @@ pub(super) struct Node {
     pub(super) select: Option<Box<Select>>,
 }
 
+/// The node of a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Child {
+    pub(super) node: NodeIx,
+    /// The slot of the document that alone wants the value, if there is just one: a scalar needs nothing else of the node.
+    pub(super) only: Option<SlotIx>,
+}
+
 impl Node {
-    fn add(&mut self, name: &str, child: NodeIx) {
+    fn add(&mut self, name: &str, node: NodeIx) {
         self.members.add(name);
-        self.children.push(child);
+        self.children.push(Child { node, only: None });
     }
 
     /// The members with their nodes.
     fn named(&self) -> Vec<(String, NodeIx)> {
         let names = self.members.iter().map(str::to_owned);
-        names.zip(self.children.iter().copied()).collect()
+        names
+            .zip(self.children.iter().map(|child| child.node))
+            .collect()
+    }
+
+    fn only(&self) -> Option<SlotIx> {
+        match self.captures[..] {
+            [slot] if self.element_captures.is_empty() => Some(slot),
+            _ => None,
+        }
     }
 
     pub(super) fn is_leaf(&self) -> bool {
@@ -147,7 +164,7 @@ impl Plan {
 
     fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
         if let Some(index) = self.nodes[node].members.get(name.as_bytes()) {
-            return self.nodes[node].children[index];
+            return self.nodes[node].children[index].node;
         }
         let child = self.new_node();
         self.nodes[node].add(name, child);
@@ -271,6 +288,12 @@ impl Plan {
             }
             node += 1;
         }
+        let only: Vec<Option<SlotIx>> = self.nodes.iter().map(Node::only).collect();
+        for node in &mut self.nodes {
+            for child in &mut node.children {
+                child.only = only[child.node];
+            }
+        }
     }
 
     /// A node that does what both do. At the top, `a` is an object that filters apply to and `b` their element: what is
@@ -328,7 +351,7 @@ impl Plan {
         for &slot in node.captures.iter().chain(&node.element_captures) {
             found.first[slot] = Hit::NONE;
         }
-        let children = node.children.iter().copied();
+        let children = node.children.iter().map(|child| child.node);
         for child in children.chain(node.indexes.iter().map(|(_, child)| *child)) {
             self.empty(child, found);
         }

@@ -1,7 +1,7 @@
 //! The walk over the bytes.
 
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
-use super::plan::{NodeIx, Plan};
+use super::plan::{Child, NodeIx, Plan};
 use super::shape::BEGIN;
 use super::text::unescape;
 use super::token::{Between, Name, Outcome, Text};
@@ -113,36 +113,26 @@ impl Scanner<'_> {
     /// A value that the plan has an interest in. The recursion is as deep as the longest path.
     pub(super) fn value(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
         let (end, form) = match self.text.byte(start) {
-            Some(b'"') => return self.string(node, start, found),
+            Some(b'"') => self.string(start)?,
             Some(b'n') => (self.text.scalar(start)?, Form::Null),
             Some(b'{' | b'[') => (self.nested(node, start, found)?, Form::Other),
             _ => (self.text.scalar(start)?, Form::Other),
         };
-        self.capture(node, start, end, form, found);
-        Ok(end)
-    }
-
-    #[inline(always)]
-    fn string(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
-        let (end, escaped) = self.text.string(start)?;
-        let form = if escaped { Form::Escaped } else { Form::Plain };
-        self.capture(node, start, end, form, found);
-        Ok(end)
-    }
-
-    #[inline(always)]
-    fn capture(&self, node: NodeIx, start: usize, end: usize, form: Form, found: &mut Found) {
         let node = &self.plan.nodes[node];
-        let hit = Hit {
-            span: Span::new(start, end),
-            form,
-        };
+        let span = Span::new(start, end);
         for &slot in &node.captures {
-            found.set(slot, hit);
+            found.set(slot, Hit { span, form });
         }
         for &slot in &node.element_captures {
-            found.set_in_element(slot, hit);
+            found.set_in_element(slot, Hit { span, form });
         }
+        Ok(end)
+    }
+
+    #[inline(always)]
+    fn string(&self, start: usize) -> Result<(usize, Form), JsonError> {
+        let (end, escaped) = self.text.string(start)?;
+        Ok((end, if escaped { Form::Escaped } else { Form::Plain }))
     }
 
     fn nested(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
@@ -207,14 +197,18 @@ impl Scanner<'_> {
             let end = match member {
                 None => self.skip(value)?,
                 Some(member) if seen.again(member) => {
-                    self.repeated(this.children[member], value, found)?
+                    self.repeated(this.children[member].node, value, found)?
                 }
                 Some(member) => {
-                    let child = this.children[member];
-                    if text.byte(value) == Some(b'"') {
-                        self.string(child, value, found)?
-                    } else {
-                        self.value(child, value, found)?
+                    let Child { node, only } = this.children[member];
+                    match (text.byte(value), only) {
+                        (Some(b'"'), Some(slot)) => {
+                            let (end, form) = self.string(value)?;
+                            let span = Span::new(value, end);
+                            found.set(slot, Hit { span, form });
+                            end
+                        }
+                        _ => self.value(node, value, found)?,
                     }
                 }
             };

@@ -24,6 +24,8 @@ pub(super) const BEGIN: Place = 0;
 pub(super) struct Shape {
     /// The beginning, then the members in the order in which they were met first.
     places: Vec<Known>,
+    /// Their names, one after the other, as they stand behind the opening quote, with the closing one and the colon.
+    names: Vec<u8>,
     /// The places of the members that paths ask for.
     members: Vec<u32>,
     /// The members that none asks for, and their places.
@@ -31,12 +33,14 @@ pub(super) struct Shape {
     other_places: Vec<u32>,
 }
 
+/// A member. Kept small and apart from its name, because all members of a payload are gone through.
 #[derive(Debug)]
 struct Known {
-    /// The name as it stands behind the opening quote, with the closing one and the colon.
-    name: Box<[u8]>,
+    /// Where its name stands among the names.
+    start: u32,
+    end: u32,
     /// Its index in the node, if a path asks for it.
-    member: Option<usize>,
+    member: u32,
     /// What came next the last time.
     next: u32,
 }
@@ -57,11 +61,12 @@ impl Shape {
     pub(super) fn expect(&self, after: Place, text: &[u8], at: usize) -> Option<Expected> {
         let next = self.places.get(after)?.next as usize;
         let known = self.places.get(next)?;
+        let name = self.names.get(known.start as usize..known.end as usize)?;
         let start = at + 1;
-        let end = start + known.name.len();
-        (text.get(start..end)? == known.name.as_ref()).then_some(Expected {
+        let end = start + name.len();
+        (text.get(start..end)? == name).then_some(Expected {
             place: next,
-            member: known.member,
+            member: (known.member != NONE).then_some(known.member as usize),
             behind: end,
         })
     }
@@ -71,8 +76,9 @@ impl Shape {
     pub(super) fn note(&mut self, after: Place, name: &[u8], member: Option<usize>) -> Place {
         if self.places.is_empty() {
             self.places.push(Known {
-                name: Box::default(),
-                member: None,
+                start: 0,
+                end: 0,
+                member: NONE,
                 next: NONE,
             });
         }
@@ -112,13 +118,18 @@ impl Shape {
     }
 
     fn place(&mut self, name: &[u8], member: Option<usize>) -> u32 {
+        // There are no more members than bytes in a mapping, and no more of these than fit.
+        let index = |number: usize| u32::try_from(number).unwrap_or(NONE);
+        let start = index(self.names.len());
+        self.names.extend_from_slice(name);
+        self.names.extend_from_slice(b"\":");
         self.places.push(Known {
-            name: [name, b"\":"].concat().into(),
-            member,
+            start,
+            end: index(self.names.len()),
+            member: member.map_or(NONE, index),
             next: NONE,
         });
-        // There are no more members than bytes in a mapping.
-        u32::try_from(self.places.len() - 1).unwrap_or(NONE)
+        index(self.places.len() - 1)
     }
 }
 
