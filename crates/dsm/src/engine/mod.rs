@@ -534,12 +534,10 @@ fn add_header_addresses(event: &mut Event<'_>) {
         (Field::SourceIp, Field::SourceIpv6),
         (Field::DestinationIp, Field::DestinationIpv6),
     ];
-    let open = sides
-        .into_iter()
-        .filter(|(v4, v6)| event.field(*v4).is_none() && event.field(*v6).is_none())
-        .map(|(v4, _)| Target::Field(v4));
-    let targets: Vec<Target> = open.collect();
-    if targets.is_empty() {
+    let is_open =
+        |&(v4, v6): &(Field, Field)| event.field(v4).is_none() && event.field(v6).is_none();
+    let targets = sides.map(|side| is_open(&side).then_some(Target::Field(side.0)));
+    if targets == [None, None] {
         return;
     }
     let Some(span) = syslog::host(event.payload) else {
@@ -548,7 +546,7 @@ fn add_header_addresses(event: &mut Event<'_>) {
     let Some(ip) = field::parse_ip(span.of(event.payload)) else {
         return;
     };
-    for target in targets {
+    for target in targets.into_iter().flatten() {
         if let Err(place) = event.properties.binary_search_by_key(&target, |p| p.target) {
             event.properties.insert(
                 place,

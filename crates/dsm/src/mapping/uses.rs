@@ -12,8 +12,8 @@ const MASK_BITS: usize = u64::BITS as usize;
 /// By JSON value, the matchers of a group that need it.
 #[derive(Debug, Default)]
 pub(crate) struct Uses {
-    /// For each slot, where its part of the list begins; one entry more than there are slots.
-    starts: Vec<u32>,
+    /// For each slot its part of the list.
+    parts: Vec<(u32, u32)>,
     /// The place of a property among those of the group, and a mask of its matchers.
     list: Vec<(u32, u64)>,
     /// For each property the matchers that need no JSON value of the payload.
@@ -44,7 +44,9 @@ impl Uses {
         let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let before = |slot: SlotIx| uses.partition_point(|(used, ..)| *used < slot);
         Self {
-            starts: (0..=slots).map(|slot| small(before(slot))).collect(),
+            parts: (0..slots)
+                .map(|slot| (small(before(slot)), small(before(slot + 1))))
+                .collect(),
             list: uses
                 .iter()
                 .map(|&(_, place, mask)| (small(place), mask))
@@ -53,12 +55,12 @@ impl Uses {
         }
     }
 
-    /// Writes for each property the mask of the matchers that can yield a value.
+    /// Writes for each property the mask of the matchers that may yield a value; no other can.
     pub(crate) fn live(&self, found: &Found, live: &mut Vec<u64>) {
         live.clear();
         live.extend_from_slice(&self.always);
-        for slot in found.filled() {
-            if let Some(&[start, end]) = self.starts.get(slot..).and_then(<[_]>::first_chunk) {
+        for &slot in found.filled() {
+            if let Some(&(start, end)) = self.parts.get(slot) {
                 for &(place, mask) in &self.list[start as usize..end as usize] {
                     live[place as usize] |= mask;
                 }

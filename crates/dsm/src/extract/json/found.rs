@@ -125,10 +125,9 @@ impl Found {
         self.first.get(slot).copied().filter(|hit| hit.is_some())
     }
 
-    /// The slots that have a value; now and then one of them twice.
-    pub(crate) fn filled(&self) -> impl Iterator<Item = SlotIx> + '_ {
-        let filled = self.filled.iter().copied();
-        filled.filter(|slot| self.first[*slot].is_some())
+    /// The slots of the document that were filled. Where members repeat, one may stand here twice, or be empty again.
+    pub(crate) fn filled(&self) -> &[SlotIx] {
+        &self.filled
     }
 
     /// All values of a slot in document order.
