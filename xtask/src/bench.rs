@@ -45,8 +45,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         return instructions::run(args.accept);
     }
     tell("building\n");
-    let dsmith = build(&["--package", "dsmith", "--bin", "dsmith"])?;
-    let engine = build(&["--package", "authoring", "--bench", "engine"])?;
+    let dsmith = build("dsmith", Kind::Bin, "dsmith")?;
+    let engine = build("authoring", Kind::Bench, "engine")?;
     let work = Work::new(&dsmith)?;
     let start = Instant::now();
     tell("measuring the engine\n");
@@ -144,38 +144,51 @@ impl Work {
     }
 }
 
+/// What cargo builds and calls a target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bin,
+    Bench,
+}
+
 /// Builds a program for measuring and tells where it is.
-fn build(target: &[&str]) -> anyhow::Result<PathBuf> {
-    let is_bench = target.contains(&"--bench");
+fn build(package: &str, kind: Kind, name: &str) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new("cargo");
-    cargo.args(if is_bench {
-        &["bench", "--no-run"][..]
-    } else {
-        &["build", "--release"]
-    });
-    cargo
-        .args(target)
-        .arg("--message-format=json-render-diagnostics");
+    match kind {
+        Kind::Bin => cargo.args(["build", "--release", "--bin", name]),
+        Kind::Bench => cargo.args(["bench", "--no-run", "--bench", name]),
+    };
     let output = cargo
+        .args([
+            "--package",
+            package,
+            "--message-format=json-render-diagnostics",
+        ])
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("cargo cannot build {}", target.join(" "));
+        bail!("cargo cannot build {name} of {package}");
     }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut executables = messages.lines().filter_map(|line| {
+    executable(&String::from_utf8_lossy(&output.stdout), name)
+        .with_context(|| format!("cargo names no program for {name} of {package}"))
+}
+
+/// The program of a target in the messages of cargo, which name the programs that it needs as well.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message["executable"].as_str()?))
-    });
-    executables
-        .next_back()
-        .with_context(|| format!("cargo names no program for {}", target.join(" ")))
+        let is_wanted = message["target"]["name"] == name;
+        Some(PathBuf::from(
+            message["executable"].as_str().filter(|_| is_wanted)?,
+        ))
+    })
 }
 
 /// What criterion says goes into a log: its figures are in the tables.
 fn drive_engine(program: &Path, work: &Work, quick: bool) -> anyhow::Result<Engine> {
     let (results, log) = (work.file("engine.json"), work.file("criterion.log"));
+    forget(&results)?;
     let output =
         std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(program);
@@ -203,6 +216,7 @@ fn drive_engine(program: &Path, work: &Work, quick: bool) -> anyhow::Result<Engi
 /// Peers are a package of their own with a lock file of their own: what they need is nothing that dsmith should have.
 fn drive_peers(work: &Work) -> anyhow::Result<Vec<Peer>> {
     let results = work.file("peers.json");
+    forget(&results)?;
     let status = Command::new("cargo")
         .args([
             "run",
@@ -223,9 +237,38 @@ fn drive_peers(work: &Work) -> anyhow::Result<Vec<Peer>> {
     read(&results)
 }
 
+/// Results of an earlier run must not be taken for those of this one.
+fn forget(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text)
         .with_context(|| format!("{} is not what it should be", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_that_of_the_target_and_not_of_one_that_it_needs() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"engine"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"engine"},"executable":"target/release/deps/engine-1"}
+{"reason":"compiler-artifact","target":{"name":"instructions"},"executable":"target/release/instructions"}
+{"reason":"build-finished","success":true}"#;
+        let found = |name| executable(messages, name);
+        assert_eq!(
+            found("engine"),
+            Some(PathBuf::from("target/release/deps/engine-1"))
+        );
+        assert_eq!(found("dsmith"), None);
+    }
 }

@@ -23,7 +23,9 @@ const BITS: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     text: Cow<'static, str>,
-    bit: u16,
+    /// The key between the byte in front of it, whatever that will be, and `=`; nothing for a constant.
+    pub(crate) line: Vec<u8>,
+    pub(crate) bit: u16,
     is_mark: bool,
 }
 
@@ -48,6 +50,12 @@ mod sealed {
 
     pub trait Sealed {
         fn checked(&self) -> Result<Checked<'_>, WriteError>;
+
+        /// The key, if it was checked before and is none of the writer's own.
+        #[inline]
+        fn ready(&self) -> Option<&Key> {
+            None
+        }
     }
 
     impl Sealed for &str {
@@ -74,6 +82,11 @@ mod sealed {
                 is_mark: self.is_mark,
             })
         }
+
+        #[inline]
+        fn ready(&self) -> Option<&Key> {
+            Some(*self).filter(|key| !key.is_mark)
+        }
     }
 }
 
@@ -91,6 +104,7 @@ impl Key {
         Ok(Self {
             bit: bit(key.as_bytes()),
             is_mark: is_mark(&key),
+            line: format!(" {key}=").into_bytes(),
             text: Cow::Owned(key),
         })
     }
@@ -111,6 +125,7 @@ impl Key {
         assert!(!begins_like_a_mark(key.as_bytes()), "a key of the writer");
         Self {
             text: Cow::Borrowed(key),
+            line: Vec::new(),
             bit: bit(key.as_bytes()),
             is_mark: false,
         }
@@ -154,11 +169,18 @@ pub(crate) const fn bit(key: &[u8]) -> u16 {
 pub(crate) struct KeyFilter([u64; BITS / 64]);
 
 impl KeyFilter {
+    /// Whether a key with this [`bit`] may have been noted.
+    #[inline]
+    pub(crate) fn has(&self, bit: u16) -> bool {
+        let bit = usize::from(bit) % BITS;
+        self.0[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
     /// Notes a key by its [`bit`]; whether it, or another that shares its bit, was noted before.
     #[inline]
     pub(crate) fn note(&mut self, bit: u16) -> bool {
+        let seen = self.has(bit);
         let bit = usize::from(bit) % BITS;
-        let seen = self.0[bit / 64] >> (bit % 64) & 1 == 1;
         self.0[bit / 64] |= 1 << (bit % 64);
         seen
     }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::charset::{Charset, Place};
 use crate::header::{Header, HeaderField, Version};
-use crate::key::{AsKey, Checked, KeyFilter};
+use crate::key::{AsKey, Checked, Key, KeyFilter};
 use crate::options::{OptionsError, Substitution, WriterOptions};
 use crate::report::{Change, Field, Report};
 
@@ -109,6 +109,25 @@ pub struct Writer {
     charset: Charset,
     /// The attributes of the event being written.
     pairs: Vec<Pair>,
+    /// What the last event had in front of its ID: most likely the next one has it too.
+    beginning: Option<Beginning>,
+}
+
+/// What stands in front of the event ID.
+#[derive(Debug, Clone)]
+struct Beginning {
+    vendor: String,
+    product: String,
+    product_version: String,
+    bytes: Vec<u8>,
+}
+
+impl Beginning {
+    fn is_of(&self, header: &Header<'_>) -> bool {
+        self.product == header.product
+            && self.vendor == header.vendor
+            && self.product_version == header.product_version
+    }
 }
 
 /// Where an attribute stands in the buffer.
@@ -132,6 +151,7 @@ impl Writer {
             options,
             charset: Charset::new(options.delimiter),
             pairs: Vec::new(),
+            beginning: None,
         })
     }
 
@@ -202,13 +222,56 @@ impl EventWriter<'_> {
         reason = "a key is a reference, to a text or to a `Key`"
     )]
     pub fn attribute(&mut self, key: impl AsKey, value: &str) -> Result<(), WriteError> {
+        match key.ready() {
+            Some(key) if self.takes_as_it_is(key, value) => {
+                self.append(key, value);
+                Ok(())
+            }
+            _ => self.checked_attribute(key.checked(), value),
+        }
+    }
+
+    /// Whether nothing speaks against an attribute: most keys are new, and most values can be written as they are.
+    #[inline]
+    fn takes_as_it_is(&self, key: &Key, value: &str) -> bool {
+        self.open
+            && self.writer.options.max_bytes.is_none()
+            && !self.keys.has(key.bit)
+            && self.writer.charset.is_plain_value(value.as_bytes())
+    }
+
+    #[inline]
+    fn append(&mut self, key: &Key, value: &str) {
+        self.keys.note(key.bit);
+        let first = self.writer.pairs.is_empty();
+        let start = self.buffer.len();
+        // The delimiter has at most four bytes.
+        self.buffer.reserve(key.as_str().len() + value.len() + 5);
+        let key_start = match (self.writer.charset.delimiter(), key.line.as_slice()) {
+            (&[delimiter], [_, ..]) if !first => {
+                self.buffer.extend_from_slice(&key.line);
+                self.buffer[start] = delimiter;
+                start + 1
+            }
+            _ => self.open_pair(key.as_str(), first),
+        };
+        self.writer.pairs.push(Pair {
+            start,
+            key: key_start,
+            key_len: key.as_str().len(),
+        });
+        self.buffer.extend_from_slice(value.as_bytes());
+    }
+
+    fn checked_attribute(
+        &mut self,
+        key: Result<Checked<'_>, WriteError>,
+        value: &str,
+    ) -> Result<(), WriteError> {
         if !self.open {
             return Err(WriteError::Refused);
         }
-        let added = match key.checked() {
-            Ok(key) => self.pair(key, value),
-            Err(error) => Err(error),
-        };
+        let added = key.and_then(|key| self.pair(key, value));
         self.refuse_on_error(added)
     }
 
@@ -268,30 +331,19 @@ impl EventWriter<'_> {
 
     fn header(&mut self, header: &Header<'_>) -> Result<(), WriteError> {
         let options = self.writer.options;
-        self.buffer.extend_from_slice(b"LEEF:");
-        self.buffer
-            .extend_from_slice(options.version.as_str().as_bytes());
+        match &self.writer.beginning {
+            Some(last) if last.is_of(header) => self.buffer.extend_from_slice(&last.bytes),
+            _ => self.beginning(header)?,
+        }
+        let (event_id, cut) = self.fit_event_id(header.event_id)?;
+        let before = self.buffer.len();
+        let substituted = self.header_field(HeaderField::EventId, event_id)?;
+        if self.buffer.len() == before {
+            return Err(WriteError::EmptyEventId);
+        }
         self.buffer.push(b'|');
-        for field in HeaderField::ALL {
-            let text = header.get(field);
-            let (text, cut) = match field {
-                HeaderField::EventId => self.fit_event_id(text)?,
-                _ => (text, 0),
-            };
-            let before = self.buffer.len();
-            let substituted = self.text(text, Place::Header).map_err(|character| {
-                WriteError::Unrepresentable {
-                    field: Field::Header(field),
-                    character,
-                }
-            })?;
-            if field == HeaderField::EventId && self.buffer.len() == before {
-                return Err(WriteError::EmptyEventId);
-            }
-            self.buffer.push(b'|');
-            if substituted + cut > 0 {
-                self.changed(Field::Header(field), substituted, cut);
-            }
+        if substituted + cut > 0 {
+            self.changed(Field::Header(HeaderField::EventId), substituted, cut);
         }
         if options.version == Version::V2_0 {
             self.buffer
@@ -305,6 +357,44 @@ impl EventWriter<'_> {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Writes what stands in front of the event ID.
+    fn beginning(&mut self, header: &Header<'_>) -> Result<(), WriteError> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(b"LEEF:");
+        let version = self.writer.options.version.as_str();
+        self.buffer.extend_from_slice(version.as_bytes());
+        self.buffer.push(b'|');
+        for field in [
+            HeaderField::Vendor,
+            HeaderField::Product,
+            HeaderField::ProductVersion,
+        ] {
+            let substituted = self.header_field(field, header.get(field))?;
+            self.buffer.push(b'|');
+            if substituted > 0 {
+                self.changed(Field::Header(field), substituted, 0);
+            }
+        }
+        // Changes are accounted for in each event, so that only a beginning without any is kept.
+        if self.report.changed.is_empty() {
+            self.writer.beginning = Some(Beginning {
+                vendor: header.vendor.to_owned(),
+                product: header.product.to_owned(),
+                product_version: header.product_version.to_owned(),
+                bytes: self.buffer[start..].to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn header_field(&mut self, field: HeaderField, text: &str) -> Result<usize, WriteError> {
+        self.text(text, Place::Header)
+            .map_err(|character| WriteError::Unrepresentable {
+                field: Field::Header(field),
+                character,
+            })
     }
 
     /// The longest beginning of an event ID that is short enough when it is

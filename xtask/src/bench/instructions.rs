@@ -1,6 +1,6 @@
 //! The guard against regressions that no clock can hold: instruction counts of callgrind.
 
-use super::{Work, build};
+use super::{Kind, Work, build};
 use crate::say;
 use anyhow::{Context, bail};
 use authoring::bench::instructions::{self, Committed, LAP};
@@ -19,7 +19,7 @@ pub(crate) fn run(accept: bool) -> anyhow::Result<bool> {
         say("skipped: there is no valgrind here (apt-get install valgrind)\n")?;
         return Ok(!accept);
     }
-    let program = build(&["--package", "authoring", "--bin", "instructions"])?;
+    let program = build("authoring", Kind::Bin, "instructions")?;
     let folder = Work::new(&program)?.file("callgrind");
     // Parts of an earlier run would be taken for parts of this one.
     let _ = std::fs::remove_dir_all(&folder);

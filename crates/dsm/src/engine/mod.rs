@@ -19,7 +19,9 @@ use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target, Tries};
+use crate::mapping::{
+    BranchIx, Candidates, Direct, Group, Mapping, Matcher, PatternKind, Target, Tries,
+};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
     InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
@@ -105,14 +107,7 @@ impl<'m> Normalizer<'m> {
         };
         self.values.begin(mapping, payload);
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
-        let mut chosen = None;
-        for (index, group) in mapping.groups.iter().enumerate() {
-            let name = &group.event_name;
-            if self.walk(name, Tries::all(name), payload, &time, &mut properties) {
-                chosen = Some(index);
-                break;
-            }
-        }
+        let chosen = self.choose(payload, &time, &mut properties);
         let source = match (chosen, options.no_event_name) {
             (Some(index), _) => Some(index),
             (None, NoEventName::FirstGroupFields) if !mapping.groups.is_empty() => Some(0),
@@ -153,6 +148,63 @@ impl<'m> Normalizer<'m> {
         event
     }
 
+    /// The first group whose EventName has a value, which is added.
+    fn choose<'e>(
+        &mut self,
+        payload: &'e str,
+        time: &TimeContext,
+        properties: &mut Vec<Property<'e>>,
+    ) -> Option<usize>
+    where
+        'm: 'e,
+    {
+        let mapping = self.mapping;
+        let mut live = std::mem::take(&mut self.live);
+        mapping.name_uses.live(self.values.found(), &mut live);
+        let chosen = mapping.groups.iter().zip(&live).position(|(group, &mask)| {
+            self.first(&group.event_name, mask, payload, time, properties)
+        });
+        self.live = live;
+        chosen
+    }
+
+    /// Adds the value of the first matcher of a property that yields data; tells whether there is one. The mask has the
+    /// matchers that can.
+    #[inline]
+    fn first<'e>(
+        &mut self,
+        candidates: &'m Candidates,
+        mask: u64,
+        payload: &'e str,
+        time: &TimeContext,
+        out: &mut Vec<Property<'e>>,
+    ) -> bool
+    where
+        'm: 'e,
+    {
+        if self.attempts.is_some() {
+            // An explanation names the matchers that were passed over too.
+            return self.walk(candidates, Tries::all(candidates), payload, time, out);
+        }
+        if mask == 0 {
+            return false;
+        }
+        let mut tries = Tries::live(candidates, mask);
+        let Some((branch, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
+            return self.walk(candidates, tries, payload, time, out);
+        };
+        out.push(Property {
+            target: candidates.target,
+            text: Cow::Borrowed(span.of(payload)),
+            typed,
+            origin: Origin::Matcher {
+                branch,
+                span: Some(span),
+            },
+        });
+        true
+    }
+
     /// Adds the fields of a group, and on request what later groups know and it does not.
     fn fill<'e>(
         &mut self,
@@ -167,30 +219,8 @@ impl<'m> Normalizer<'m> {
         let group = &groups[index];
         let mut live = std::mem::take(&mut self.live);
         group.uses.live(self.values.found(), &mut live);
-        let traced = self.attempts.is_some();
         for (candidates, &mask) in group.targets.iter().zip(&live) {
-            let tries = if traced {
-                // An explanation names the matchers that were passed over too.
-                Tries::all(candidates)
-            } else if mask == 0 {
-                continue;
-            } else {
-                let mut tries = Tries::live(candidates, mask);
-                if let Some((matcher, span, typed)) = self.scalar(candidates, &mut tries, payload) {
-                    properties.push(Property {
-                        target: candidates.target,
-                        text: Cow::Borrowed(span.of(payload)),
-                        typed,
-                        origin: Origin::Matcher {
-                            branch: matcher.branch,
-                            span: Some(span),
-                        },
-                    });
-                    continue;
-                }
-                tries
-            };
-            self.walk(candidates, tries, payload, time, properties);
+            self.first(candidates, mask, payload, time, properties);
         }
         self.live = live;
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.
@@ -226,23 +256,20 @@ impl<'m> Normalizer<'m> {
         candidates: &'m Candidates,
         tries: &mut Tries,
         payload: &str,
-    ) -> Option<(&'m Matcher, Span, Typed)> {
+    ) -> Option<(BranchIx, Span, Typed)> {
         if !self.takes_scalars {
             return None;
         }
         loop {
             let mut rest = *tries;
-            let matcher = &candidates.matchers[rest.next()?];
-            let hit = match matcher.requires {
-                Some(slot) if matcher.direct => self.values.found().get(slot)?,
-                _ => return None,
-            };
+            let Direct { slot, branch } = candidates.direct[rest.next()?]?;
+            let hit = self.values.found().get(slot)?;
             if let Some(span) = hit.scalar(payload)? {
                 let typed = match candidates.kind {
                     Kind::Text => Typed::Text,
                     kind => field::typed_scalar(kind, span.of(payload))?,
                 };
-                return Some((matcher, span, typed));
+                return Some((branch, span, typed));
             }
             *tries = rest;
         }
@@ -507,12 +534,10 @@ fn add_header_addresses(event: &mut Event<'_>) {
         (Field::SourceIp, Field::SourceIpv6),
         (Field::DestinationIp, Field::DestinationIpv6),
     ];
-    let open = sides
-        .into_iter()
-        .filter(|(v4, v6)| event.field(*v4).is_none() && event.field(*v6).is_none())
-        .map(|(v4, _)| Target::Field(v4));
-    let targets: Vec<Target> = open.collect();
-    if targets.is_empty() {
+    let is_open =
+        |&(v4, v6): &(Field, Field)| event.field(v4).is_none() && event.field(v6).is_none();
+    let targets = sides.map(|side| is_open(&side).then_some(Target::Field(side.0)));
+    if targets == [None, None] {
         return;
     }
     let Some(span) = syslog::host(event.payload) else {
@@ -521,7 +546,7 @@ fn add_header_addresses(event: &mut Event<'_>) {
     let Some(ip) = field::parse_ip(span.of(event.payload)) else {
         return;
     };
-    for target in targets {
+    for target in targets.into_iter().flatten() {
         if let Err(place) = event.properties.binary_search_by_key(&target, |p| p.target) {
             event.properties.insert(
                 place,

@@ -21,6 +21,8 @@ pub(super) struct Simple {
     set: Arc<CharSet>,
     min: usize,
     max: usize,
+    /// The run is `.+`, with `.` for every character.
+    takes_all: bool,
     /// The run is group 1.
     captured: bool,
     /// `$`, only with `^`: without it, the run could begin at another place and reach the end.
@@ -98,6 +100,7 @@ pub(super) fn build(tree: &Tree) -> Option<Simple> {
         } else {
             max as usize
         },
+        takes_all: min == 1 && max >= UNBOUNDED && **set == CharSet::all(),
         captured,
         ended,
     })
@@ -155,6 +158,9 @@ impl Simple {
     /// The run that begins at a place, if it is long enough and ends where it has to.
     fn run(&self, text: &str, start: usize) -> Option<Range<usize>> {
         let bytes = text.as_bytes();
+        if self.takes_all {
+            return (start < bytes.len()).then_some(start..bytes.len());
+        }
         // In ASCII a character is a byte.
         let is_other = |&byte: &u8| byte >= 128 || !self.set.contains_ascii(byte);
         let ascii = bytes.get(start..)?.iter().take(self.max);

@@ -119,6 +119,36 @@ pub(crate) struct Candidates {
     pub(crate) target: Target,
     pub(crate) kind: Kind,
     pub(crate) matchers: Vec<Matcher>,
+    /// What there is to know of the matchers that yield just a JSON value of the payload, side by side: most values need
+    /// nothing else of their matcher.
+    pub(crate) direct: Vec<Option<Direct>>,
+}
+
+/// A matcher that yields just a JSON value of the payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Direct {
+    pub(crate) slot: json::SlotIx,
+    pub(crate) branch: BranchIx,
+}
+
+impl Candidates {
+    pub(crate) fn new(target: Target, kind: Kind, matchers: Vec<Matcher>) -> Self {
+        let direct = matchers.iter().map(|matcher| {
+            matcher
+                .requires
+                .filter(|_| matcher.direct)
+                .map(|slot| Direct {
+                    slot,
+                    branch: matcher.branch,
+                })
+        });
+        Self {
+            target,
+            kind,
+            direct: direct.collect(),
+            matchers,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -151,6 +181,8 @@ pub struct Mapping {
     pub(crate) docs: Vec<Doc>,
     pub(crate) patterns: Vec<Compiled>,
     pub(crate) groups: Vec<Group>,
+    /// The matchers for EventName of all groups, as if they were the properties of one.
+    pub(crate) name_uses: Uses,
     pub(crate) qids: QidMap,
     pub(crate) branches: Vec<Branch>,
     /// The compiled pattern of each matcher branch.

@@ -12,20 +12,21 @@ const MASK_BITS: usize = u64::BITS as usize;
 /// By JSON value, the matchers of a group that need it.
 #[derive(Debug, Default)]
 pub(crate) struct Uses {
-    /// For each slot, where its part of the list begins; one entry more than there are slots.
-    starts: Vec<usize>,
+    /// For each slot its part of the list.
+    parts: Vec<(u32, u32)>,
     /// The place of a property among those of the group, and a mask of its matchers.
-    list: Vec<(usize, u64)>,
+    list: Vec<(u32, u64)>,
     /// For each property the matchers that need no JSON value of the payload.
     always: Vec<u64>,
 }
 
 impl Uses {
-    /// For the properties of a group.
-    pub(crate) fn new(targets: &[Candidates]) -> Self {
+    /// For some properties, such as those of a group.
+    pub(crate) fn new<'c>(targets: impl IntoIterator<Item = &'c Candidates>) -> Self {
         let mut uses: Vec<(SlotIx, usize, u64)> = Vec::new();
-        let mut always = vec![0; targets.len()];
-        for (place, candidates) in targets.iter().enumerate() {
+        let mut always = Vec::new();
+        for (place, candidates) in targets.into_iter().enumerate() {
+            always.push(0);
             if candidates.matchers.len() > MASK_BITS {
                 always[place] = u64::MAX;
                 continue;
@@ -39,22 +40,29 @@ impl Uses {
         }
         uses.sort_unstable();
         let slots = uses.last().map_or(0, |(slot, ..)| slot + 1);
-        let starts = (0..=slots).map(|slot| uses.partition_point(|(used, ..)| *used < slot));
+        // There are fewer matchers than that in a mapping.
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let before = |slot: SlotIx| uses.partition_point(|(used, ..)| *used < slot);
         Self {
-            starts: starts.collect(),
-            list: uses.iter().map(|&(_, place, mask)| (place, mask)).collect(),
+            parts: (0..slots)
+                .map(|slot| (small(before(slot)), small(before(slot + 1))))
+                .collect(),
+            list: uses
+                .iter()
+                .map(|&(_, place, mask)| (small(place), mask))
+                .collect(),
             always,
         }
     }
 
-    /// Writes for each property the mask of the matchers that can yield a value.
+    /// Writes for each property the mask of the matchers that may yield a value; no other can.
     pub(crate) fn live(&self, found: &Found, live: &mut Vec<u64>) {
         live.clear();
         live.extend_from_slice(&self.always);
-        for slot in found.filled() {
-            if let Some(&[start, end]) = self.starts.get(slot..).and_then(<[_]>::first_chunk) {
-                for &(place, mask) in &self.list[start..end] {
-                    live[place] |= mask;
+        for &slot in found.filled() {
+            if let Some(&(start, end)) = self.parts.get(slot) {
+                for &(place, mask) in &self.list[start as usize..end as usize] {
+                    live[place as usize] |= mask;
                 }
             }
         }

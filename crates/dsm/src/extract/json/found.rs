@@ -3,6 +3,7 @@
 use super::MAX_DEPTH;
 use super::plan::{Plan, SlotIx};
 use super::select::Class;
+use super::shape::Shape;
 use crate::extract::Span;
 use crate::options::{BrokenJson, DuplicateJsonKey};
 
@@ -75,7 +76,7 @@ impl Hit {
     }
 }
 
-/// The ranges found by a scan, reusable between texts.
+/// The ranges found by a scan, reusable between texts. With another plan it begins anew.
 #[derive(Debug, Default)]
 pub struct Found {
     pub(super) first: Vec<Hit>,
@@ -86,6 +87,10 @@ pub struct Found {
     pub(super) in_element: Vec<SlotIx>,
     /// Hits of one element on their way out of it.
     pub(super) passing: Vec<(SlotIx, Hit)>,
+    /// By node, what objects looked like so far.
+    pub(super) shapes: Vec<Shape>,
+    /// The plan that the shapes belong to.
+    plan: u64,
     /// What conditions have learnt of the element at hand.
     pub(super) classes: Vec<Class>,
 }
@@ -94,6 +99,11 @@ impl Found {
     /// Makes room for what a plan finds.
     pub(super) fn clear(&mut self, plan: &Plan) {
         let slots = plan.slots.len();
+        if self.plan != plan.fingerprint || self.shapes.len() != plan.nodes.len() {
+            self.plan = plan.fingerprint;
+            self.shapes.clear();
+            self.shapes.resize_with(plan.nodes.len(), Shape::default);
+        }
         self.classes.resize(plan.tested.len(), Class::Unknown);
         if self.first.len() == slots {
             for slot in self.filled.drain(..).chain(self.in_element.drain(..)) {
@@ -115,10 +125,9 @@ impl Found {
         self.first.get(slot).copied().filter(|hit| hit.is_some())
     }
 
-    /// The slots that have a value; now and then one of them twice.
-    pub(crate) fn filled(&self) -> impl Iterator<Item = SlotIx> + '_ {
-        let filled = self.filled.iter().copied();
-        filled.filter(|slot| self.first[*slot].is_some())
+    /// The slots of the document that were filled. Where members repeat, one may stand here twice, or be empty again.
+    pub(crate) fn filled(&self) -> &[SlotIx] {
+        &self.filled
     }
 
     /// All values of a slot in document order.

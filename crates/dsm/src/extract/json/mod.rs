@@ -11,6 +11,7 @@ mod names;
 mod plan;
 mod scan;
 mod select;
+mod shape;
 mod text;
 mod token;
 

@@ -6,6 +6,7 @@ use super::select::{Commit, Commits, Test, Tested, TestedIx};
 use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 /// Enough for any mapping; a limit on what hostile filters can multiply.
 const MAX_MERGED_NODES: usize = 100_000;
@@ -33,6 +34,8 @@ pub struct Plan {
     known: HashMap<(JsonPath, HitsMode), SlotIx>,
     /// A path begins with a position or a fan-out, so the root may be an array.
     pub(super) array_root: bool,
+    /// Tells plans apart.
+    pub(super) fingerprint: u64,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ pub(super) struct Node {
     /// Names of members.
     pub(super) members: Names,
     /// Their nodes, in the same order.
-    pub(super) children: Vec<NodeIx>,
+    pub(super) children: Vec<Child>,
     pub(super) indexes: Vec<(usize, NodeIx)>,
     /// Where the value goes: slots of the document, and slots of the element around it.
     pub(super) captures: Vec<SlotIx>,
@@ -48,16 +51,33 @@ pub(super) struct Node {
     pub(super) select: Option<Box<Select>>,
 }
 
+/// The node of a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Child {
+    pub(super) node: NodeIx,
+    /// The slot of the document that alone wants the value, if there is just one: a scalar needs nothing else of the node.
+    pub(super) only: Option<SlotIx>,
+}
+
 impl Node {
-    fn add(&mut self, name: &str, child: NodeIx) {
+    fn add(&mut self, name: &str, node: NodeIx) {
         self.members.add(name);
-        self.children.push(child);
+        self.children.push(Child { node, only: None });
     }
 
     /// The members with their nodes.
     fn named(&self) -> Vec<(String, NodeIx)> {
         let names = self.members.iter().map(str::to_owned);
-        names.zip(self.children.iter().copied()).collect()
+        names
+            .zip(self.children.iter().map(|child| child.node))
+            .collect()
+    }
+
+    fn only(&self) -> Option<SlotIx> {
+        match self.captures[..] {
+            [slot] if self.element_captures.is_empty() => Some(slot),
+            _ => None,
+        }
     }
 
     pub(super) fn is_leaf(&self) -> bool {
@@ -94,6 +114,8 @@ impl Plan {
         }
         self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
         let slot = self.new_slot(mode, NOBODY);
+        let state = foldhash::quality::FixedState::with_seed(self.fingerprint);
+        self.fingerprint = state.hash_one((path, mode));
         self.insert(0, &path.steps, slot, mode);
         self.known.insert((path.clone(), mode), slot);
         slot
@@ -142,7 +164,7 @@ impl Plan {
 
     fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
         if let Some(index) = self.nodes[node].members.get(name.as_bytes()) {
-            return self.nodes[node].children[index];
+            return self.nodes[node].children[index].node;
         }
         let child = self.new_node();
         self.nodes[node].add(name, child);
@@ -238,12 +260,16 @@ impl Plan {
         self.tested.push(Tested {
             slot,
             texts: Names::default(),
+            empty: None,
         });
         self.tested.len() - 1
     }
 
     /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
     pub fn finish(&mut self) {
+        for tested in &mut self.tested {
+            tested.empty = tested.texts.get(b"");
+        }
         for commits in &mut self.commits {
             commits.finish(&self.tested);
         }
@@ -261,6 +287,12 @@ impl Plan {
                 }
             }
             node += 1;
+        }
+        let only: Vec<Option<SlotIx>> = self.nodes.iter().map(Node::only).collect();
+        for node in &mut self.nodes {
+            for child in &mut node.children {
+                child.only = only[child.node];
+            }
         }
     }
 
@@ -319,7 +351,7 @@ impl Plan {
         for &slot in node.captures.iter().chain(&node.element_captures) {
             found.first[slot] = Hit::NONE;
         }
-        let children = node.children.iter().copied();
+        let children = node.children.iter().map(|child| child.node);
         for child in children.chain(node.indexes.iter().map(|(_, child)| *child)) {
             self.empty(child, found);
         }

@@ -1,7 +1,8 @@
 //! The walk over the bytes.
 
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
-use super::plan::{NodeIx, Plan};
+use super::plan::{Child, NodeIx, Plan};
+use super::shape::BEGIN;
 use super::text::unescape;
 use super::token::{Between, Name, Outcome, Text};
 use crate::extract::Span;
@@ -33,7 +34,7 @@ impl Plan {
             let mut scanner = Scanner {
                 plan: self,
                 settings,
-                text: Text(bytes),
+                text: Text { bytes },
                 has_members: false,
             };
             match scanner.value(0, start, found) {
@@ -112,36 +113,26 @@ impl Scanner<'_> {
     /// A value that the plan has an interest in. The recursion is as deep as the longest path.
     pub(super) fn value(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
         let (end, form) = match self.text.byte(start) {
-            Some(b'"') => return self.string(node, start, found),
+            Some(b'"') => self.string(start)?,
             Some(b'n') => (self.text.scalar(start)?, Form::Null),
             Some(b'{' | b'[') => (self.nested(node, start, found)?, Form::Other),
             _ => (self.text.scalar(start)?, Form::Other),
         };
-        self.capture(node, start, end, form, found);
-        Ok(end)
-    }
-
-    #[inline(always)]
-    fn string(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
-        let (end, escaped) = self.text.string(start)?;
-        let form = if escaped { Form::Escaped } else { Form::Plain };
-        self.capture(node, start, end, form, found);
-        Ok(end)
-    }
-
-    #[inline(always)]
-    fn capture(&self, node: NodeIx, start: usize, end: usize, form: Form, found: &mut Found) {
         let node = &self.plan.nodes[node];
-        let hit = Hit {
-            span: Span::new(start, end),
-            form,
-        };
+        let span = Span::new(start, end);
         for &slot in &node.captures {
-            found.set(slot, hit);
+            found.set(slot, Hit { span, form });
         }
         for &slot in &node.element_captures {
-            found.set_in_element(slot, hit);
+            found.set_in_element(slot, Hit { span, form });
         }
+        Ok(end)
+    }
+
+    #[inline(always)]
+    fn string(&self, start: usize) -> Result<(usize, Form), JsonError> {
+        let (end, escaped) = self.text.string(start)?;
+        Ok((end, if escaped { Form::Escaped } else { Form::Plain }))
     }
 
     fn nested(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
@@ -181,25 +172,43 @@ impl Scanner<'_> {
             Between::Close(end) => return Ok(end),
         };
         let mut seen = Seen::default();
+        let mut place = BEGIN;
         loop {
-            let name = text.name(at)?;
-            self.has_members = true;
-            let member = if name.escaped {
-                this.members.get(self.unescaped(name).as_bytes())
-            } else {
-                this.members.get_in(text.0, name.start, name.end)
+            let (member, value) = match found.shapes[node].expect(place, text.bytes, at) {
+                Some(expected) if text.byte(at) == Some(b'"') => {
+                    place = expected.place;
+                    (expected.member, text.blanks(expected.behind))
+                }
+                _ => {
+                    let name = text.name(at)?;
+                    let member = if name.escaped {
+                        let name = self.unescaped(name);
+                        this.members.get(name.as_bytes())
+                    } else {
+                        let member = this.members.get_in(text.bytes, name.start, name.end);
+                        let name = &text.bytes[name.start..name.end];
+                        place = found.shapes[node].note(place, name, member);
+                        member
+                    };
+                    (member, name.value)
+                }
             };
+            self.has_members = true;
             let end = match member {
-                None => self.skip(name.value)?,
+                None => self.skip(value)?,
                 Some(member) if seen.again(member) => {
-                    self.repeated(this.children[member], name.value, found)?
+                    self.repeated(this.children[member].node, value, found)?
                 }
                 Some(member) => {
-                    let child = this.children[member];
-                    if text.byte(name.value) == Some(b'"') {
-                        self.string(child, name.value, found)?
-                    } else {
-                        self.value(child, name.value, found)?
+                    let Child { node, only } = this.children[member];
+                    match (text.byte(value), only) {
+                        (Some(b'"'), Some(slot)) => {
+                            let (end, form) = self.string(value)?;
+                            let span = Span::new(value, end);
+                            found.set(slot, Hit { span, form });
+                            end
+                        }
+                        _ => self.value(node, value, found)?,
                     }
                 }
             };
@@ -212,7 +221,7 @@ impl Scanner<'_> {
 
     #[cold]
     fn unescaped(&self, name: Name) -> String {
-        let raw = String::from_utf8_lossy(&self.text.0[name.start..name.end]);
+        let raw = String::from_utf8_lossy(&self.text.bytes[name.start..name.end]);
         unescape(&raw).into_owned()
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Tested {
     pub(super) slot: SlotIx,
     /// The texts.
     pub(super) texts: Names,
+    /// The index of the empty text, which a missing value is, among them.
+    pub(super) empty: Option<usize>,
 }
 
 /// What a path found in an element goes on to a slot further out.
@@ -219,14 +221,14 @@ impl Scanner<'_> {
 
     /// Which of the texts a tested value is. A missing value and null are the empty text.
     fn class(&self, tested: TestedIx, found: &Found) -> Class {
-        let Tested { slot, texts } = &self.plan.tested[tested];
+        let Tested { slot, texts, empty } = &self.plan.tested[tested];
         let Some(Hit { span, form }) = found.get(*slot) else {
-            return Class::Text(texts.get(b""));
+            return Class::Text(*empty);
         };
-        let (bytes, range) = (self.text.0, span.range());
+        let (bytes, range) = (self.text.bytes, span.range());
         match form {
             Form::Plain => Class::Text(texts.get_in(bytes, range.start + 1, range.end - 1)),
-            Form::Null => Class::Text(texts.get(b"")),
+            Form::Null => Class::Text(*empty),
             Form::Other if bytes[range.start] == b'[' => Class::List,
             Form::Escaped | Form::Other => {
                 let text = String::from_utf8_lossy(&bytes[range]);
@@ -236,11 +238,11 @@ impl Scanner<'_> {
     }
 
     fn is_in_list(&self, test: &Test, found: &Found) -> bool {
-        let Tested { slot, texts } = &self.plan.tested[test.tested];
+        let Tested { slot, texts, .. } = &self.plan.tested[test.tested];
         let Some(hit) = found.get(*slot) else {
             return false;
         };
-        let list = String::from_utf8_lossy(&self.text.0[hit.span.range()]);
+        let list = String::from_utf8_lossy(&self.text.bytes[hit.span.range()]);
         elements(&list).any(|element| {
             text_of(element).is_some_and(|text| texts.get(text.as_bytes()) == Some(test.text))
         })
@@ -249,7 +251,9 @@ impl Scanner<'_> {
 
 /// The elements of an array that a scan has already passed over, as they stand in the text.
 fn elements(array: &str) -> impl Iterator<Item = &str> {
-    let text = Text(array.as_bytes());
+    let text = Text {
+        bytes: array.as_bytes(),
+    };
     let mut at = 1;
     std::iter::from_fn(move || {
         let mut start = text.blanks(at);

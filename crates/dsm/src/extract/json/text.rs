@@ -20,13 +20,18 @@ pub fn unescape(inner: &str) -> Cow<'_, str> {
         return Cow::Borrowed(inner);
     };
     let mut text = String::with_capacity(inner.len());
-    text.push_str(&inner[..first]);
-    let mut rest = &inner[first..];
-    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+    let mut rest = inner;
+    let mut at = first;
+    loop {
         text.push_str(&rest[..at]);
         let (character, length) = escape(&rest[at..]);
         text.push(character);
         rest = &rest[at + length..];
+        // The next escape is most often near: a path has one behind each name.
+        match rest.bytes().position(|byte| byte == b'\\') {
+            Some(next) => at = next,
+            None => break,
+        }
     }
     text.push_str(rest);
     Cow::Owned(text)

@@ -12,7 +12,9 @@ pub(super) type Outcome = Result<usize, JsonError>;
 
 /// A text that is read as JSON.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'t>(pub(super) &'t [u8]);
+pub(super) struct Text<'t> {
+    pub(super) bytes: &'t [u8],
+}
 
 /// A member name, without its quotes.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ impl Text<'_> {
     /// Wrong byte, or none left.
     #[cold]
     fn unexpected<T>(self, at: usize) -> Result<T, JsonError> {
-        if at >= self.0.len() {
+        if at >= self.bytes.len() {
             error(at, JsonErrorKind::Truncated)
         } else {
             error(at, JsonErrorKind::Syntax)
@@ -51,7 +53,7 @@ impl Text<'_> {
 
     #[inline(always)]
     pub(super) fn byte(self, at: usize) -> Option<u8> {
-        self.0.get(at).copied()
+        self.bytes.get(at).copied()
     }
 
     #[inline(always)]
@@ -151,7 +153,11 @@ impl Text<'_> {
     #[inline(always)]
     fn string_break(self, mut at: usize) -> usize {
         let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
-        while let Some(chunk) = self.0.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        while let Some(chunk) = self
+            .bytes
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<16>())
+        {
             let block = u8x16::new(*chunk);
             let hits = (block.simd_eq(quote) | block.simd_eq(backslash)).to_bitmask();
             if hits != 0 {
@@ -165,9 +171,9 @@ impl Text<'_> {
     /// The same within the last sixteen bytes of a text.
     #[cold]
     fn last_string_break(self, at: usize) -> usize {
-        let rest = self.0.get(at..).unwrap_or_default();
+        let rest = self.bytes.get(at..).unwrap_or_default();
         let next = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-        next.map_or(self.0.len(), |next| at + next)
+        next.map_or(self.bytes.len(), |next| at + next)
     }
 
     /// The end of a value of any kind. Notes whether a member was read.
@@ -253,11 +259,11 @@ impl Text<'_> {
     }
 
     fn word(self, at: usize, word: &[u8]) -> Outcome {
-        let rest = &self.0[at..];
+        let rest = &self.bytes[at..];
         if rest.starts_with(word) {
             Ok(at + word.len())
         } else if word.starts_with(rest) {
-            error(self.0.len(), JsonErrorKind::Truncated)
+            error(self.bytes.len(), JsonErrorKind::Truncated)
         } else {
             self.unexpected(at)
         }
@@ -300,6 +306,12 @@ impl Text<'_> {
 mod tests {
     use super::*;
 
+    fn text_of(text: &str) -> Text<'_> {
+        Text {
+            bytes: text.as_bytes(),
+        }
+    }
+
     #[test]
     fn the_end_of_a_string_is_found_at_any_distance() {
         for length in 0..80 {
@@ -309,7 +321,7 @@ mod tests {
                         continue;
                     }
                     let text = format!("{}{behind}{tail}", "é".repeat(length));
-                    assert_eq!(Text(text.as_bytes()).string_break(0), 2 * length, "{text}");
+                    assert_eq!(text_of(&text).string_break(0), 2 * length, "{text}");
                 }
             }
         }
@@ -317,8 +329,8 @@ mod tests {
 
     #[test]
     fn nothing_is_found_behind_the_end() {
-        assert_eq!(Text(b"ab").string_break(2), 2);
-        assert_eq!(Text(b"").string_break(0), 0);
-        assert_eq!(Text(b"").string_break(1), 0);
+        assert_eq!(text_of("ab").string_break(2), 2);
+        assert_eq!(text_of("").string_break(0), 0);
+        assert_eq!(text_of("").string_break(1), 0);
     }
 }

@@ -88,19 +88,11 @@ impl<'a> Compiler<'a> {
         }
         let name = Target::Field(Field::EventName);
         let mut targets: Vec<Candidates> = Vec::new();
-        let mut event_name = Candidates {
-            target: name,
-            kind: FieldKind::Text,
-            matchers: Vec::new(),
-        };
+        let mut event_name = Candidates::new(name, FieldKind::Text, Vec::new());
         for (target, mut matchers) in by_target {
             matchers.sort_by_key(|(order, _)| *order);
             let matchers = matchers.into_iter().map(|(_, matcher)| matcher).collect();
-            let candidates = Candidates {
-                target,
-                kind: self.kind(target),
-                matchers,
-            };
+            let candidates = Candidates::new(target, self.kind(target), matchers);
             if target == name {
                 event_name = candidates;
             } else {

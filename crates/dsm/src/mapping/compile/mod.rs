@@ -13,7 +13,7 @@ use crate::lsx::{self, Document, Hits, PatternType, Spanned};
 use crate::manifest::{self, Manifest};
 use crate::mapping::pattern::{Compiled, Doc};
 use crate::mapping::{
-    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Source,
+    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Source, Uses,
 };
 use crate::options::{Options, TrimWhitespace};
 use crate::qidmap::QidMap;
@@ -179,6 +179,7 @@ impl<'a> Compiler<'a> {
             custom: std::mem::take(&mut self.custom),
             docs: std::mem::take(&mut self.docs),
             patterns: std::mem::take(&mut self.patterns),
+            name_uses: Uses::new(groups.iter().map(|group| &group.event_name)),
             groups,
             qids: QidMap::default(),
             branches: std::mem::take(&mut self.branches),
