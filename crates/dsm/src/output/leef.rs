@@ -51,8 +51,8 @@ const KEYS: &[(Field, &str)] = &[
     (Field::DestinationPortPostNAT, "dstPostNATPort"),
 ];
 
-/// Writes events as LEEF.
-#[derive(Debug)]
+/// Writes events as LEEF. A clone has its own memory, for another thread.
+#[derive(Debug, Clone)]
 pub struct LeefOutput {
     writer: Writer,
     version: leef::Version,
