@@ -161,19 +161,25 @@ fn a_batch_does_not_wait_for_the_next_one_and_a_silent_source_does_not_delay_the
     for count in [1, 2, 4] {
         let (send, source) = channel();
         let (sink, receive) = channel();
-        let running = thread::spawn(move || {
-            run(threads(count), Sent(source), Forward(sink), |batches| {
-                while batches.next_batch().is_some() {}
-            })
-            .is_ok()
+        let (done, ended) = channel();
+        thread::spawn(move || {
+            let sink = run(threads(count), Sent(source), Forward(sink), |batches| {
+                while let Some(batch) = batches.next_batch() {
+                    if *batch == 0 {
+                        // Another thread has long been waiting in the source.
+                        thread::sleep(Duration::from_millis(200));
+                    }
+                }
+            });
+            done.send(sink.is_ok())
         });
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_secs(30);
         for number in [3, 2, 1, 0] {
             send.send(number).unwrap();
             assert_eq!(receive.recv_timeout(patience), Ok(number));
         }
         // Other threads still wait for numbers, since the source was not closed.
-        assert!(running.join().unwrap(), "{count} threads");
+        assert_eq!(ended.recv_timeout(patience), Ok(true), "{count} threads");
         drop(send);
     }
 }
