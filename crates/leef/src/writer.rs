@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-use crate::charset::{Charset, KeyFilter, Place};
+use crate::charset::{Charset, Place};
 use crate::header::{Header, HeaderField, Version};
+use crate::key::{AsKey, Checked, KeyFilter};
 use crate::options::{OptionsError, Substitution, WriterOptions};
 use crate::report::{Change, Field, Report};
 
@@ -188,18 +189,26 @@ pub struct EventWriter<'w> {
 }
 
 impl EventWriter<'_> {
-    /// Adds an attribute.
+    /// Adds an attribute. The key is a text, or a [`Key`] that was checked before.
     ///
     /// # Errors
     ///
     /// If the key is not [valid](crate::attribute::is_valid_key), or, under
     /// [`Substitution::Fail`], if the key was given before or the value cannot
     /// be carried as it is; if the limit leaves no room for the marks.
-    pub fn attribute(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
+    #[inline]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a key is a reference, to a text or to a `Key`"
+    )]
+    pub fn attribute(&mut self, key: impl AsKey, value: &str) -> Result<(), WriteError> {
         if !self.open {
             return Err(WriteError::Refused);
         }
-        let added = self.pair(key, value);
+        let added = match key.checked() {
+            Ok(key) => self.pair(key, value),
+            Err(error) => Err(error),
+        };
         self.refuse_on_error(added)
     }
 
@@ -208,7 +217,11 @@ impl EventWriter<'_> {
     /// # Errors
     ///
     /// As [`attribute`](Self::attribute) does.
-    pub fn integer(&mut self, key: &str, value: i64) -> Result<(), WriteError> {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a key is a reference, to a text or to a `Key`"
+    )]
+    pub fn integer(&mut self, key: impl AsKey, value: i64) -> Result<(), WriteError> {
         let mut digits = [0; 20];
         let mut at = digits.len();
         let mut rest = value.unsigned_abs();
@@ -330,15 +343,17 @@ impl EventWriter<'_> {
         Ok((text, 0))
     }
 
-    fn pair(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
-        let options = self.writer.options;
-        if !self.writer.charset.is_key(key.as_bytes()) {
-            return Err(WriteError::InvalidKey { key: key.into() });
-        }
-        if options.mark_changes && matches!(key, SANITIZED_KEY | TRUNCATED_KEY) {
+    fn pair(&mut self, key: Checked<'_>, value: &str) -> Result<(), WriteError> {
+        let options = &self.writer.options;
+        let Checked {
+            text: key,
+            bit,
+            is_mark,
+        } = key;
+        if is_mark && options.mark_changes {
             return Err(WriteError::MarkKey { key: key.into() });
         }
-        if self.keys.note(key.as_bytes()) && self.is_known(key) {
+        if self.keys.note(bit) && self.is_known(key) {
             if options.substitution == Substitution::Fail {
                 return Err(WriteError::DuplicateKey { key: key.into() });
             }
@@ -346,35 +361,52 @@ impl EventWriter<'_> {
             return Ok(());
         }
 
+        let limit = options.max_bytes;
         let start = self.buffer.len();
         let first = self.writer.pairs.is_empty();
+        // The delimiter has at most four bytes.
+        self.buffer.reserve(key.len() + value.len() + 5);
         let key_start = self.open_pair(key, first);
+        self.writer.pairs.push(Pair {
+            start,
+            key: key_start,
+            key_len: key.len(),
+        });
+        if self.writer.charset.is_plain_value(value.as_bytes()) {
+            self.buffer.extend_from_slice(value.as_bytes());
+        } else {
+            self.sanitized(key, value)?;
+        }
+        match limit {
+            Some(limit) if self.needed() > limit => self.shorten(key, limit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a value that may hold what cannot be carried.
+    #[cold]
+    fn sanitized(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
         let substituted =
             self.text(value, Place::Value)
                 .map_err(|character| WriteError::Unrepresentable {
                     field: Field::Attribute(key.into()),
                     character,
                 })?;
-        self.writer.pairs.push(Pair {
-            start,
-            key: key_start,
-            key_len: key.len(),
-        });
         if substituted > 0 {
             self.changed(Field::Attribute(key.into()), substituted, 0);
         }
-        match options.max_bytes {
-            Some(limit) if self.needed() > limit => self.shorten(key, limit),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Writes a delimiter unless the pair is the first, the key and `=`, and
     /// returns where the key begins.
+    #[inline]
     fn open_pair(&mut self, key: &str, first: bool) -> usize {
         if !first {
-            self.buffer
-                .extend_from_slice(self.writer.charset.delimiter());
+            match self.writer.charset.delimiter() {
+                &[delimiter] => self.buffer.push(delimiter),
+                delimiter => self.buffer.extend_from_slice(delimiter),
+            }
         }
         let start = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());

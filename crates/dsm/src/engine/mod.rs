@@ -9,23 +9,23 @@ mod doc;
 mod trace;
 mod values;
 
-pub use trace::{Attempt, NoData, Trace};
+pub use trace::{Attempt, Invalid, NoData, Trace};
 
 use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
+use crate::extract::Span;
 use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target};
+use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target, Tries};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
-    InvalidValue, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
+    InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
-use doc::Value;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 use values::Values;
@@ -36,7 +36,11 @@ pub struct Normalizer<'m> {
     mapping: &'m Mapping,
     values: Values,
     name_slots: Slots,
+    /// By property of the group at hand, the matchers that can yield a value.
+    live: Vec<u64>,
     attempts: Option<Vec<Attempt>>,
+    /// The options leave a scalar as it is; an empty string, and null, is no data.
+    takes_scalars: bool,
     /// How many properties the largest event so far had: the next one will hardly have more.
     property_count: usize,
 }
@@ -44,10 +48,15 @@ pub struct Normalizer<'m> {
 impl<'m> Normalizer<'m> {
     /// A normalizer for a mapping.
     pub fn new(mapping: &'m Mapping) -> Self {
+        let options = mapping.options();
         Self {
             mapping,
+            takes_scalars: options.value_trimming != ValueTrimming::All
+                && options.empty_capture == EmptyCapture::NoData
+                && options.json_null == JsonNull::NoData,
             values: Values::new(mapping),
             name_slots: Slots::default(),
+            live: Vec::new(),
             attempts: None,
             property_count: 16,
         }
@@ -98,7 +107,8 @@ impl<'m> Normalizer<'m> {
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let mut chosen = None;
         for (index, group) in mapping.groups.iter().enumerate() {
-            if self.walk(&group.event_name, payload, &time, &mut properties) {
+            let name = &group.event_name;
+            if self.walk(name, Tries::all(name), payload, &time, &mut properties) {
                 chosen = Some(index);
                 break;
             }
@@ -154,9 +164,35 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let groups = &self.mapping.groups;
-        for candidates in &groups[index].targets {
-            self.walk(candidates, payload, time, properties);
+        let group = &groups[index];
+        let mut live = std::mem::take(&mut self.live);
+        group.uses.live(self.values.found(), &mut live);
+        let traced = self.attempts.is_some();
+        for (candidates, &mask) in group.targets.iter().zip(&live) {
+            let tries = if traced {
+                // An explanation names the matchers that were passed over too.
+                Tries::all(candidates)
+            } else if mask == 0 {
+                continue;
+            } else {
+                let mut tries = Tries::live(candidates, mask);
+                if let Some((matcher, span, typed)) = self.scalar(candidates, &mut tries, payload) {
+                    properties.push(Property {
+                        target: candidates.target,
+                        text: Cow::Borrowed(span.of(payload)),
+                        typed,
+                        origin: Origin::Matcher {
+                            branch: matcher.branch,
+                            span: Some(span),
+                        },
+                    });
+                    continue;
+                }
+                tries
+            };
+            self.walk(candidates, tries, payload, time, properties);
         }
+        self.live = live;
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.
         debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
@@ -168,7 +204,13 @@ impl<'m> Normalizer<'m> {
                 let place =
                     properties.binary_search_by_key(&candidates.target, |property| property.target);
                 if let Err(place) = place
-                    && self.walk(candidates, payload, time, &mut found)
+                    && self.walk(
+                        candidates,
+                        Tries::all(candidates),
+                        payload,
+                        time,
+                        &mut found,
+                    )
                 {
                     properties.splice(place..place, found.drain(..));
                 }
@@ -176,10 +218,41 @@ impl<'m> Normalizer<'m> {
         }
     }
 
-    /// Adds the value of the first matcher that yields data; tells whether there is one.
+    /// By far the most common case, which needs little of what [`walk`](Self::walk) does: the value is a JSON scalar as it
+    /// stands in the payload. Takes from the tries what yields nothing, up to a matcher that needs a closer look.
+    #[inline]
+    fn scalar(
+        &self,
+        candidates: &'m Candidates,
+        tries: &mut Tries,
+        payload: &str,
+    ) -> Option<(&'m Matcher, Span, Typed)> {
+        if !self.takes_scalars {
+            return None;
+        }
+        loop {
+            let mut rest = *tries;
+            let matcher = &candidates.matchers[rest.next()?];
+            let hit = match matcher.requires {
+                Some(slot) if matcher.direct => self.values.found().get(slot)?,
+                _ => return None,
+            };
+            if let Some(span) = hit.scalar(payload)? {
+                let typed = match candidates.kind {
+                    Kind::Text => Typed::Text,
+                    kind => field::typed_scalar(kind, span.of(payload))?,
+                };
+                return Some((matcher, span, typed));
+            }
+            *tries = rest;
+        }
+    }
+
+    /// Adds the value of the first of some matchers that yields data; tells whether there is one.
     fn walk<'e>(
         &mut self,
         candidates: &'m Candidates,
+        tries: Tries,
         payload: &'e str,
         time: &TimeContext,
         out: &mut Vec<Property<'e>>,
@@ -188,57 +261,51 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let options = self.mapping.options();
-        let &Candidates { target, kind, .. } = candidates;
+        let target = candidates.target;
         let traced = self.attempts.is_some();
-        // A string member for a text property, by far the most common case, needs nothing of what follows.
-        let plain = !traced && kind == Kind::Text && options.value_trimming != ValueTrimming::All;
         let mut reserve = None;
-        for (matcher, required) in candidates.matchers.iter().zip(&candidates.required) {
-            let value = match required {
-                // Most matchers of a mapping for many shapes read what this payload does not have.
-                Some(slot) if !traced && !self.values.has_json(*slot) => continue,
-                Some(slot) if !traced && matcher.direct => {
-                    if plain && let Some(span) = self.values.plain_text(*slot) {
-                        out.push(Property {
-                            target,
-                            text: Cow::Borrowed(span.of(payload)),
-                            typed: Typed::Text,
-                            origin: Origin::Matcher {
-                                branch: matcher.branch,
-                                span: Some(span),
-                            },
-                        });
-                        return true;
-                    }
-                    self.values.json(*slot, options, payload)
-                }
+        for index in tries {
+            let matcher = &candidates.matchers[index];
+            let value = match matcher.requires {
+                Some(slot) if !traced && !self.values.has_json(slot) => continue,
+                Some(slot) if !traced && matcher.direct => self.values.json(slot, options, payload),
                 _ => self
                     .values
                     .get(self.mapping, matcher.pattern, &matcher.capture, payload),
             };
-            let outcome = match value {
-                Ok(value) => self.property(target, kind, matcher, value, time),
-                Err(no_data) => Err(no_data),
+            let no_data = match value {
+                Ok(mut value) => {
+                    if options.value_trimming == ValueTrimming::All {
+                        trim(&mut value.text);
+                    }
+                    match self.typed(candidates, matcher, &value.text, time) {
+                        Ok(typed) => {
+                            self.note(target, matcher, None);
+                            let property = Property {
+                                target,
+                                text: value.text,
+                                typed,
+                                origin: Origin::Matcher {
+                                    branch: matcher.branch,
+                                    span: value.span,
+                                },
+                            };
+                            if typed == UNKNOWN_PROTOCOL {
+                                reserve.get_or_insert(property);
+                                continue;
+                            }
+                            out.push(property);
+                            return true;
+                        }
+                        Err(no_data) => no_data,
+                    }
+                }
+                Err(no_data) => no_data,
             };
-            if let Some(attempts) = &mut self.attempts {
-                attempts.push(Attempt {
-                    target,
-                    branch: matcher.branch,
-                    failed: outcome.as_ref().err().cloned(),
-                });
-            }
-            match outcome {
-                Ok(property) if property.typed == UNKNOWN_PROTOCOL => {
-                    reserve.get_or_insert(property);
-                }
-                Ok(property) => {
-                    out.push(property);
-                    return true;
-                }
-                Err(NoData::Invalid { .. }) if options.invalid_value == InvalidValue::Discard => {
-                    return false;
-                }
-                Err(_) => {}
+            let invalid = matches!(no_data, NoData::Invalid(_));
+            self.note(target, matcher, Some(no_data));
+            if invalid && options.invalid_value == InvalidValue::Discard {
+                return false;
             }
         }
         let found = reserve.is_some();
@@ -246,70 +313,71 @@ impl<'m> Normalizer<'m> {
         found
     }
 
-    fn property<'e>(
-        &mut self,
-        target: Target,
-        kind: Kind,
-        matcher: &'m Matcher,
-        value: Value<'e>,
-        time: &TimeContext,
-    ) -> Result<Property<'e>, NoData> {
-        let options = self.mapping.options();
-        let mut text = value.text;
-        if options.value_trimming == ValueTrimming::All && text.trim().len() != text.len() {
-            text = Cow::Owned(text.trim().to_owned());
+    /// Notes an attempt, if somebody wants to know.
+    #[inline]
+    fn note(&mut self, target: Target, matcher: &Matcher, failed: Option<NoData>) {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.push(Attempt {
+                target,
+                branch: matcher.branch,
+                failed,
+            });
         }
+    }
+
+    /// What a text is as a value of the property.
+    fn typed(
+        &mut self,
+        candidates: &Candidates,
+        matcher: &Matcher,
+        text: &str,
+        time: &TimeContext,
+    ) -> Result<Typed, NoData> {
+        let options = self.mapping.options();
+        let &Candidates { target, kind, .. } = candidates;
         if text.is_empty() && (options.empty_capture == EmptyCapture::NoData || kind != Kind::Text)
         {
             return Err(NoData::Empty);
         }
-        let untrimmed = options.value_trimming == ValueTrimming::None
-            && kind != Kind::Text
-            && text.trim().len() != text.len();
-        // The words are for the trace; without one they are not worth their time.
-        let traced = self.attempts.is_some();
-        let invalid = |detail: Option<String>| NoData::Invalid {
-            kind,
-            text: if traced {
-                text.chars().take(60).collect()
-            } else {
-                String::new()
-            },
-            detail,
-        };
-        if untrimmed {
-            return Err(invalid(Some("white space around the value".to_owned())));
-        }
         let typed = match kind {
-            Kind::Text => Some(Typed::Text),
-            Kind::Ip => field::parse_ip(&text).map(Typed::Ip),
-            Kind::Ipv6 => field::parse_ipv6(&text).map(|ip| Typed::Ip(ip.into())),
-            Kind::Ipv4 => field::parse_ipv4(&text).map(|ip| Typed::Ip(ip.into())),
-            Kind::Port => field::parse_port(&text).map(Typed::Port),
-            Kind::Mac => field::parse_mac(&text).map(Typed::Mac),
-            Kind::Number => field::is_number(&text).then_some(Typed::Number),
-            Kind::Protocol => match field::parse_protocol(&text) {
+            Kind::Text => return Ok(Typed::Text),
+            _ if options.value_trimming == ValueTrimming::None
+                && text.trim().len() != text.len() =>
+            {
+                return Err(self.invalid(kind, text, || "white space around the value".to_owned()));
+            }
+            Kind::Ip => field::parse_ip(text).map(Typed::Ip),
+            Kind::Ipv6 => field::parse_ipv6(text).map(|ip| Typed::Ip(ip.into())),
+            Kind::Ipv4 => field::parse_ipv4(text).map(|ip| Typed::Ip(ip.into())),
+            Kind::Port => field::parse_port(text).map(Typed::Port),
+            Kind::Mac => field::parse_mac(text).map(Typed::Mac),
+            Kind::Number => field::is_number(text).then_some(Typed::Number),
+            Kind::Protocol => match field::parse_protocol(text) {
                 Some(number) => Some(Typed::Protocol(number)),
                 None if options.unknown_protocol == UnknownProtocol::Reserved => {
                     Some(UNKNOWN_PROTOCOL)
                 }
                 None => None,
             },
-            Kind::Time => {
-                let parsed = self.time(target, matcher, &text, time);
-                Some(Typed::Time(parsed.map_err(|detail| invalid(Some(detail)))?))
-            }
-        };
-        let typed = typed.ok_or_else(|| invalid(None))?;
-        Ok(Property {
-            target,
-            text,
-            typed,
-            origin: Origin::Matcher {
-                branch: matcher.branch,
-                span: value.span,
+            Kind::Time => match self.time(target, matcher, text, time) {
+                Ok(time) => Some(Typed::Time(time)),
+                Err(detail) => return Err(self.invalid(kind, text, || detail)),
             },
-        })
+        };
+        typed.ok_or_else(|| self.invalid(kind, text, String::new))
+    }
+
+    /// The account of a value that is not of its kind. The words are for the trace; without one they are not worth their
+    /// time.
+    #[cold]
+    fn invalid(&self, kind: Kind, text: &str, detail: impl FnOnce() -> String) -> NoData {
+        NoData::Invalid(self.attempts.is_some().then(|| {
+            Box::new(Invalid {
+                kind,
+                text: text.chars().take(60).collect(),
+                detail: Some(detail()).filter(|detail| !detail.is_empty()),
+            })
+        }))
     }
 
     fn time(
@@ -413,6 +481,12 @@ impl<'m> Normalizer<'m> {
         }
         event.severity = modifiers.severity.or(event.severity);
         event.event_id = Some(event_id);
+    }
+}
+
+fn trim(text: &mut Cow<'_, str>) {
+    if text.trim().len() != text.len() {
+        *text = Cow::Owned(text.trim().to_owned());
     }
 }
 

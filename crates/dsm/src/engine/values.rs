@@ -268,21 +268,16 @@ impl Values {
         }
     }
 
+    /// What the scan of the payload's JSON has found.
+    #[inline]
+    pub(super) fn found(&self) -> &json::Found {
+        &self.docs[0].found
+    }
+
     /// Whether the JSON of the payload has a value in a slot.
     #[inline]
     pub(super) fn has_json(&self, slot: json::SlotIx) -> bool {
         self.docs[0].found.get(slot).is_some()
-    }
-
-    /// The place of a string in a slot that is neither empty nor has escapes.
-    #[inline]
-    pub(super) fn plain_text(&self, slot: json::SlotIx) -> Option<Span> {
-        let json::Hit { span, form } = self.docs[0].found.get(slot)?;
-        let inside = Span {
-            start: span.start + 1,
-            end: span.end - 1,
-        };
-        (form == json::Form::Plain && inside.start < inside.end).then_some(inside)
     }
 
     /// The value in a slot.

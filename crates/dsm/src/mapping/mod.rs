@@ -2,8 +2,10 @@
 
 mod compile;
 mod pattern;
+mod uses;
 
 pub(crate) use pattern::{Capture, Compiled, Doc, JsonValue, Kind as PatternKind, TemplatePart};
+pub(crate) use uses::{Tries, Uses};
 
 use crate::device_time::DateFormat;
 use crate::diagnostic::{Diagnostics, SourceFile};
@@ -58,7 +60,7 @@ pub struct CustomProperty {
     /// Its type.
     pub kind: PropertyType,
     /// Its key in LEEF output.
-    pub leef_key: String,
+    pub leef_key: leef::Key,
     /// What it holds.
     pub description: String,
     pub(crate) format: Option<DateFormat>,
@@ -106,6 +108,7 @@ pub(crate) struct Group {
     pub(crate) event_name: Candidates,
     /// The other targets in the order in which events list them.
     pub(crate) targets: Vec<Candidates>,
+    pub(crate) uses: Uses,
     pub(crate) singles: Vec<EventMatch<String>>,
     pub(crate) multiples: Vec<EventMatch<(usize, Option<usize>)>>,
 }
@@ -116,19 +119,6 @@ pub(crate) struct Candidates {
     pub(crate) target: Target,
     pub(crate) kind: Kind,
     pub(crate) matchers: Vec<Matcher>,
-    /// [`Matcher::requires`] of each matcher, side by side: most of them are passed over by a look at this.
-    pub(crate) required: Vec<Option<json::SlotIx>>,
-}
-
-impl Candidates {
-    pub(crate) fn new(target: Target, kind: Kind, matchers: Vec<Matcher>) -> Self {
-        Self {
-            target,
-            kind,
-            required: matchers.iter().map(|matcher| matcher.requires).collect(),
-            matchers,
-        }
-    }
 }
 
 #[derive(Debug)]

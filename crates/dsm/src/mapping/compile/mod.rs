@@ -25,6 +25,9 @@ use text::{EffectiveText, strftime_fault};
 /// More matchers than any real file has; beyond this a file is an attack or an accident.
 const MAX_MATCHERS: usize = 20_000;
 
+/// Stands for a LEEF key that cannot be one.
+const UNUSABLE_KEY: leef::Key = leef::Key::from_static("custom");
+
 pub(in crate::mapping) fn folder(source: &Source) -> (Option<Mapping>, Diagnostics) {
     let (manifest, mut out) = manifest::parse(&source.manifest);
     let (document, found) = lsx::parse(&source.extension);
@@ -245,7 +248,8 @@ impl<'a> Compiler<'a> {
             self.custom.push(CustomProperty {
                 name: declared.name.value.clone(),
                 kind: declared.kind,
-                leef_key: declared.leef_key.clone(),
+                // One that is not valid was reported when the manifest was read, and nothing is written with it.
+                leef_key: leef::Key::new(declared.leef_key.as_str()).unwrap_or(UNUSABLE_KEY),
                 description: declared.description.clone(),
                 format,
             });
