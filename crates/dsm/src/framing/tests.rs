@@ -298,8 +298,11 @@ fn a_piece_that_cannot_be_had_is_nothing() {
     let mut out = Vec::new();
     let mut sink = |frame: Frame<'_>| out.push(format!("{frame:?}"));
     splitter.push(b"{\"a\":", &mut sink);
-    let broken = splitter.push_from(10, |space| Err(space.fill(b'x')), &mut sink);
-    assert_eq!(broken, Err(()));
+    let fill = |space: &mut [u8]| {
+        space.fill(b'x');
+        Err("broken")
+    };
+    assert_eq!(splitter.push_from(10, fill, &mut sink), Err("broken"));
     splitter.push(b"1}\n", &mut sink);
     assert_eq!(out.len(), 1, "{out:?}");
 }
