@@ -8,7 +8,7 @@ use authoring::explain;
 use authoring::folder::Library;
 use authoring::input::{BLOCK, Block, Item};
 use chrono::{DateTime, Utc};
-use dsm::extract::json::JsonErrorKind;
+use dsm::extract::json::{JsonError, JsonErrorKind};
 use dsm::output::{cef, json, leef::LeefOutput};
 use dsm::{Event, Mapping, Normalizer, Payload, Status};
 use std::sync::Arc;
@@ -49,13 +49,12 @@ impl Mappings {
         Ok(mappings)
     }
 
-    /// The mapping for a payload, if there is one.
-    fn of(&self, slug: Option<&str>, payload: &str) -> Option<&Mapping> {
-        match (&self.fixed, slug) {
-            (Some(fixed), _) => Some(fixed),
-            (None, Some(slug)) => self.library.get(slug),
-            (None, None) => self.library.recognise(payload),
-        }
+    /// The mapping that was asked for.
+    fn fixed(&self, args: &ParseArgs) -> Option<&Mapping> {
+        let slug = args.slug.as_deref();
+        self.fixed
+            .as_ref()
+            .or_else(|| slug.and_then(|slug| self.library.get(slug)))
     }
 }
 
@@ -160,18 +159,14 @@ impl<'j> Worker<'j> {
             let says = || place.says(at, text);
             done.account.complaints.add(Kind::Encoding, says);
         }
-        let found = job.mappings.of(job.args.slug.as_deref(), payload.text());
-        let mapping = found.unwrap_or(&job.mappings.generic);
-        let normalizer = self.normalizer(mapping);
-        let slug = found.map(Mapping::slug);
         if job.args.explain {
-            done.account.counts(slug);
-            explain_event(normalizer, &payload, place, job, done);
+            self.explain(&payload, place, done);
             return;
         }
-        let event = normalizer.normalize(&payload, job.received);
-        let broken = normalizer.json_fault();
-        done.account.counts(slug).add(event.status);
+        let (found, event, broken) = self.event(&payload);
+        done.account
+            .counts(found.map(Mapping::slug))
+            .add(event.status);
         done.account.over_budget += u64::from(event.budget_exceeded > 0);
         let complaints = &mut done.account.complaints;
         match broken {
@@ -194,15 +189,62 @@ impl<'j> Worker<'j> {
         self.write(&event, place, done);
     }
 
+    /// The event, the mapping that it comes from, unless no mapping recognises the payload, and what is wrong with the
+    /// JSON.
+    fn event<'e>(
+        &mut self,
+        payload: &'e Payload<'_>,
+    ) -> (Option<&'j Mapping>, Event<'e>, Option<JsonError>)
+    where
+        'j: 'e,
+    {
+        let job = self.job;
+        let fixed = job.mappings.fixed(&job.args);
+        if fixed.is_none() {
+            for mapping in job.mappings.library.asked() {
+                let normalizer = self.normalizer(mapping);
+                if let Some(event) = normalizer.normalize_claimed(payload, job.received) {
+                    return (Some(mapping), event, normalizer.json_fault());
+                }
+            }
+        }
+        let normalizer = self.normalizer(fixed.unwrap_or(&job.mappings.generic));
+        let event = normalizer.normalize(payload, job.received);
+        (fixed, event, normalizer.json_fault())
+    }
+
+    fn explain(&mut self, payload: &Payload<'_>, place: Place<'_>, done: &mut Done) {
+        let job = self.job;
+        let mappings = &job.mappings;
+        let found = mappings
+            .fixed(&job.args)
+            .or_else(|| mappings.library.recognise(payload.text()));
+        done.account.counts(found.map(Mapping::slug));
+        let normalizer = self.normalizer(found.unwrap_or(&mappings.generic));
+        let (event, trace) = normalizer.explain(payload, job.received);
+        let head = format!(
+            "event {} of the input: {}, byte {}",
+            job.args.event, place.name, place.offset
+        );
+        let account = explain::explain(
+            &event,
+            &trace,
+            terminal::stdout_is_styled(),
+            terminal::reading_width(),
+        );
+        let text = format!("{}\n{account}", explain::visible(&head));
+        done.lines.extend_from_slice(text.as_bytes());
+        done.account.explained = Some(event.status);
+    }
+
     fn normalizer(&mut self, mapping: &'j Mapping) -> &mut Normalizer<'j> {
-        let known = self
-            .normalizers
-            .iter()
-            .position(|(known, _)| std::ptr::eq(*known, mapping));
-        let index = known.unwrap_or_else(|| {
-            self.normalizers.push((mapping, Normalizer::new(mapping)));
-            self.normalizers.len() - 1
-        });
+        let mut known = self.normalizers.iter();
+        let index = known
+            .position(|(known, _)| std::ptr::eq(*known, mapping))
+            .unwrap_or_else(|| {
+                self.normalizers.push((mapping, Normalizer::new(mapping)));
+                self.normalizers.len() - 1
+            });
         &mut self.normalizers[index].1
     }
 
@@ -239,27 +281,4 @@ impl<'j> Worker<'j> {
             }
         }
     }
-}
-
-fn explain_event(
-    normalizer: &mut Normalizer<'_>,
-    payload: &Payload<'_>,
-    place: Place<'_>,
-    job: &Job,
-    done: &mut Done,
-) {
-    let (event, trace) = normalizer.explain(payload, job.received);
-    let head = format!(
-        "event {} of the input: {}, byte {}",
-        job.args.event, place.name, place.offset
-    );
-    let account = explain::explain(
-        &event,
-        &trace,
-        terminal::stdout_is_styled(),
-        terminal::reading_width(),
-    );
-    let text = format!("{}\n{account}", explain::visible(&head));
-    done.lines.extend_from_slice(text.as_bytes());
-    done.account.explained = Some(event.status);
 }
