@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("authoring", &["dsm", "leef"]),
     ("dsm", &["leef"]),
-    ("dsmith", &["authoring", "dsm", "leef"]),
+    ("dsmith", &["authoring", "dsm", "leef", "ordered"]),
     ("leef", &[]),
+    ("ordered", &[]),
     ("xtask", &["authoring"]),
 ];
 

@@ -47,7 +47,6 @@ enum RegexOutcome {
 
 impl Values {
     pub(super) fn new(mapping: &Mapping) -> Self {
-        let options = mapping.options();
         let mut docs: Vec<DocState> = Vec::new();
         docs.resize_with(mapping.docs.len(), DocState::default);
         let mut regexes = Vec::new();
@@ -56,10 +55,7 @@ impl Values {
             docs,
             regexes,
             time_formats: HashMap::new(),
-            settings: json::Settings {
-                duplicates: options.duplicate_json_key,
-                broken: options.broken_json,
-            },
+            settings: mapping.json_settings(),
             generation: 0,
             budget_exceeded: 0,
         }
@@ -266,6 +262,12 @@ impl Values {
         if !plan.is_empty() {
             doc.json = Some(plan.scan(payload, &self.settings, &mut doc.found));
         }
+    }
+
+    /// What the scan of the payload's JSON has found, if that is whole.
+    pub(super) fn whole_json(&self) -> Option<&json::Found> {
+        let doc = &self.docs[0];
+        matches!(doc.json, Some(Ok(_))).then_some(&doc.found)
     }
 
     /// What the scan of the payload's JSON has found.

@@ -93,8 +93,8 @@ static OTHER_KEYS: [(Field, Key); 4] = [
     (Field::ExtraIdentityData, key("identityExtra")),
 ];
 
-/// Writes events as LEEF.
-#[derive(Debug)]
+/// Writes events as LEEF. A clone has its own memory, for another thread.
+#[derive(Debug, Clone)]
 pub struct LeefOutput {
     writer: Writer,
     version: leef::Version,

@@ -12,4 +12,5 @@ mod formats;
 mod input;
 mod support;
 mod terminal;
+mod threads;
 mod types;
