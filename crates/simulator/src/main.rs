@@ -1,8 +1,8 @@
 //! The simulator as a program, for a look with `curl` and for system tests.
 
-use anyhow::Context;
 use clap::Parser;
 use simulator::{Feed, Scenario, Simulator};
+use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,18 +33,19 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let scenario = match &cli.scenario {
         Some(path) => {
+            let place = path.display();
             let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            Scenario::read(&text).with_context(|| path.display().to_string())?
+                .map_err(|error| format!("cannot read {place}: {error}"))?;
+            Scenario::read(&text).map_err(|error| format!("{place}: {error}"))?
         }
         None => Scenario {
             feeds: [
