@@ -18,7 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dsm", &["leef"]),
     ("dsmith", &["authoring", "dsm", "leef"]),
     ("leef", &[]),
-    ("pipeline", &[]),
+    ("pipeline", &["dsm", "leef"]),
     ("xtask", &["authoring"]),
 ];
 

@@ -12,4 +12,8 @@
 //! - Each destination of a log source has a position of its own. It moves after the destination has accepted a batch,
 //!   so a crash repeats at most one batch for each destination and loses nothing.
 
+pub mod coalesce;
+pub mod destination;
+pub mod format;
 pub mod store;
+pub mod throttle;
