@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dsm", &["leef"]),
     ("dsmith", &["authoring", "dsm", "leef"]),
     ("leef", &[]),
+    ("protocol", &[]),
     ("xtask", &["authoring"]),
 ];
 
