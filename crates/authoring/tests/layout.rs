@@ -18,7 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dsm", &["leef"]),
     ("dsmith", &["authoring", "dsm", "leef"]),
     ("leef", &[]),
-    ("pipeline", &["dsm", "leef"]),
+    ("pipeline", &["dsm", "leef", "protocol"]),
+    ("protocol", &[]),
     ("xtask", &["authoring"]),
 ];
 
