@@ -70,15 +70,13 @@ impl Coalescer {
         Ok(serde_json::from_str(state)?)
     }
 
-    /// The state to store; empty if nothing is pending.
-    ///
-    /// # Errors
-    /// Never with maps of texts and numbers; the type is that of the serializer.
-    pub fn to_state(&self) -> Result<String, StateError> {
+    /// The state to store; empty if no window is open.
+    pub fn to_state(&self) -> String {
         if self.windows.is_empty() {
-            return Ok(String::new());
+            return String::new();
         }
-        Ok(serde_json::to_string(self)?)
+        // A map of texts and numbers does not fail to serialize.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Takes an event. Windows that are over by its time of receipt have to be closed first, with [`Self::close`].
@@ -169,7 +167,7 @@ mod tests {
         for (sequence, time) in (1..).zip(times) {
             records.extend(coalescer.close(at(*time)));
             // A crash in between changes nothing.
-            coalescer = Coalescer::from_state(&coalescer.to_state().unwrap()).unwrap();
+            coalescer = Coalescer::from_state(&coalescer.to_state()).unwrap();
             if coalescer.take("k", sequence, at(*time)) == Fate::Single {
                 single += 1;
             }
@@ -244,7 +242,7 @@ mod tests {
             ]
         );
         assert!(coalescer.is_empty());
-        assert_eq!(coalescer.to_state().unwrap(), "");
+        assert_eq!(coalescer.to_state(), "");
     }
 
     #[test]

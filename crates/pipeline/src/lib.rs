@@ -13,7 +13,9 @@
 //!   so a crash repeats at most one batch for each destination and loses nothing.
 
 pub mod coalesce;
+pub mod deliver;
 pub mod destination;
 pub mod format;
+pub mod metrics;
 pub mod store;
 pub mod throttle;
