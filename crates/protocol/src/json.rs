@@ -12,6 +12,9 @@ use std::ops::Range;
 /// Deeper nesting than in any alert; as deep as the engine reads.
 pub(crate) const MAX_DEPTH: usize = 512;
 
+/// More elements than an answer of the largest size has, if they are alerts.
+const MAX_ELEMENTS: usize = 250_000;
+
 /// Why a text cannot be cut into elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SplitError {
@@ -21,6 +24,9 @@ pub(crate) enum SplitError {
     /// Brackets do not fit, or a value does not begin like one.
     #[error("it is not JSON at byte {0}")]
     Malformed(usize),
+    /// An array has more elements than any answer.
+    #[error("a list in it has more than {MAX_ELEMENTS} elements")]
+    TooMany,
     /// It nests deeper than we follow.
     #[error("it nests deeper than {MAX_DEPTH} levels")]
     TooDeep,
@@ -47,7 +53,6 @@ pub(crate) fn outline(text: &[u8]) -> Result<Outline<'_>, SplitError> {
         scanner.at = 3;
     }
     scanner.skip_white();
-    let begin = scanner.at;
     let outline = match scanner.peek() {
         None => return Ok(Outline::Empty),
         Some(b'[') => Outline::Array(scanner.elements()?),
@@ -64,7 +69,6 @@ pub(crate) fn outline(text: &[u8]) -> Result<Outline<'_>, SplitError> {
     if scanner.at < text.len() {
         return Err(SplitError::Malformed(scanner.at));
     }
-    debug_assert!(begin <= scanner.at);
     Ok(outline)
 }
 
@@ -95,6 +99,9 @@ impl<'a> Scanner<'a> {
         }
         loop {
             self.skip_white();
+            if elements.len() == MAX_ELEMENTS {
+                return Err(SplitError::TooMany);
+            }
             elements.push(&self.text[self.value()?]);
             self.skip_white();
             match self.peek() {
@@ -172,6 +179,40 @@ impl<'a> Scanner<'a> {
             return Err(SplitError::Malformed(begin));
         }
         Ok(())
+    }
+}
+
+/// Shows each member of an object: its name and the text of its value. As in an outline, scalars are not looked at.
+pub(crate) fn visit_members<'a, E: From<SplitError>>(
+    object: &'a [u8],
+    mut visit: impl FnMut(Cow<'a, str>, &'a [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut scanner = Scanner {
+        text: object,
+        at: 1,
+    };
+    loop {
+        scanner.skip_white();
+        match scanner.peek() {
+            Some(b'}') => return Ok(()),
+            Some(b',') => scanner.at += 1,
+            Some(b'"') => {
+                let at = scanner.at;
+                let key = string(&object[scanner.value()?]).ok_or(SplitError::Malformed(at))?;
+                scanner.skip_white();
+                if scanner.peek() != Some(b':') {
+                    return Err(SplitError::Malformed(scanner.at).into());
+                }
+                scanner.at += 1;
+                scanner.skip_white();
+                visit(key, &object[scanner.value()?])?;
+            }
+            // What belongs to no member, such as the rest of a number that is none, is passed over.
+            Some(_) => {
+                scanner.value()?;
+            }
+            None => return Err(SplitError::Truncated.into()),
+        }
     }
 }
 
@@ -275,10 +316,19 @@ impl<'de> Visitor<'de> for Key {
 
 /// The text of a JSON string; `None` for anything else.
 pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = value.get();
+    text_of(value.get())
+}
+
+/// The text of a JSON string that nobody has checked; `None` for anything else.
+pub(crate) fn string(value: &[u8]) -> Option<Cow<'_, str>> {
+    text_of(std::str::from_utf8(value).ok()?)
+}
+
+fn text_of(raw: &str) -> Option<Cow<'_, str>> {
     // Most strings hold no escapes.
     if let Some(inner) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'))
-        && !inner.contains('\\')
+        && !inner.contains(['\\', '"'])
+        && raw.len() > 1
     {
         return Some(Cow::Borrowed(inner));
     }
@@ -359,6 +409,33 @@ mod tests {
         }
         assert_eq!(outline(b"  "), Ok(Outline::Empty));
         assert_eq!(outline(b"null"), Ok(Outline::Scalar(b"null")));
+    }
+
+    #[test]
+    fn members_are_shown_one_by_one_and_a_broken_one_is_passed_over() {
+        let mut seen = Vec::new();
+        let object = br#"{ "a" : 1x y , "b":{"c":[2]},"d" : "e" }"#;
+        visit_members::<SplitError>(object, |key, value| {
+            seen.push(format!("{key}={}", String::from_utf8_lossy(value)));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, ["a=1x", r#"b={"c":[2]}"#, r#"d="e""#]);
+        for broken in ["{\"a\" 1}", "{\"a\":}", "{:}"] {
+            let result = visit_members::<SplitError>(broken.as_bytes(), |_, _| Ok(()));
+            assert!(result.is_err(), "{broken}");
+        }
+        assert_eq!(visit_members::<SplitError>(b"{ }", |_, _| panic!()), Ok(()));
+    }
+
+    #[test]
+    fn lists_have_a_bounded_number_of_elements() {
+        let list = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+        assert!(outline(list(MAX_ELEMENTS).as_bytes()).is_ok());
+        assert_eq!(
+            outline(list(MAX_ELEMENTS + 1).as_bytes()),
+            Err(SplitError::TooMany)
+        );
     }
 
     #[test]

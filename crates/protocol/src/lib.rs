@@ -6,14 +6,16 @@
 //!
 //! # Who does what
 //! A plugin does not sleep, retry, store or throttle, and it opens no connection: it makes the next request from a cursor
-//! and reads a response ([`Poll`]). The driver does the rest. Everything in which time plays a role is a state machine
+//! and reads a response ([`Poll`]). The [`driver`] does the rest. Everything in which time plays a role is a state machine
 //! that is stepped ([`Collector::step`]) with a [`clock::Clock`], so that tests run a day in seconds.
 //!
 //! # Adding a protocol
 //! A folder in `protocols/` and a line in [`protocols::REGISTRY`].
 
 pub mod clock;
+pub mod cloud;
 pub mod cursor;
+pub mod driver;
 pub mod http;
 mod json;
 pub mod oauth;
@@ -21,6 +23,7 @@ pub mod parameter;
 pub mod protocols;
 pub mod secret;
 mod source;
+mod stamp;
 pub mod status;
 
 pub use cursor::Cursor;

@@ -134,6 +134,9 @@ pub struct RateLimit {
 
 /// The part of a polling protocol that knows the server: it makes requests and reads responses, and does nothing else.
 pub trait Poll: Send + fmt::Debug {
+    /// The position of a lane that has collected nothing yet.
+    fn begin(&self, now: DateTime<Utc>) -> Cursor;
+
     /// The next request. The driver adds the token.
     fn request(&self, cursor: &Cursor, now: DateTime<Utc>) -> Result<Request, CursorError>;
 
@@ -144,6 +147,11 @@ pub trait Poll: Send + fmt::Debug {
         cursor: &Cursor,
         now: DateTime<Utc>,
     ) -> Result<Page, ReadError>;
+
+    /// What to do when the server refuses access (403), such as which permission to grant.
+    fn permission(&self) -> Option<&'static str> {
+        None
+    }
 
     /// A cursor that asks for less, after a response was too large; `None` where less cannot be asked for.
     fn narrow(&self, cursor: &Cursor, now: DateTime<Utc>) -> Result<Option<Cursor>, CursorError> {
@@ -159,8 +167,8 @@ pub trait Poll: Send + fmt::Debug {
     }
 }
 
-/// What was read in one step: payloads, and the position behind them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What was read in one step: payloads, and the position behind them. Its `Debug` shows no payload.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The payloads, each as it was received.
     pub payloads: Vec<Box<[u8]>>,
@@ -168,12 +176,28 @@ pub struct Page {
     pub cursor: Cursor,
     /// Whether there is more to read at once.
     pub more: bool,
+    /// Why it does not go on from here, although there is more. The payloads are good, and the cursor stands where the
+    /// rest is asked for again.
+    pub obstacle: Option<String>,
     /// How many payloads were dropped because they had been read before.
     pub duplicates: u64,
     /// How many payloads are not what the source promises; they are among `payloads` as they are.
     pub malformed: u64,
     /// The newest time stamp that the source has shown, where it shows any.
     pub position: Option<DateTime<Utc>>,
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("payloads", &self.payloads.len())
+            .field("more", &self.more)
+            .field("obstacle", &self.obstacle)
+            .field("duplicates", &self.duplicates)
+            .field("malformed", &self.malformed)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A response cannot be read.

@@ -60,6 +60,8 @@ pub struct Token {
     pub access: Secret,
     /// From here on another one is asked for.
     pub refresh_at: DateTime<Utc>,
+    /// From here on the server no longer takes it.
+    pub expires_at: DateTime<Utc>,
 }
 
 impl ClientCredentials {
@@ -125,6 +127,7 @@ impl ClientCredentials {
         Ok(Token {
             access: Secret::new(access),
             refresh_at: asked + life - EARLY.min(life / 5),
+            expires_at: asked + life,
         })
     }
 }

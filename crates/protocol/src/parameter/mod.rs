@@ -108,6 +108,8 @@ pub struct Rule {
 pub enum When {
     /// The other parameter has this value, given or by default.
     Is(&'static str),
+    /// The other parameter has another value, or none.
+    IsNot(&'static str),
     /// The other parameter has a value, given or by default, and is available.
     Given,
 }

@@ -69,10 +69,8 @@ fn apply_rules(
         let mut unavailable = None;
         for rule in parameter.rules {
             let applies = match rule.when {
-                When::Is(value) => checked
-                    .0
-                    .get(rule.parameter)
-                    .is_some_and(|other| other.is(value)),
+                When::Is(value) => checked.is(rule.parameter, value),
+                When::IsNot(value) => !checked.is(rule.parameter, value),
                 When::Given => checked.has(rule.parameter) || given.contains_key(rule.parameter),
             };
             match (applies, rule.effect) {
@@ -121,6 +119,7 @@ fn apply_rules(
 pub(super) fn condition(rule: &super::Rule) -> String {
     match rule.when {
         When::Is(value) => format!("`{}` is {value}", rule.parameter),
+        When::IsNot(value) => format!("`{}` is not {value}", rule.parameter),
         When::Given => format!("`{}` is given", rule.parameter),
     }
 }
@@ -562,6 +561,13 @@ fn distance(word: &[char], name: &str) -> usize {
         }
     }
     row[word.len()]
+}
+
+impl Parameters {
+    /// Whether a parameter has this value, written as in configuration.
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|checked| checked.is(value))
+    }
 }
 
 impl Checked {
