@@ -16,8 +16,13 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("authoring", &["dsm", "leef"]),
     ("dsm", &["leef"]),
-    ("dsmith", &["authoring", "dsm", "leef"]),
+    (
+        "dsmith",
+        &["authoring", "dsm", "leef", "protocol", "simulator"],
+    ),
     ("leef", &[]),
+    ("pipeline", &["dsm", "leef", "protocol"]),
+    ("protocol", &[]),
     ("simulator", &[]),
     ("xtask", &["authoring"]),
 ];

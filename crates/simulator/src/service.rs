@@ -236,7 +236,7 @@ fn odata(feed: &Running, request: &Request, rules: &Rules, now: Stamp) -> Result
     let count = (value(&query, "$count") == Some("true")).then_some(found.len());
     let from = number("$skip")?.unwrap_or(0) + done;
     let (page, end) = match top {
-        Some(top) if rules.top_is_page => (top, usize::MAX),
+        Some(top) if rules.top_is_page => (top.min(rules.page), usize::MAX),
         Some(top) => (
             rules.page,
             number("$skip")?.unwrap_or(0).saturating_add(top),
