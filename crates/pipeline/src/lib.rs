@@ -13,6 +13,7 @@
 //!   so a crash repeats at most one batch for each destination and loses nothing.
 
 pub mod coalesce;
+pub mod config;
 pub mod deliver;
 pub mod destination;
 pub mod format;

@@ -72,6 +72,11 @@ pub(crate) fn outline(text: &[u8]) -> Result<Outline<'_>, SplitError> {
     Ok(outline)
 }
 
+/// Where the value ends that a text begins with.
+pub(crate) fn end_of_value(text: &[u8]) -> Result<usize, SplitError> {
+    Ok(Scanner { text, at: 0 }.value()?.end)
+}
+
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,

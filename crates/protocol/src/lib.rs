@@ -21,6 +21,7 @@ mod json;
 pub mod oauth;
 pub mod parameter;
 pub mod protocols;
+pub mod reference;
 pub mod secret;
 mod source;
 mod stamp;

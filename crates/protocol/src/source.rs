@@ -274,6 +274,11 @@ pub trait Collector: Send + fmt::Debug {
 
     /// How it is doing.
     fn status(&self) -> &LaneStatus;
+
+    /// Stops taking anything in, and hands over what has been received and cannot be had again.
+    fn close(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) {
+        let _ = (clock, sink);
+    }
 }
 
 /// What comes after a step.

@@ -1,6 +1,8 @@
 //! How a lane is doing, for people and for metrics.
 
+use crate::source::{LaneId, Page, SinkError};
 use chrono::{DateTime, Utc};
+use tracing::warn;
 
 /// The states that QRadar shows for a log source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -124,6 +126,38 @@ impl LaneStatus {
 
     pub(crate) fn count_retry(&mut self, reason: RetryReason) {
         self.retries[reason as usize] += 1;
+    }
+
+    /// The sink has taken a page.
+    pub(crate) fn taken(&mut self, page: &Page, now: DateTime<Utc>) {
+        let count = page.payloads.len() as u64;
+        self.paused = false;
+        self.failures = 0;
+        self.last_success = Some(now);
+        self.payloads += count;
+        self.duplicates += page.duplicates;
+        self.malformed += page.malformed;
+        self.position = page.position.or(self.position);
+        if count > 0 {
+            self.last_payload = Some(now);
+        }
+    }
+
+    /// The sink has not taken a page: collection pauses.
+    pub(crate) fn refused(&mut self, lane: &LaneId, error: &SinkError, now: DateTime<Utc>) {
+        let (state, remedy) = match error {
+            SinkError::Full => (
+                State::Warn,
+                "none needed: collection goes on by itself once events have been delivered",
+            ),
+            SinkError::Failed(_) => (State::Error, "check the disk of the state directory"),
+        };
+        let message = format!("{error}: collection pauses");
+        if !self.paused {
+            warn!(%lane, "{message}");
+        }
+        self.paused = true;
+        self.set(now, state, message, Some(remedy.to_owned()));
     }
 
     /// Sets state, message and remedy.

@@ -13,7 +13,7 @@ use crate::Cursor;
 use crate::clock::Clock;
 use crate::http::{Request, Response, Transport, TransportError};
 use crate::oauth::Token;
-use crate::source::{Collector, Lane, LaneId, Page, Sink, SinkError, Step};
+use crate::source::{Collector, Lane, LaneId, Page, Sink, Step};
 use crate::status::{LaneStatus, RetryReason, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::VecDeque;
@@ -299,23 +299,7 @@ impl LaneDriver {
                 self.taken(&page, now)
             }
             Err(error) => {
-                let (state, remedy) = match error {
-                    SinkError::Full => (
-                        State::Warn,
-                        "collection goes on by itself once events have been delivered",
-                    ),
-                    SinkError::Failed(_) => (State::Error, "check the disk of the state directory"),
-                };
-                if !self.status.paused {
-                    warn!(lane = %self.id, "{error}: collection pauses");
-                }
-                self.status.paused = true;
-                self.status.set(
-                    now,
-                    state,
-                    format!("{error}: collection pauses"),
-                    Some(remedy.to_owned()),
-                );
+                self.status.refused(&self.id, &error, now);
                 self.offered = Some(page);
                 self.pause_until(now + SINK_WAIT)
             }
@@ -325,17 +309,8 @@ impl LaneDriver {
     /// A page is durable.
     fn taken(&mut self, page: &Page, now: DateTime<Utc>) -> Step {
         let count = page.payloads.len() as u64;
+        self.status.taken(page, now);
         let status = &mut self.status;
-        status.paused = false;
-        status.failures = 0;
-        status.last_success = Some(now);
-        status.payloads += count;
-        status.duplicates += page.duplicates;
-        status.malformed += page.malformed;
-        status.position = page.position.or(status.position);
-        if count > 0 {
-            status.last_payload = Some(now);
-        }
         let Some(round) = &mut self.round else {
             return Step::Again;
         };

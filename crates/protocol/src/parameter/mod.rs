@@ -1,10 +1,14 @@
 //! Parameters of protocols: one declaration, from which validation, the JSON Schema, the reference page and the help
 //! text come. The model is that of QRadar's protocol types.
 
+mod describe;
 mod interval;
+mod schema;
 mod validate;
 
+pub use describe::Description;
 pub use interval::{format_interval, parse_interval};
+pub use schema::schema;
 pub use validate::{check_identifier, validate};
 
 use crate::secret::SecretRef;

@@ -1,5 +1,6 @@
 //! Values against their declarations: every fault at once.
 
+use super::describe::{condition, takes};
 use super::{
     Checked, Effect, FaultCode, Kind, Parameter, ParameterFault, Parameters, Value, When,
     format_interval, parse_interval,
@@ -21,7 +22,7 @@ pub fn validate(
 ) -> (Parameters, Vec<ParameterFault>) {
     let mut faults = Vec::new();
     let mut checked = Parameters::default();
-    // A value with a fault counts as given, so that one mistake is not reported twice.
+    // Whether a given value is good. One with a fault counts as given, so that one mistake is not reported twice.
     let mut given: BTreeMap<&str, bool> = BTreeMap::new();
     for parameter in declared {
         let Some(value) = values.get(parameter.name) else {
@@ -65,6 +66,14 @@ fn apply_rules(
         }
     }
     for parameter in declared {
+        // Where another value is wrong, nobody knows what would hold for this one if it were right.
+        let is_undecided = parameter
+            .rules
+            .iter()
+            .any(|rule| given.get(rule.parameter) == Some(&false));
+        if is_undecided {
+            continue;
+        }
         let mut required = parameter.required.then_some(None);
         let mut unavailable = None;
         for rule in parameter.rules {
@@ -115,15 +124,6 @@ fn apply_rules(
     }
 }
 
-/// When a rule applies, in words.
-pub(super) fn condition(rule: &super::Rule) -> String {
-    match rule.when {
-        When::Is(value) => format!("`{}` is {value}", rule.parameter),
-        When::IsNot(value) => format!("`{}` is not {value}", rule.parameter),
-        When::Given => format!("`{}` is given", rule.parameter),
-    }
-}
-
 /// What a value for this parameter looks like.
 fn example(parameter: &Parameter) -> String {
     match parameter.kind {
@@ -138,24 +138,6 @@ fn example(parameter: &Parameter) -> String {
             || format!("write {}", takes(parameter.kind)),
             |pattern| format!("write {}", pattern.expected),
         ),
-    }
-}
-
-/// What a kind takes, in words.
-pub(super) fn takes(kind: Kind) -> String {
-    match kind {
-        Kind::String { .. } => "a text".to_owned(),
-        Kind::List { .. } => "a list of texts, or one text with commas".to_owned(),
-        Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
-        Kind::Boolean => "true or false".to_owned(),
-        Kind::Interval { min, max } => format!(
-            "a number and M, H or D (minutes, hours, days), from \"{}\" to \"{}\"",
-            format_interval(min),
-            format_interval(max)
-        ),
-        Kind::Host => "a host name or an address".to_owned(),
-        Kind::Path => "a path".to_owned(),
-        Kind::Password => "a reference to a secret".to_owned(),
     }
 }
 

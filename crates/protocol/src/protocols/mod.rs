@@ -1,6 +1,7 @@
 //! The protocols: a folder for each, and the registry.
 
 mod common;
+mod file;
 mod list;
 mod microsoft_defender_endpoint;
 mod microsoft_defender_endpoint_siem;
@@ -15,6 +16,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &microsoft_graph_security::GraphSecurity,
     &microsoft_defender_endpoint::DefenderEndpoint,
     &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
+    &file::File,
 ];
 
 /// The protocol with this name.
