@@ -196,25 +196,25 @@ fn ci() -> anyhow::Result<bool> {
 
 fn codegen(check: bool) -> anyhow::Result<bool> {
     let mut current = true;
-    for page in reference::pages() {
-        let old = std::fs::read_to_string(page.path).unwrap_or_default();
-        if old == page.text {
+    let of_mappings = reference::pages().into_iter();
+    let pages = of_mappings
+        .map(|page| (page.path, page.text))
+        .chain(pipeline::config::pages());
+    for (path, text) in pages {
+        let old = std::fs::read_to_string(path).unwrap_or_default();
+        if old == text {
             continue;
         }
         if check {
             current = false;
-            say(&format!(
-                "{} is out of date: run cargo xtask codegen\n",
-                page.path
-            ))?;
+            say(&format!("{path} is out of date: run cargo xtask codegen\n"))?;
             continue;
         }
-        if let Some(folder) = Path::new(page.path).parent() {
+        if let Some(folder) = Path::new(path).parent() {
             std::fs::create_dir_all(folder)?;
         }
-        std::fs::write(page.path, &page.text)
-            .with_context(|| format!("cannot write {}", page.path))?;
-        say(&format!("wrote {}\n", page.path))?;
+        std::fs::write(path, &text).with_context(|| format!("cannot write {path}"))?;
+        say(&format!("wrote {path}\n"))?;
     }
     Ok(current)
 }

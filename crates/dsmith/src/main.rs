@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod check_config;
 mod library;
 mod parse;
 mod terminal;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

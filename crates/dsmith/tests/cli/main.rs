@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod check;
+mod check_config;
 mod formats;
 mod input;
 mod support;

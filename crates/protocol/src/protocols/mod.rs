@@ -1,0 +1,28 @@
+//! The protocols: a folder for each, and the registry.
+
+mod common;
+mod file;
+mod list;
+mod microsoft_defender_endpoint;
+mod microsoft_defender_endpoint_siem;
+mod microsoft_graph_security;
+mod odata;
+mod position;
+
+use crate::Protocol;
+
+/// All protocols, in the order in which they are listed.
+pub static REGISTRY: &[&dyn Protocol] = &[
+    &microsoft_graph_security::GraphSecurity,
+    &microsoft_defender_endpoint::DefenderEndpoint,
+    &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
+    &file::File,
+];
+
+/// The protocol with this name.
+pub fn find(name: &str) -> Option<&'static dyn Protocol> {
+    REGISTRY
+        .iter()
+        .copied()
+        .find(|protocol| protocol.name() == name)
+}
