@@ -8,6 +8,7 @@ mod microsoft_defender_endpoint_siem;
 mod microsoft_graph_security;
 mod odata;
 mod position;
+mod syslog;
 
 use crate::Protocol;
 
@@ -17,6 +18,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &microsoft_defender_endpoint::DefenderEndpoint,
     &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
     &file::File,
+    &syslog::Syslog,
 ];
 
 /// The protocol with this name.
