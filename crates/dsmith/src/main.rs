@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod library;
 mod parse;
+mod protocols;
 mod terminal;
 
 use args::{Cli, Command};
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Parse(args) => parse::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Protocol(args) => protocols::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -10,6 +10,7 @@ mod bad_input;
 mod check;
 mod formats;
 mod input;
+mod protocols;
 mod support;
 mod terminal;
 mod types;

@@ -78,19 +78,9 @@ impl SyslogCollector {
                 if self.status.message != message {
                     warn!(lane = %self.id, "{message}");
                 }
-                let remedy = match error.kind() {
-                    ErrorKind::AddrInUse => {
-                        "choose another listen_port, or stop the program that has it"
-                    }
-                    ErrorKind::PermissionDenied => {
-                        "ports below 1024 need a privilege: choose a listen_port above, or give the program CAP_NET_BIND_SERVICE"
-                    }
-                    ErrorKind::AddrNotAvailable => "choose a listen_address that this machine has",
-                    _ => "check the parameters of the log source and the files that they name",
-                };
                 self.status.failures = self.status.failures.saturating_add(1);
                 self.status
-                    .set(now, State::Error, message, Some(remedy.to_owned()));
+                    .set(now, State::Error, message, Some(remedy(&error).to_owned()));
                 false
             }
         }
@@ -151,6 +141,18 @@ impl SyslogCollector {
             );
         }
         self.status.set(now, State::Ok, message, None);
+    }
+}
+
+/// What to do where a socket cannot be had.
+pub(super) fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "choose another listen_port, or stop the program that has it",
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: choose a listen_port above, or give the program CAP_NET_BIND_SERVICE"
+        }
+        ErrorKind::AddrNotAvailable => "choose a listen_address that this machine has",
+        _ => "check the parameters of the log source and the files that they name",
     }
 }
 

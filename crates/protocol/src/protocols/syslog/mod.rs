@@ -12,12 +12,14 @@ use crate::cursor::CursorError;
 use crate::parameter::{
     Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
 };
+use crate::probe::Probe;
 use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::SyslogCollector;
 use framing::Framing;
-use std::net::IpAddr;
+use listener::Listener;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The protocol.
@@ -216,6 +218,14 @@ impl Protocol for Syslog {
 impl Stream for Listening {
     fn lane(&self) -> &str {
         "listener"
+    }
+
+    fn probe(&self) -> Vec<Probe> {
+        let name = format!("listen {}", SocketAddr::new(self.address, self.port));
+        vec![match Listener::bind(self) {
+            Ok(_) => Probe::passed(name, "the port is free"),
+            Err(error) => Probe::failed(name, error.to_string(), Some(collector::remedy(&error))),
+        }]
     }
 
     fn start(
