@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
+  dsmith check-config -c dsmith.toml
 
 Exit codes:
   0   everything was done
@@ -53,6 +55,39 @@ pub(crate) enum Command {
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// The protocols that fetch payloads, and their parameters.
+    #[command(after_help = PROTOCOL_EXAMPLES)]
+    Protocol(ProtocolArgs),
+    /// Check the configuration of a run and report every fault.
+    #[command(after_help = CHECK_CONFIG_EXAMPLES)]
+    CheckConfig(CheckConfigArgs),
+}
+
+const CHECK_CONFIG_EXAMPLES: &str = "Examples:
+  dsmith check-config -c /etc/dsmith/dsmith.toml
+  dsmith check-config -c dsmith.toml --format github
+
+Nothing is collected, sent or connected to. A secret or a file that is missing
+here is a warning, because it may be there where the configuration is used.
+
+Exit codes:
+  0   no errors (there may be warnings)
+  1   errors
+  64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// How findings are shown.
+    #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
+    pub(crate) format: CheckFormat,
 }
 
 const PARSE_EXAMPLES: &str = "Examples:
@@ -81,6 +116,15 @@ const CHECK_EXAMPLES: &str = "Examples:
 Exit codes:
   0   no errors (there may be warnings)
   1   errors
+  64  the command line is wrong";
+
+const PROTOCOL_EXAMPLES: &str = "Examples:
+  dsmith protocol list
+  dsmith protocol show syslog
+  dsmith protocol show syslog --format schema    as JSON Schema
+
+Exit codes:
+  0   everything was done
   64  the command line is wrong";
 
 #[derive(Debug, Args)]
@@ -127,9 +171,20 @@ pub(crate) struct ParseArgs {
     /// Time of receipt, for device times without a year; now if it is not given.
     #[arg(long, value_name = "RFC3339")]
     pub(crate) received: Option<DateTime<Utc>>,
+    /// How many threads normalize; as many as there are cores, if it is not given. The output is the same.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// No summary and no progress.
     #[arg(long, short = 'q')]
     pub(crate) quiet: bool,
+}
+
+/// More threads than any machine has cores are a slip of the pen.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().and_then(NonZeroUsize::new);
+    number
+        .filter(|number| number.get() <= 1024)
+        .ok_or_else(|| "it is a number from 1 to 1024".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -190,4 +245,37 @@ pub(crate) enum CheckFormat {
     Github,
     /// SARIF 2.1.0.
     Sarif,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProtocolArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProtocolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtocolCommand {
+    /// List the protocols.
+    #[command(after_help = "Example:\n  dsmith protocol list")]
+    List,
+    /// Show one protocol and its parameters.
+    #[command(
+        after_help = "Examples:\n  dsmith protocol show microsoft-graph-security\n  dsmith protocol show syslog --format schema"
+    )]
+    Show {
+        /// Its name, as `dsmith protocol list` shows it.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// How it is shown.
+        #[arg(long, short = 'f', value_enum, default_value_t = ProtocolFormat::Human)]
+        format: ProtocolFormat,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolFormat {
+    /// Text for people.
+    Human,
+    /// JSON Schema of the parameters.
+    Schema,
 }

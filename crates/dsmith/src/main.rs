@@ -2,8 +2,10 @@
 
 mod args;
 mod check;
+mod check_config;
 mod library;
 mod parse;
+mod protocols;
 mod terminal;
 
 use args::{Cli, Command};
@@ -47,8 +49,10 @@ fn main() -> ExitCode {
     };
     cli.colour.write_global();
     let result = match cli.command {
-        Command::Parse(args) => parse::run(&args),
+        Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::Protocol(args) => protocols::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -70,10 +70,33 @@ impl<'m> Normalizer<'m> {
     where
         'm: 'e,
     {
+        self.values.begin(self.mapping, payload.text());
         self.run(payload.text(), received)
     }
 
-    /// The same, with an account of every matcher that was tried.
+    /// The same, if the autodetection rules of the mapping claim the payload. JSON is read once for both.
+    pub fn normalize_claimed<'e>(
+        &mut self,
+        payload: &'e Payload<'_>,
+        received: DateTime<Utc>,
+    ) -> Option<Event<'e>>
+    where
+        'm: 'e,
+    {
+        let (mapping, text) = (self.mapping, payload.text());
+        let rules = &mapping.recogniser;
+        if rules.is_empty() || (rules.own.is_some() && !mapping.recognises(text)) {
+            return None;
+        }
+        self.values.begin(mapping, text);
+        let found = self.values.whole_json();
+        if rules.own.is_none() && !rules.claims(found, text, mapping.options()) {
+            return None;
+        }
+        Some(self.run(text, received))
+    }
+
+    /// The event, with an account of every matcher that was tried.
     pub fn explain<'e>(
         &mut self,
         payload: &'e Payload<'_>,
@@ -83,8 +106,11 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         self.attempts = Some(Vec::new());
+        self.values.traced = true;
+        self.values.begin(self.mapping, payload.text());
         let event = self.run(payload.text(), received);
         let attempts = self.attempts.take().unwrap_or_default();
+        self.values.traced = false;
         (event, Trace { attempts })
     }
 
@@ -93,6 +119,7 @@ impl<'m> Normalizer<'m> {
         self.values.json_fault()
     }
 
+    /// Makes the event of the payload that was begun with.
     fn run<'e>(&mut self, payload: &'e str, received: DateTime<Utc>) -> Event<'e>
     where
         'm: 'e,
@@ -105,7 +132,6 @@ impl<'m> Normalizer<'m> {
             hour12: options.hour_without_marker,
             ..TimeContext::new(received)
         };
-        self.values.begin(mapping, payload);
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
         let chosen = self.choose(payload, &time, &mut properties);
         let source = match (chosen, options.no_event_name) {
@@ -133,6 +159,7 @@ impl<'m> Normalizer<'m> {
             send_identity: SendIdentity::UseDSMResults,
             identity: None,
             budget_exceeded: 0,
+            event_count: 1,
         };
         if chosen.is_some()
             && let Some(group) = group

@@ -193,11 +193,42 @@ pub struct Mapping {
     pub(crate) recogniser: Recogniser,
 }
 
-/// The compiled autodetection rules.
+/// The compiled autodetection rules: the values that have to be in the JSON, and the patterns that have to match.
 #[derive(Debug, Default)]
 pub(crate) struct Recogniser {
-    plan: json::Plan,
+    /// Where the values are; nothing where the plan for the payload itself has them too, so that one scan does for both.
+    pub(crate) own: Option<json::Plan>,
     rules: Vec<(Vec<json::SlotIx>, Vec<JavaRegex>)>,
+}
+
+impl Recogniser {
+    /// Whether there are rules.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether a rule holds, by what was found in the JSON of the payload, if there is any and it is whole.
+    pub(crate) fn claims(
+        &self,
+        found: Option<&json::Found>,
+        payload: &str,
+        options: &Options,
+    ) -> bool {
+        self.rules.iter().any(|(slots, patterns)| {
+            let has = |slot: &json::SlotIx| {
+                found
+                    .and_then(|found| found.get(*slot))
+                    .is_some_and(|hit| hit.form != json::Form::Null)
+            };
+            let budget = options.regex_step_budget;
+            slots.iter().all(has)
+                && patterns.iter().all(|pattern| {
+                    pattern
+                        .is_match(payload, &mut Slots::default(), budget)
+                        .unwrap_or(false)
+                })
+        })
+    }
 }
 
 impl Mapping {
@@ -333,37 +364,27 @@ impl Mapping {
         }
     }
 
-    /// Whether the autodetection rules claim a payload.
+    /// Whether the autodetection rules claim a payload. Where the event is wanted too,
+    /// [`Normalizer::normalize_claimed`](crate::Normalizer::normalize_claimed) costs less.
     pub fn recognises(&self, payload: &str) -> bool {
         let rules = &self.recogniser;
-        if rules.rules.is_empty() {
+        if rules.is_empty() {
             return false;
         }
+        let plan = rules.own.as_ref().unwrap_or(&self.docs[0].json);
         let mut found = json::Found::default();
-        let settings = json::Settings {
+        let is_whole = !plan.is_empty()
+            && plan
+                .scan(payload, &self.json_settings(), &mut found)
+                .is_ok();
+        rules.claims(is_whole.then_some(&found), payload, self.options())
+    }
+
+    pub(crate) fn json_settings(&self) -> json::Settings {
+        json::Settings {
             duplicates: self.options().duplicate_json_key,
             broken: self.options().broken_json,
-        };
-        let scanned =
-            !rules.plan.is_empty() && rules.plan.scan(payload, &settings, &mut found).is_ok();
-        rules.rules.iter().any(|(slots, patterns)| {
-            let has = |slot: &json::SlotIx| {
-                scanned
-                    && found
-                        .get(*slot)
-                        .is_some_and(|hit| hit.form != json::Form::Null)
-            };
-            slots.iter().all(has)
-                && patterns.iter().all(|pattern| {
-                    pattern
-                        .is_match(
-                            payload,
-                            &mut Slots::default(),
-                            self.options().regex_step_budget,
-                        )
-                        .unwrap_or(false)
-                })
-        })
+        }
     }
 
     /// What an event gets when no modifier applies.

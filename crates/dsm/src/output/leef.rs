@@ -4,7 +4,7 @@
 //! Attributes come in the order of their importance, so that a size limit costs the least important ones. The device
 //! time is written as milliseconds since the epoch, which needs no `devTimeFormat`.
 //!
-//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `hostName`, `groupName`, `netBiosName` where
+//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `eventCount` of a coalesced event; `hostName`, `groupName`, `netBiosName` where
 //! no identity is sent; `payload` for a stored event, which otherwise would say nothing.
 
 use crate::event::{Event, Property, Status, canonical};
@@ -28,6 +28,7 @@ pub const RESERVED_KEYS: &[&str] = &[
     "identityMac",
     "identityExtra",
     "payload",
+    "eventCount",
     "leefSanitized",
     "leefTruncated",
 ];
@@ -59,6 +60,7 @@ static KEYS: [(Field, Key); 16] = [
 static DEVICE_TIME: Key = key("devTime");
 static CATEGORY: Key = key("cat");
 static SEVERITY: Key = key("sev");
+static EVENT_COUNT: Key = key("eventCount");
 static QID: Key = key("qid");
 static QID_NAME: Key = key("qidName");
 static PAYLOAD: Key = key("payload");
@@ -93,8 +95,8 @@ static OTHER_KEYS: [(Field, Key); 4] = [
     (Field::ExtraIdentityData, key("identityExtra")),
 ];
 
-/// Writes events as LEEF.
-#[derive(Debug)]
+/// Writes events as LEEF. A clone has its own memory, for another thread.
+#[derive(Debug, Clone)]
 pub struct LeefOutput {
     writer: Writer,
     version: leef::Version,
@@ -147,6 +149,10 @@ impl LeefOutput {
         if let Some(severity) = event.severity {
             // LEEF's scale begins at 1, that of QIDs at 0.
             leef.integer(&SEVERITY, i64::from(severity.clamp(1, 10)))?;
+        }
+        if event.event_count > 1 {
+            let count = i64::try_from(event.event_count).unwrap_or(i64::MAX);
+            leef.integer(&EVENT_COUNT, count)?;
         }
         for (field, key) in &KEYS {
             if let Some(property) = fields[*field as usize] {
@@ -277,7 +283,7 @@ mod tests {
         let own = IPV6_KEYS.iter().map(|(_, _, _, key)| key);
         let own = own.chain(IDENTITY_KEYS.iter().map(|(_, _, key)| key));
         let own = own.chain(OTHER_KEYS.iter().map(|(_, key)| key));
-        for key in own.chain([&QID, &QID_NAME, &PAYLOAD]) {
+        for key in own.chain([&EVENT_COUNT, &QID, &QID_NAME, &PAYLOAD]) {
             assert!(RESERVED_KEYS.contains(&key.as_str()), "{key}");
         }
     }

@@ -8,8 +8,11 @@
 
 mod bad_input;
 mod check;
+mod check_config;
 mod formats;
 mod input;
+mod protocols;
 mod support;
 mod terminal;
+mod threads;
 mod types;

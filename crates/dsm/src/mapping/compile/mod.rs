@@ -7,6 +7,7 @@ mod text;
 
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use crate::extract::json::Plan;
 use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
 use crate::keypath;
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
@@ -406,11 +407,20 @@ impl<'a> Compiler<'a> {
         let Some(source) = self.source else {
             return recogniser;
         };
+        let mut own = Plan::default();
+        let keypaths = self.manifest.rules.iter().flat_map(|rule| &rule.keypaths);
+        let paths = keypaths.filter_map(|text| keypath::json_path(&text.value).ok());
+        let is_shared = self.docs[0].json.has_room_for(&paths.collect::<Vec<_>>());
+        let plan = if is_shared {
+            &mut self.docs[0].json
+        } else {
+            &mut own
+        };
         for rule in &self.manifest.rules {
             let mut slots = Vec::new();
             for text in &rule.keypaths {
                 match keypath::json_path(&text.value) {
-                    Ok(path) => slots.push(recogniser.plan.add(&path, Hits::First)),
+                    Ok(path) => slots.push(plan.add(&path, Hits::First)),
                     Err(error) => self.out.push(
                         Diagnostic::new(
                             Code::PathInvalid,
@@ -445,7 +455,8 @@ impl<'a> Compiler<'a> {
             }
             recogniser.rules.push((slots, patterns));
         }
-        recogniser.plan.finish();
+        own.finish();
+        recogniser.own = (!is_shared).then_some(own);
         recogniser
     }
 }

@@ -1,0 +1,245 @@
+//! Microsoft Graph Security API: the alerts of all Defender products with their evidence (`alerts_v2`).
+
+use crate::cloud::{self, Cloud};
+use crate::oauth::Audience;
+use crate::parameter::{
+    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
+};
+use crate::protocols::common;
+use crate::protocols::odata::Collection;
+use crate::secret::Secrets;
+use crate::source::{Lane, OpenError, Protocol, RateLimit, Source};
+
+/// The protocol.
+#[derive(Debug)]
+pub(super) struct GraphSecurity;
+
+/// What Microsoft lets one application ask for in one tenant.
+const LIMITS: &[RateLimit] = &[RateLimit {
+    requests: 150,
+    seconds: 60,
+}];
+
+/// An alert with its evidence can have tens of thousands of bytes.
+const TOP: u32 = 500;
+
+/// The value of `service` that is no service.
+const OTHER: &str = "other";
+
+static PARAMETERS: &[Parameter] = &[
+    common::TENANT_ID,
+    common::CLIENT_ID,
+    common::CLIENT_SECRET,
+    Parameter::new(
+        "api",
+        "API",
+        Kind::String { max_length: 16 },
+        "Which interface is asked. Microsoft has withdrawn its first version, Alerts V1.",
+    )
+    .allowed(&[Allowed { value: "alerts_v2", label: "Alerts V2" }])
+    .default("alerts_v2"),
+    Parameter::new(
+        "service",
+        "Service",
+        Kind::String { max_length: 64 },
+        "Restricts the alerts to those of one product.",
+    )
+    .allowed(&[
+        Allowed { value: "microsoftDefenderForEndpoint", label: "Microsoft Defender for Endpoint" },
+        Allowed { value: "microsoftDefenderForIdentity", label: "Microsoft Defender for Identity" },
+        Allowed { value: "microsoftDefenderForCloudApps", label: "Microsoft Defender for Cloud Apps" },
+        Allowed { value: "microsoftDefenderForOffice365", label: "Microsoft Defender for Office 365" },
+        Allowed { value: "microsoft365Defender", label: "Microsoft 365 Defender" },
+        Allowed { value: "azureAdIdentityProtection", label: "Azure AD Identity Protection" },
+        Allowed { value: "microsoftAppGovernance", label: "Microsoft App Governance" },
+        Allowed { value: "dataLossPrevention", label: "Data Loss Prevention" },
+        Allowed { value: "microsoftDefenderForCloud", label: "Microsoft Defender for Cloud" },
+        Allowed { value: "microsoftSentinel", label: "Microsoft Sentinel" },
+        Allowed { value: OTHER, label: "Other" },
+    ]),
+    Parameter::new(
+        "other_service",
+        "Other Service",
+        Kind::String { max_length: 64 },
+        "Value of `serviceSource` in Microsoft Graph, for a product that is not in the list.",
+    )
+    .pattern("^[A-Za-z0-9]+$", "a value of serviceSource, made of letters and digits")
+    .rules(&[
+        Rule { parameter: "service", when: When::Is(OTHER), effect: Effect::Required },
+    ]),
+    Parameter::new(
+        "event_filter",
+        "Event Filter",
+        Kind::String { max_length: 1024 },
+        "Condition in OData that alerts have to meet, without `$filter=`, such as `severity eq 'high'`.",
+    ),
+    Parameter::new(
+        "cloud",
+        "Cloud",
+        Kind::String { max_length: 16 },
+        "Cloud of the tenant. Sign-in host, interface and scope follow from it, where QRadar has the two fields Login \
+         Endpoint and Graph API Endpoint.",
+    )
+    .allowed(&[
+        Allowed { value: cloud::COMMERCIAL.name, label: cloud::COMMERCIAL.label },
+        Allowed { value: cloud::GCC.name, label: cloud::GCC.label },
+        Allowed { value: cloud::GCC_HIGH.name, label: cloud::GCC_HIGH.label },
+        Allowed { value: cloud::DOD.name, label: cloud::DOD.label },
+    ])
+    .default(cloud::COMMERCIAL.name)
+    .origin(Origin::Dsmith),
+    common::USE_PROXY,
+    common::PROXY_SERVER,
+    common::PROXY_PORT,
+    common::PROXY_USERNAME,
+    common::PROXY_PASSWORD,
+    common::recurrence("1M"),
+    common::EPS_THROTTLE,
+    common::INITIAL_LOOKBACK,
+    common::CA_FILE,
+    common::ENDPOINT_OVERRIDE,
+];
+
+impl Protocol for GraphSecurity {
+    fn name(&self) -> &'static str {
+        "microsoft-graph-security"
+    }
+
+    fn title(&self) -> &'static str {
+        "Microsoft Graph Security API"
+    }
+
+    fn description(&self) -> &'static str {
+        "Alerts of all Microsoft Defender products with their evidence. An alert comes again whenever it changes."
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+        let mut faults: Vec<ParameterFault> =
+            common::override_fault(parameters).into_iter().collect();
+        if let Some(problem) = parameters.text("event_filter").and_then(filter_problem) {
+            faults.push(ParameterFault {
+                key: "event_filter".to_owned(),
+                index: None,
+                code: FaultCode::Pattern,
+                message: format!("`event_filter` {problem}"),
+                help: "write a condition such as severity eq 'high'".to_owned(),
+            });
+        }
+        faults
+    }
+
+    fn open(
+        &self,
+        _identifier: &str,
+        parameters: &Parameters,
+        secrets: &dyn Secrets,
+    ) -> Result<Source, OpenError> {
+        let cloud: &Cloud = parameters
+            .text("cloud")
+            .and_then(cloud::find)
+            .unwrap_or(&cloud::COMMERCIAL);
+        let instead = common::override_of(parameters)?;
+        let tenant = common::required(parameters, "tenant_id")?;
+        let credentials = common::credentials(
+            parameters,
+            secrets,
+            &format!("{}/{tenant}/oauth2/v2.0/token", cloud.login),
+            instead.as_ref(),
+            Audience::Scope(format!("{}/.default", cloud.graph)),
+        )?;
+        let endpoint = match instead {
+            Some(server) => server,
+            None => common::endpoint("cloud", cloud.graph)?,
+        };
+        let service = match parameters.text("service") {
+            Some(OTHER) => parameters.text("other_service"),
+            other => other,
+        };
+        let service = service.map(|service| format!("serviceSource eq '{service}'"));
+        let conditions: Vec<String> = service
+            .into_iter()
+            .chain(
+                parameters
+                    .text("event_filter")
+                    .map(|filter| format!("({filter})")),
+            )
+            .collect();
+        Ok(Source::Polling(vec![Lane {
+            name: "alerts".to_owned(),
+            poll: Box::new(Collection {
+                endpoint: endpoint.clone(),
+                path: "/v1.0/security/alerts_v2",
+                id: "id",
+                stamp: "lastUpdateDateTime",
+                filter: (!conditions.is_empty()).then(|| conditions.join(" and ")),
+                options: "",
+                // Without it, values that were added to an enumeration later arrive as `unknownFutureValue`.
+                headers: &[("prefer", "include-unknown-enum-members")],
+                top: TOP,
+                skips: false,
+                lookback: common::lookback_of(parameters),
+                permission: "give the application the permission SecurityAlert.Read.All of Microsoft Graph and let an administrator consent",
+            }),
+            endpoint,
+            credentials: Some(credentials),
+            recurrence: common::recurrence_of(parameters),
+            limits: LIMITS,
+            http: common::http_settings(parameters, secrets)?,
+        }]))
+    }
+}
+
+/// What is wrong with a condition. It is put in brackets, so it must not close them itself.
+fn filter_problem(filter: &str) -> Option<&'static str> {
+    let filter = filter.trim_start();
+    if filter.starts_with("$filter") || filter.starts_with("filter=") {
+        return Some("begins with `filter`, which is written by itself");
+    }
+    let mut open = 0_u32;
+    let mut in_text = false;
+    for character in filter.chars() {
+        match character {
+            '\'' => in_text = !in_text,
+            '(' if !in_text => open += 1,
+            ')' if !in_text => match open.checked_sub(1) {
+                Some(left) => open = left,
+                None => return Some("closes a bracket that it did not open"),
+            },
+            _ => {}
+        }
+    }
+    match (in_text, open) {
+        (true, _) => Some("opens a text with ' and does not close it"),
+        (false, 0) => None,
+        (false, _) => Some("opens a bracket that it does not close"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_cannot_get_out_of_its_brackets() {
+        for good in [
+            "severity eq 'high'",
+            "(a eq 1) or (b eq 'it''s :)')",
+            "x in ('a','b')",
+        ] {
+            assert_eq!(filter_problem(good), None, "{good}");
+        }
+        for bad in [
+            "$filter=a eq 1",
+            "filter=a",
+            "a eq 1) or (1 eq 1",
+            "(a eq 1",
+            "a eq 'b",
+        ] {
+            assert!(filter_problem(bad).is_some(), "{bad}");
+        }
+    }
+}

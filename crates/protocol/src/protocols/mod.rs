@@ -1,0 +1,42 @@
+//! The protocols: a folder for each, and the registry.
+
+mod common;
+mod file;
+mod list;
+mod microsoft_defender_endpoint;
+mod microsoft_defender_endpoint_siem;
+mod microsoft_graph_security;
+mod odata;
+mod position;
+mod syslog;
+
+use crate::Protocol;
+use crate::parameter::did_you_mean;
+
+/// All protocols, in the order in which they are listed.
+pub static REGISTRY: &[&dyn Protocol] = &[
+    &microsoft_graph_security::GraphSecurity,
+    &microsoft_defender_endpoint::DefenderEndpoint,
+    &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
+    &file::File,
+    &syslog::Syslog,
+];
+
+/// The protocol with this name.
+pub fn find(name: &str) -> Option<&'static dyn Protocol> {
+    REGISTRY
+        .iter()
+        .copied()
+        .find(|protocol| protocol.name() == name)
+}
+
+/// The names of all protocols, and the nearest one to a name that none has.
+pub fn suggest(name: &str) -> String {
+    let names = || REGISTRY.iter().map(|protocol| protocol.name());
+    let all: Vec<&str> = names().collect();
+    format!(
+        "known are {}{}",
+        all.join(", "),
+        did_you_mean(name, names())
+    )
+}

@@ -1,0 +1,219 @@
+//! Secrets: where they are, and what they are once somebody has looked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Where a secret is. Only this is ever written in configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretRef {
+    /// In an environment variable.
+    Env(String),
+    /// In a file; one line break at its end does not belong to it.
+    File(PathBuf),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
+}
+
+/// A secret. It has no `Display` and no `Serialize`, its `Debug` is a mask, and its memory is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Shortest text that [`Secret::mask`] looks for: shorter ones are found in innocent words.
+    const SHORTEST_MASKED: usize = 4;
+
+    /// A secret with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text. Whoever takes it must not let it get into messages, logs or files.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The text with this secret masked wherever it occurs, for texts that others wrote.
+    pub fn mask(&self, text: &str) -> String {
+        if self.0.len() < Self::SHORTEST_MASKED {
+            return text.to_owned();
+        }
+        text.replace(self.0.as_str(), "***")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A secret cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// There is nothing under this name.
+    #[error("{0} is not set")]
+    Missing(SecretRef),
+    /// It is there, but it cannot be read.
+    #[error("{reference} cannot be read: {reason}")]
+    Unreadable {
+        /// Where it was looked for.
+        reference: SecretRef,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// It is there, but it can be no secret of this kind.
+    #[error("{reference} {reason}")]
+    Unusable {
+        /// Where it was found.
+        reference: SecretRef,
+        /// Why not, without the secret.
+        reason: &'static str,
+    },
+}
+
+/// Who knows the secrets.
+pub trait Secrets {
+    /// The secret that a reference leads to.
+    fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError>;
+}
+
+/// The environment and the files of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemSecrets;
+
+/// Longer than any password, and short enough that a wrong path does no harm.
+const MAX_BYTES: u64 = 64 * 1024;
+
+impl Secrets for SystemSecrets {
+    fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        let unusable = |reason| SecretError::Unusable {
+            reference: reference.clone(),
+            reason,
+        };
+        let text = match reference {
+            SecretRef::Env(name) => match std::env::var(name) {
+                Ok(text) => Zeroizing::new(text),
+                Err(std::env::VarError::NotPresent) => {
+                    return Err(SecretError::Missing(reference.clone()));
+                }
+                Err(std::env::VarError::NotUnicode(_)) => return Err(unusable("is not UTF-8")),
+            },
+            SecretRef::File(path) => {
+                let unreadable = |error: std::io::Error| SecretError::Unreadable {
+                    reference: reference.clone(),
+                    reason: error.to_string(),
+                };
+                let file = std::fs::File::open(path).map_err(unreadable)?;
+                let mut bytes = Zeroizing::new(Vec::new());
+                file.take(MAX_BYTES + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(unreadable)?;
+                if bytes.len() as u64 > MAX_BYTES {
+                    return Err(unusable("holds more than 64 KiB, which is no secret"));
+                }
+                let text = std::str::from_utf8(&bytes).map_err(|_| unusable("is not UTF-8"))?;
+                let text = text.strip_suffix('\n').unwrap_or(text);
+                let text = text.strip_suffix('\r').unwrap_or(text);
+                Zeroizing::new(text.to_owned())
+            }
+        };
+        checked(text.as_str(), unusable)
+    }
+}
+
+/// Secrets that are given, for tests and for the demonstration.
+#[derive(Debug, Clone, Default)]
+pub struct GivenSecrets(BTreeMap<SecretRef, Secret>);
+
+impl GivenSecrets {
+    /// Adds the secret of an environment variable that need not exist.
+    #[must_use]
+    pub fn with(mut self, variable: &str, secret: &str) -> Self {
+        self.0
+            .insert(SecretRef::Env(variable.to_owned()), Secret::new(secret));
+        self
+    }
+}
+
+impl Secrets for GivenSecrets {
+    fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        self.0
+            .get(reference)
+            .cloned()
+            .ok_or_else(|| SecretError::Missing(reference.clone()))
+    }
+}
+
+fn checked(
+    text: &str,
+    unusable: impl Fn(&'static str) -> SecretError,
+) -> Result<Secret, SecretError> {
+    if text.is_empty() {
+        return Err(unusable("is empty"));
+    }
+    if text.contains(char::is_control) {
+        return Err(unusable("holds control characters or several lines"));
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_a_mask_and_not_the_secret() {
+        let secret = Secret::new("hunter2-hunter2");
+        assert_eq!(format!("{secret:?}"), "***");
+        let secrets = GivenSecrets::default().with("A", "hunter2-hunter2");
+        assert!(!format!("{secrets:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_the_text_of_others() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(secret.mask("you sent hunter2!"), "you sent ***!");
+    }
+
+    #[test]
+    fn a_file_gives_its_text_without_the_last_line_break() {
+        let folder = std::env::temp_dir().join(format!("dsmith-secret-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let resolve = |text: &[u8]| {
+            let path = folder.join("secret");
+            std::fs::write(&path, text).unwrap();
+            SystemSecrets.resolve(&SecretRef::File(path))
+        };
+        assert_eq!(resolve(b"a b~c\r\n").unwrap().expose(), "a b~c");
+        assert_eq!(resolve(b" a ").unwrap().expose(), " a ");
+        let said = |text: &[u8]| resolve(text).unwrap_err().to_string();
+        assert!(said(b"\n").ends_with("secret is empty"));
+        assert!(said(b"a\nb\n").ends_with("holds control characters or several lines"));
+        assert!(said(&[0xff, 0xfe]).ends_with("is not UTF-8"));
+        assert!(said(&[b'a'; 70_000]).ends_with("holds more than 64 KiB, which is no secret"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        let gone = SystemSecrets.resolve(&SecretRef::File(folder.join("secret")));
+        assert!(matches!(gone, Err(SecretError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        let reference = SecretRef::Env("DSMITH_TEST_NOT_SET".to_owned());
+        let error = SystemSecrets.resolve(&reference).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable DSMITH_TEST_NOT_SET is not set"
+        );
+    }
+}

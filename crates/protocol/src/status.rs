@@ -1,0 +1,196 @@
+//! How a lane is doing, for people and for metrics.
+
+use crate::source::{LaneId, Page, SinkError};
+use chrono::{DateTime, Utc};
+use tracing::warn;
+
+/// The states that QRadar shows for a log source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum State {
+    /// Nothing has been tried yet.
+    #[default]
+    NotAvailable,
+    /// The last attempt brought what there was.
+    Ok,
+    /// It will get well by itself: the lane waits or tries again.
+    Warn,
+    /// Somebody has to do something.
+    Error,
+}
+
+impl State {
+    /// In one word, as it is shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAvailable => "N/A",
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// Why a request was repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RetryReason {
+    /// 429, or 503 with `Retry-After`.
+    Throttled,
+    /// 5xx or 408.
+    ServerError,
+    /// 401 with a token that had been good.
+    Unauthorized,
+    /// No connection, or it broke off.
+    Connection,
+    /// Too slow.
+    Timeout,
+    /// The body is truncated or not what was asked for.
+    Unreadable,
+    /// The body is larger than we take; less was asked for.
+    TooLarge,
+    /// The token endpoint has a transient fault.
+    Token,
+}
+
+impl RetryReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Throttled,
+        Self::ServerError,
+        Self::Unauthorized,
+        Self::Connection,
+        Self::Timeout,
+        Self::Unreadable,
+        Self::TooLarge,
+        Self::Token,
+    ];
+
+    /// The value of the label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::ServerError => "server_error",
+            Self::Unauthorized => "unauthorized",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// How a lane is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LaneStatus {
+    /// The state.
+    pub state: State,
+    /// What happened last, without secrets.
+    pub message: String,
+    /// What somebody can do about it, where there is something.
+    pub remedy: Option<String>,
+    /// When the state became what it is.
+    pub since: Option<DateTime<Utc>>,
+    /// When a page was last read and made durable, an empty one included.
+    pub last_success: Option<DateTime<Utc>>,
+    /// When the last payload was made durable.
+    pub last_payload: Option<DateTime<Utc>>,
+    /// The newest time stamp that the source has shown, where it shows any.
+    pub position: Option<DateTime<Utc>>,
+    /// When the lane wants to do something again.
+    pub next_step: Option<DateTime<Utc>>,
+    /// Attempts in a row that failed; 0 after a success.
+    pub failures: u32,
+    /// Rounds that ended with everything read that there was.
+    pub rounds: u64,
+    /// Rounds that were given up until the next recurrence.
+    pub rounds_failed: u64,
+    /// Requests sent, those for tokens included.
+    pub requests: u64,
+    /// Payloads made durable.
+    pub payloads: u64,
+    /// Payloads that had been read before and were dropped.
+    pub duplicates: u64,
+    /// Elements that were not what the source promises; they were passed on as they are.
+    pub malformed: u64,
+    /// The sink was full at the last attempt: collection waits.
+    pub paused: bool,
+    retries: [u64; RetryReason::ALL.len()],
+}
+
+impl LaneStatus {
+    /// How often a request was repeated for this reason.
+    pub fn retries(&self, reason: RetryReason) -> u64 {
+        self.retries[reason as usize]
+    }
+
+    pub(crate) fn count_retry(&mut self, reason: RetryReason) {
+        self.retries[reason as usize] += 1;
+    }
+
+    /// The sink has taken a page.
+    pub(crate) fn taken(&mut self, page: &Page, now: DateTime<Utc>) {
+        let count = page.payloads.len() as u64;
+        self.paused = false;
+        self.failures = 0;
+        self.last_success = Some(now);
+        self.payloads += count;
+        self.duplicates += page.duplicates;
+        self.malformed += page.malformed;
+        self.position = page.position.or(self.position);
+        if count > 0 {
+            self.last_payload = Some(now);
+        }
+    }
+
+    /// The sink has not taken a page: collection pauses.
+    pub(crate) fn refused(&mut self, lane: &LaneId, error: &SinkError, now: DateTime<Utc>) {
+        let (state, remedy) = match error {
+            SinkError::Full => (
+                State::Warn,
+                "none needed: collection goes on by itself once events have been delivered",
+            ),
+            SinkError::Failed(_) => (State::Error, "check the disk of the state directory"),
+        };
+        let message = format!("{error}: collection pauses");
+        if !self.paused {
+            warn!(%lane, "{message}");
+        }
+        self.paused = true;
+        self.set(now, state, message, Some(remedy.to_owned()));
+    }
+
+    /// Sets state, message and remedy.
+    pub(crate) fn set(
+        &mut self,
+        now: DateTime<Utc>,
+        state: State,
+        message: impl Into<String>,
+        remedy: Option<String>,
+    ) {
+        if self.state != state {
+            self.since = Some(now);
+        }
+        self.state = state;
+        self.message = message.into();
+        self.remedy = remedy;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_counted_by_itself() {
+        let mut status = LaneStatus::default();
+        for (index, reason) in RetryReason::ALL.into_iter().enumerate() {
+            for _ in 0..=index {
+                status.count_retry(reason);
+            }
+        }
+        for (index, reason) in RetryReason::ALL.into_iter().enumerate() {
+            assert_eq!(status.retries(reason), index as u64 + 1);
+        }
+    }
+}
