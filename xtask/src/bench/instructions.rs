@@ -55,29 +55,25 @@ pub(crate) fn run(accept: bool, document: Option<&Path>) -> anyhow::Result<bool>
             costs: std::collections::BTreeMap::new(),
         }
     };
-    let costs = counts
-        .iter()
-        .map(|(corpus, counts)| (corpus.clone(), counts.cost()));
-    if accept {
-        committed.costs = costs.collect();
-    }
     let comparisons = instructions::compare(&committed, &counts);
-    let table = instructions::table(&comparisons);
-    say(&table)?;
-    if let Some(document) = document {
-        let profile = instructions::read_profile(&prefix)?.table();
-        super::put_tables(
-            document,
-            &[("instructions", table.clone()), ("profile", profile)],
-        )?;
-    }
+    say(&instructions::table(&comparisons))?;
+    let mut passed = comparisons.iter().all(|(_, _, _, change)| change.passes());
     if accept {
+        let costs = counts
+            .iter()
+            .map(|(corpus, counts)| (corpus.clone(), counts.cost()));
+        committed.costs = costs.collect();
         std::fs::write(path, serde_json::to_string_pretty(&committed)? + "\n")
             .with_context(|| format!("cannot write {COMMITTED}"))?;
         say(&format!("wrote {COMMITTED}\n"))?;
-        return Ok(true);
+        passed = true;
     }
-    Ok(comparisons.iter().all(|(_, _, _, change)| change.passes()))
+    if let Some(document) = document {
+        let costs = instructions::table(&instructions::compare(&committed, &counts));
+        let profile = instructions::read_profile(&prefix)?.table();
+        super::put_tables(document, &[("instructions", costs), ("profile", profile)])?;
+    }
+    Ok(passed)
 }
 
 fn has_valgrind() -> bool {

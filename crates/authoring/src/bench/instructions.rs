@@ -330,8 +330,10 @@ mod tests {
         let counts = read_counts(&prefix).unwrap();
         assert_eq!(counts.len(), corpora.len());
         assert!(
-            costs.values().all(|cost| (*cost - 0.5).abs() < 1e-9),
-            "{costs:?}"
+            counts
+                .values()
+                .all(|counts| (counts.cost() - 0.5).abs() < 1e-9),
+            "{counts:?}"
         );
         std::fs::write(folder.join("out.3"), "version: 1\n").unwrap();
         let error = read_counts(&prefix).unwrap_err().to_string();
