@@ -32,7 +32,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     doc: Option<PathBuf>,
     /// Count instructions with callgrind instead, and compare with what is committed.
-    #[arg(long, conflicts_with_all = ["quick", "peers", "json", "svg", "doc"])]
+    #[arg(long, conflicts_with_all = ["quick", "peers", "json", "svg"])]
     instructions: bool,
     /// Write down the counts as the ones to compare with.
     #[arg(long, requires = "instructions")]
@@ -42,7 +42,7 @@ pub(crate) struct BenchArgs {
 /// Tells whether everything went well; a goal that is not met is shown, not failed.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     if args.instructions {
-        return instructions::run(args.accept);
+        return instructions::run(args.accept, args.doc.as_deref());
     }
     tell("building\n");
     let dsmith = build("dsmith", Kind::Bin, "dsmith")?;
@@ -108,19 +108,24 @@ fn write(args: &BenchArgs, report: &Report) -> anyhow::Result<()> {
         }
     }
     if let Some(path) = &args.doc {
-        let mut text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        for (block, table) in report.tables() {
-            text = splice(&text, block, &table).with_context(|| {
-                format!(
-                    "{} has no block `<!-- measured: {block} -->`",
-                    path.display()
-                )
-            })?;
-        }
-        put(path, &text)?;
+        put_tables(path, &report.tables())?;
     }
     Ok(())
+}
+
+/// Puts tables into the marked blocks of a document.
+fn put_tables(path: &Path, tables: &[(&'static str, String)]) -> anyhow::Result<()> {
+    let mut text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    for (block, table) in tables {
+        text = splice(&text, block, table).with_context(|| {
+            format!(
+                "{} has no block `<!-- measured: {block} -->`",
+                path.display()
+            )
+        })?;
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A folder for files that nobody needs afterwards, within the target folder.

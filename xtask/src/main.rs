@@ -45,7 +45,7 @@ Exit codes: 0 all is well, 1 there are findings.")]
     #[command(after_help = "Examples:
   cargo xtask bench --quick
   cargo xtask bench --peers --json bench.json --svg docs/performance --doc docs/performance.md
-  cargo xtask bench --instructions
+  cargo xtask bench --instructions --doc docs/performance.md
 
 Exit codes: 0 it was measured, whether or not the goals are met; 1 it could not be,
 or --instructions found more of them than are committed.")]
@@ -184,7 +184,7 @@ fn ci() -> anyhow::Result<bool> {
     say("== codegen --check\n")?;
     passed &= codegen(true)?;
     say("== bench --instructions\n")?;
-    passed &= bench::instructions::run(false)?;
+    passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;
     say(if passed {
         "everything passed\n"

@@ -14,7 +14,7 @@ const COMMITTED: &str = "xtask/instructions.json";
 const TOLERANCE: f64 = 0.05;
 
 /// Tells whether nothing got worse. Where there is no valgrind, it says so and passes.
-pub(crate) fn run(accept: bool) -> anyhow::Result<bool> {
+pub(crate) fn run(accept: bool, document: Option<&Path>) -> anyhow::Result<bool> {
     if !has_valgrind() {
         say("skipped: there is no valgrind here (apt-get install valgrind)\n")?;
         return Ok(!accept);
@@ -57,6 +57,10 @@ pub(crate) fn run(accept: bool) -> anyhow::Result<bool> {
     };
     let comparisons = instructions::compare(&committed, &costs);
     say(&instructions::table(&comparisons))?;
+    if let Some(document) = document {
+        let profile = instructions::read_profile(&prefix)?.table();
+        super::put_tables(document, &[("profile", profile)])?;
+    }
     if accept {
         committed.costs = costs;
         std::fs::write(path, serde_json::to_string_pretty(&committed)? + "\n")

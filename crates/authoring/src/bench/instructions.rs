@@ -6,6 +6,7 @@
 
 use super::corpus::Corpus;
 use super::pair::Side;
+use super::profile::Profile;
 use super::stages::{plain, whole};
 use crate::folder;
 use serde::{Deserialize, Serialize};
@@ -132,14 +133,34 @@ pub fn read_costs(prefix: &Path) -> Result<BTreeMap<String, f64>, InstructionsEr
     Ok(costs)
 }
 
-fn read_total(prefix: &Path, part: usize) -> Result<u64, InstructionsError> {
+/// Where the instructions of the whole path went, by corpus.
+///
+/// # Errors
+/// A file is missing.
+pub fn read_profile(prefix: &Path) -> Result<Profile, InstructionsError> {
+    let mut profile = Profile::default();
+    for (index, corpus) in corpora().iter().enumerate() {
+        for lap in 0..LAPS {
+            let (_, text) = read_part(prefix, index * LAPS + lap + 1)?;
+            // A name is written out where it occurs for the first time, which may be another lap.
+            profile.read(corpus.name, &text, lap == LAPS - 1);
+        }
+    }
+    Ok(profile)
+}
+
+fn read_part(prefix: &Path, part: usize) -> Result<(PathBuf, String), InstructionsError> {
     let mut path = prefix.as_os_str().to_owned();
     path.push(format!(".{part}"));
     let path = PathBuf::from(path);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(InstructionsError::Io { path, source }),
-    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(source) => Err(InstructionsError::Io { path, source }),
+    }
+}
+
+fn read_total(prefix: &Path, part: usize) -> Result<u64, InstructionsError> {
+    let (path, text) = read_part(prefix, part)?;
     let total = text
         .lines()
         .find_map(|line| line.strip_prefix("totals:")?.trim().parse().ok());

@@ -11,6 +11,7 @@ mod generator;
 pub mod instructions;
 pub mod pair;
 pub mod plot;
+pub mod profile;
 pub mod report;
 pub mod stages;
 pub mod synthetic;

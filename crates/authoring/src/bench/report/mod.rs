@@ -5,7 +5,7 @@ mod table;
 
 pub use goals::{Bound, Goal, Verdict};
 pub use table::splice;
-pub(super) use table::{aligned, grouped};
+pub(super) use table::{aligned, aligned_numbers, grouped};
 
 use super::pair::Summary;
 use serde::{Deserialize, Serialize};

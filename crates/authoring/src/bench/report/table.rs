@@ -89,7 +89,7 @@ impl Report {
                 );
                 rows.push(row);
             }
-            out.push_str(&aligned_vec(&rows));
+            out.push_str(&aligned_numbers(&rows));
             out.push('\n');
         }
         out.push_str(
@@ -230,7 +230,7 @@ pub(in crate::bench) fn aligned<const N: usize>(rows: &[[String; N]], right: &[u
 }
 
 /// All columns but the first are numbers.
-fn aligned_vec(rows: &[Vec<String>]) -> String {
+pub(in crate::bench) fn aligned_numbers(rows: &[Vec<String>]) -> String {
     lay_out(rows, |column| column > 0)
 }
 
