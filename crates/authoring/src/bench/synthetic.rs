@@ -24,7 +24,7 @@ pub enum Matchers {
     Regex,
 }
 
-/// A mapping with `count` matchers, each with a pattern of its own: [`FOUND`] find something, the others look for what
+/// A mapping with `count` matchers, each with a pattern of its own: `FOUND` find something, the others look for what
 /// is not there.
 pub fn mapping_of_matchers(kind: Matchers, count: usize) -> Option<Mapping> {
     let mut patterns = String::new();

@@ -85,13 +85,16 @@ impl<'m> Normalizer<'m> {
     {
         let (mapping, text) = (self.mapping, payload.text());
         let rules = &mapping.recogniser;
-        if rules.is_empty() || (rules.own.is_some() && !mapping.recognises(text)) {
+        if !rules.is_shared() && !mapping.recognises(text) {
             return None;
         }
         self.values.begin(mapping, text);
-        let found = self.values.whole_json();
-        if rules.own.is_none() && !rules.claims(found, text, mapping.options()) {
-            return None;
+        if rules.is_shared() {
+            let object = self.values.object(text);
+            let known = object.and_then(|found| rules.claims(found, text, mapping.options()));
+            if !known.unwrap_or_else(|| mapping.recognises(text)) {
+                return None;
+            }
         }
         Some(self.run(text, received))
     }

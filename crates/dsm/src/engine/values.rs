@@ -286,10 +286,11 @@ impl Values {
         }
     }
 
-    /// What the scan of the payload's JSON has found, if that is whole.
-    pub(super) fn whole_json(&self) -> Option<&json::Found> {
+    /// What the scan of the payload's JSON has found, if that is an object and whole.
+    pub(super) fn object(&self, payload: &str) -> Option<&json::Found> {
         let doc = &self.docs[0];
-        matches!(doc.json, Some(Ok(_))).then_some(&doc.found)
+        let span = doc.json?.ok()?;
+        payload[span.range()].starts_with('{').then_some(&doc.found)
     }
 
     /// What the scan of the payload's JSON has found.

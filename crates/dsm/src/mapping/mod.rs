@@ -193,41 +193,65 @@ pub struct Mapping {
     pub(crate) recogniser: Recogniser,
 }
 
-/// The compiled autodetection rules: the values that have to be in the JSON, and the patterns that have to match.
+/// The compiled autodetection rules.
 #[derive(Debug, Default)]
 pub(crate) struct Recogniser {
-    /// Where the values are; nothing where the plan for the payload itself has them too, so that one scan does for both.
-    pub(crate) own: Option<json::Plan>,
-    rules: Vec<(Vec<json::SlotIx>, Vec<JavaRegex>)>,
+    plan: json::Plan,
+    rules: Vec<Rule>,
+    /// The plan of the mapping for the payload itself looks for the same values.
+    is_shared: bool,
 }
 
-impl Recogniser {
-    /// Whether there are rules.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
+/// Values that have to be in the JSON, and patterns that have to match.
+#[derive(Debug, Default)]
+struct Rule {
+    slots: Vec<json::SlotIx>,
+    /// Where the values are in the plan of the mapping.
+    shared: Vec<json::SlotIx>,
+    patterns: Vec<JavaRegex>,
+}
 
-    /// Whether a rule holds, by what was found in the JSON of the payload, if there is any and it is whole.
-    pub(crate) fn claims(
+impl Rule {
+    fn holds(
         &self,
+        slots: &[json::SlotIx],
         found: Option<&json::Found>,
         payload: &str,
         options: &Options,
     ) -> bool {
-        self.rules.iter().any(|(slots, patterns)| {
-            let has = |slot: &json::SlotIx| {
-                found
-                    .and_then(|found| found.get(*slot))
-                    .is_some_and(|hit| hit.form != json::Form::Null)
-            };
-            let budget = options.regex_step_budget;
-            slots.iter().all(has)
-                && patterns.iter().all(|pattern| {
-                    pattern
-                        .is_match(payload, &mut Slots::default(), budget)
-                        .unwrap_or(false)
-                })
+        let has = |slot: &json::SlotIx| {
+            found
+                .and_then(|found| found.get(*slot))
+                .is_some_and(|hit| hit.form != json::Form::Null)
+        };
+        let budget = options.regex_step_budget;
+        slots.iter().all(has)
+            && self.patterns.iter().all(|pattern| {
+                pattern
+                    .is_match(payload, &mut Slots::default(), budget)
+                    .unwrap_or(false)
+            })
+    }
+}
+
+impl Recogniser {
+    /// What [`Mapping::recognises`] says, by what the mapping found in an object that is the JSON of the payload.
+    /// Nothing where the mapping does not look for what the rules need.
+    pub(crate) fn claims(
+        &self,
+        found: &json::Found,
+        payload: &str,
+        options: &Options,
+    ) -> Option<bool> {
+        self.is_shared.then(|| {
+            let mut rules = self.rules.iter();
+            rules.any(|rule| rule.holds(&rule.shared, Some(found), payload, options))
         })
+    }
+
+    /// Whether what the mapping finds in the JSON of a payload may say something about the rules.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 }
 
@@ -367,17 +391,18 @@ impl Mapping {
     /// Whether the autodetection rules claim a payload. Where the event is wanted too,
     /// [`Normalizer::normalize_claimed`](crate::Normalizer::normalize_claimed) costs less.
     pub fn recognises(&self, payload: &str) -> bool {
-        let rules = &self.recogniser;
+        let Recogniser { plan, rules, .. } = &self.recogniser;
         if rules.is_empty() {
             return false;
         }
-        let plan = rules.own.as_ref().unwrap_or(&self.docs[0].json);
         let mut found = json::Found::default();
         let is_whole = !plan.is_empty()
             && plan
                 .scan(payload, &self.json_settings(), &mut found)
                 .is_ok();
-        rules.claims(is_whole.then_some(&found), payload, self.options())
+        let found = is_whole.then_some(&found);
+        let mut rules = rules.iter();
+        rules.any(|rule| rule.holds(&rule.slots, found, payload, self.options()))
     }
 
     pub(crate) fn json_settings(&self) -> json::Settings {

@@ -109,10 +109,6 @@ pub(super) struct Select {
     wanted: HashMap<(Vec<Step>, HitsMode), SlotIx>,
 }
 
-fn begins_with_array(path: &JsonPath) -> bool {
-    !matches!(path.steps.first(), Some(Step::Member(_)))
-}
-
 impl Plan {
     /// Adds a path and tells where its value will be. The same path twice shares one slot.
     pub fn add(&mut self, path: &JsonPath, mode: HitsMode) -> SlotIx {
@@ -122,7 +118,7 @@ impl Plan {
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }
-        self.array_root |= begins_with_array(path);
+        self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
         let slot = self.new_slot(mode, NOBODY);
         let state = foldhash::quality::FixedState::with_seed(self.fingerprint);
         self.fingerprint = state.hash_one((path, mode));
@@ -134,14 +130,6 @@ impl Plan {
     /// Whether no path was added.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
-    }
-
-    /// Whether these paths would find the same here as in a plan of their own. What a plan takes for the document depends
-    /// on whether one of its paths begins with an array.
-    pub fn has_room_for(&self, paths: &[JsonPath]) -> bool {
-        !self.is_empty()
-            && !paths.is_empty()
-            && self.array_root == paths.iter().any(begins_with_array)
     }
 
     /// Whether a text can have anything for one of the paths, by a look that costs much less than a scan. The text may

@@ -7,14 +7,13 @@ mod text;
 
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
-use crate::extract::json::Plan;
 use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
-use crate::keypath;
+use crate::keypath::{self, Step};
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
 use crate::manifest::{self, Manifest};
 use crate::mapping::pattern::{Compiled, Doc};
 use crate::mapping::{
-    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Source, Uses,
+    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Rule, Source, Uses,
 };
 use crate::options::{Options, TrimWhitespace};
 use crate::qidmap::QidMap;
@@ -407,20 +406,22 @@ impl<'a> Compiler<'a> {
         let Some(source) = self.source else {
             return recogniser;
         };
-        let mut own = Plan::default();
-        let keypaths = self.manifest.rules.iter().flat_map(|rule| &rule.keypaths);
-        let paths = keypaths.filter_map(|text| keypath::json_path(&text.value).ok());
-        let is_shared = self.docs[0].json.has_room_for(&paths.collect::<Vec<_>>());
-        let plan = if is_shared {
-            &mut self.docs[0].json
-        } else {
-            &mut own
-        };
-        for rule in &self.manifest.rules {
-            let mut slots = Vec::new();
-            for text in &rule.keypaths {
+        // What a plan takes for the document depends on whether it looks for an object only, so the rules keep their own
+        // for payloads in which the mapping finds something else.
+        let mut is_shared = !self.docs[0].json.is_empty();
+        for declared in &self.manifest.rules {
+            let mut rule = Rule::default();
+            for text in &declared.keypaths {
                 match keypath::json_path(&text.value) {
-                    Ok(path) => slots.push(plan.add(&path, Hits::First)),
+                    Ok(path) => {
+                        rule.slots.push(recogniser.plan.add(&path, Hits::First));
+                        if matches!(path.steps.first(), Some(Step::Member(_))) && is_shared {
+                            let slot = self.docs[0].json.add(&path, Hits::First);
+                            rule.shared.push(slot);
+                        } else {
+                            is_shared = false;
+                        }
+                    }
                     Err(error) => self.out.push(
                         Diagnostic::new(
                             Code::PathInvalid,
@@ -435,10 +436,9 @@ impl<'a> Compiler<'a> {
                     ),
                 }
             }
-            let mut patterns = Vec::new();
-            for text in &rule.patterns {
+            for text in &declared.patterns {
                 match JavaRegex::new(&text.value, Flags::default()) {
-                    Ok(regex) => patterns.push(regex),
+                    Ok(regex) => rule.patterns.push(regex),
                     Err(error) => {
                         let (code, help) = regex_fault(&error);
                         let span = in_toml(&source.manifest, text, &error.span);
@@ -453,10 +453,10 @@ impl<'a> Compiler<'a> {
                     }
                 }
             }
-            recogniser.rules.push((slots, patterns));
+            recogniser.rules.push(rule);
         }
-        own.finish();
-        recogniser.own = (!is_shared).then_some(own);
+        recogniser.is_shared = is_shared && !recogniser.plan.is_empty();
+        recogniser.plan.finish();
         recogniser
     }
 }
