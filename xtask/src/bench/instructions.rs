@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 const COMMITTED: &str = "xtask/instructions.json";
 
 /// How far a cost may move before somebody has to look, unless the file says otherwise.
-const TOLERANCE: f64 = 0.1;
+const TOLERANCE: f64 = 0.05;
 
 /// Tells whether nothing got worse. Where there is no valgrind, it says so and passes.
 pub(crate) fn run(accept: bool, document: Option<&Path>) -> anyhow::Result<bool> {
