@@ -109,9 +109,11 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         self.attempts = Some(Vec::new());
+        self.values.traced = true;
         self.values.begin(self.mapping, payload.text());
         let event = self.run(payload.text(), received);
         let attempts = self.attempts.take().unwrap_or_default();
+        self.values.traced = false;
         (event, Trace { attempts })
     }
 

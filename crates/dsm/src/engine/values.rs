@@ -26,6 +26,8 @@ pub(super) struct Values {
     settings: json::Settings,
     /// Counts payloads.
     generation: u64,
+    /// Somebody wants to know why there is no value.
+    pub(super) traced: bool,
     pub(super) budget_exceeded: u32,
 }
 
@@ -57,6 +59,7 @@ impl Values {
             time_formats: HashMap::new(),
             settings: mapping.json_settings(),
             generation: 0,
+            traced: false,
             budget_exceeded: 0,
         }
     }
@@ -82,6 +85,12 @@ impl Values {
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
         let compiled = &mapping.patterns[pattern];
+        if self.docs[compiled.doc].generation != self.generation {
+            self.docs[compiled.doc].begin(self.generation);
+        }
+        if !self.traced && self.is_barren(mapping, compiled, payload) {
+            return Err(NoData::Absent);
+        }
         self.load(mapping, compiled.doc, payload)?;
         let options = mapping.options();
         let doc = compiled.doc;
@@ -147,12 +156,25 @@ impl Values {
         }
     }
 
+    /// Whether a key path runs over JSON inside a JSON string that does not even hold its name, so that the string need
+    /// not be decoded and read.
+    fn is_barren(&mut self, mapping: &Mapping, compiled: &Compiled, payload: &str) -> bool {
+        let doc = &mapping.docs[compiled.doc];
+        let (PatternKind::Json(_), Some(slot)) = (&compiled.kind, doc.base_slot) else {
+            return false;
+        };
+        let Some(hit) = self.found().get(slot) else {
+            return false;
+        };
+        *self.docs[compiled.doc].barren.get_or_insert_with(|| {
+            let text = payload.as_bytes().get(hit.span.range());
+            text.is_some_and(|text| !doc.json.may_find_in(text))
+        })
+    }
+
     /// Makes sure that the text of a document is there.
     fn load(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
         let base = mapping.docs[doc].base;
-        if self.docs[doc].generation != self.generation {
-            self.docs[doc].begin(self.generation);
-        }
         if matches!(self.docs[doc].text, DocText::Unread) {
             self.docs[doc].text = match base {
                 None => DocText::Slice(Span::new(0, payload.len())),

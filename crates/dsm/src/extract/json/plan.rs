@@ -5,11 +5,15 @@ use super::names::Names;
 use super::select::{Commit, Commits, Test, Tested, TestedIx};
 use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
+use memchr::memmem::{self, Finder};
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 /// Enough for any mapping; a limit on what hostile filters can multiply.
 const MAX_MERGED_NODES: usize = 100_000;
+
+/// Looking for more names than this costs as much as a scan.
+const MAX_NEEDLES: usize = 16;
 
 /// The owner of slots that belong to the whole document.
 const NOBODY: usize = 0;
@@ -36,6 +40,8 @@ pub struct Plan {
     pub(super) array_root: bool,
     /// Tells plans apart.
     pub(super) fingerprint: u64,
+    /// Names without one of which the document has nothing for any path; nothing where that cannot be said.
+    needles: Option<Vec<Finder<'static>>>,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +130,36 @@ impl Plan {
     /// Whether no path was added.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Whether a text can have anything for one of the paths, by a look that costs much less than a scan. The text may
+    /// stand in a JSON string, with its escapes.
+    pub(crate) fn may_find_in(&self, text: &[u8]) -> bool {
+        let Some(needles) = &self.needles else {
+            return true;
+        };
+        // Any character may hide behind this escape.
+        memmem::find(text, b"\\u").is_some()
+            || needles.iter().any(|needle| needle.find(text).is_some())
+    }
+
+    /// The names of the members that all paths begin with, if they are few.
+    fn needles(&self) -> Option<Vec<Finder<'static>>> {
+        let root = self.nodes.first()?;
+        let is_plain = |name: &str| {
+            let needs_escape = |c: char| matches!(c, '"' | '\\') || c.is_control();
+            !name.is_empty() && !name.contains(needs_escape)
+        };
+        let members_only = root.select.is_none() && root.indexes.is_empty();
+        let has_captures = !root.captures.is_empty() || !root.element_captures.is_empty();
+        let names: Vec<&str> = root.members.iter().collect();
+        if !members_only || has_captures || names.len() > MAX_NEEDLES {
+            return None;
+        }
+        names.iter().all(|name| is_plain(name)).then(|| {
+            let finders = names.iter().map(|name| Finder::new(name.as_bytes()));
+            finders.map(Finder::into_owned).collect()
+        })
     }
 
     /// What becomes of the value of a slot at the end of its element.
@@ -288,6 +324,7 @@ impl Plan {
             }
             node += 1;
         }
+        self.needles = self.needles();
         let only: Vec<Option<SlotIx>> = self.nodes.iter().map(Node::only).collect();
         for node in &mut self.nodes {
             for child in &mut node.children {

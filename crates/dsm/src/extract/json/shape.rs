@@ -54,6 +54,20 @@ pub(super) struct Expected {
     pub(super) behind: usize,
 }
 
+/// Whether two names of the same length are the same. Calling the general comparison would cost more than it does.
+#[inline(always)]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a == b;
+    };
+    // The last eight bytes may overlap those before them.
+    let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    last_a == last_b
+        && chunks.fold(0, |differ, (a, b)| {
+            differ | (u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b))
+        }) == 0
+}
+
 impl Shape {
     /// The member at `text[at..]`, which begins with a quote, if it is the one that came last time after the same
     /// predecessor.
@@ -64,7 +78,7 @@ impl Shape {
         let name = self.names.get(known.start as usize..known.end as usize)?;
         let start = at + 1;
         let end = start + name.len();
-        (text.get(start..end)? == name).then_some(Expected {
+        is_same(text.get(start..end)?, name).then_some(Expected {
             place: next,
             member: (known.member != NONE).then_some(known.member as usize),
             behind: end,
