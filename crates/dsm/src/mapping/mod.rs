@@ -5,7 +5,7 @@ mod pattern;
 mod uses;
 
 pub(crate) use pattern::{Capture, Compiled, Doc, JsonValue, Kind as PatternKind, TemplatePart};
-pub(crate) use uses::{Tries, Uses};
+pub(crate) use uses::{Known, Tries, Uses};
 
 use crate::device_time::DateFormat;
 use crate::diagnostic::{Diagnostics, SourceFile};
@@ -120,7 +120,7 @@ pub(crate) struct Candidates {
     pub(crate) kind: Kind,
     pub(crate) matchers: Vec<Matcher>,
     /// What there is to know of the matchers that yield just a JSON value of the payload, side by side: most values need
-    /// nothing else of their matcher.
+    /// nothing else of their matcher. Nothing where there are more matchers than masks have bits.
     pub(crate) direct: Vec<Option<Direct>>,
 }
 
@@ -145,7 +145,11 @@ impl Candidates {
         Self {
             target,
             kind,
-            direct: direct.collect(),
+            direct: if matchers.len() > uses::MASK_BITS {
+                Vec::new()
+            } else {
+                direct.collect()
+            },
             matchers,
         }
     }

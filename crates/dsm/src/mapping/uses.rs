@@ -7,7 +7,7 @@ use super::Candidates;
 use crate::extract::json::{Found, SlotIx};
 
 /// More matchers of one property than a mask has bits are all tried.
-const MASK_BITS: usize = u64::BITS as usize;
+pub(super) const MASK_BITS: usize = u64::BITS as usize;
 
 /// By JSON value, the matchers of a group that need it.
 #[derive(Debug, Default)]
@@ -55,17 +55,81 @@ impl Uses {
         }
     }
 
-    /// Writes for each property the mask of the matchers that may yield a value; no other can.
-    pub(crate) fn live(&self, found: &Found, live: &mut Vec<u64>) {
-        live.clear();
-        live.extend_from_slice(&self.always);
-        for &slot in found.filled() {
+    /// The properties that may have a value, each with the mask of the matchers that may yield it; no other can. Payloads
+    /// that have values for the same paths have the same, so that these are kept.
+    #[inline]
+    pub(crate) fn live<'k>(&self, found: &Found, known: &'k mut Known) -> &'k [Live] {
+        let filled = found.filled();
+        let kept = &mut known.kept[Known::place(filled)];
+        if !kept.is_made || kept.filled != filled {
+            self.renew(kept, &mut known.masks, filled);
+        }
+        &kept.live
+    }
+
+    #[cold]
+    fn renew(&self, kept: &mut Kept, masks: &mut Vec<u64>, filled: &[SlotIx]) {
+        masks.clear();
+        masks.extend_from_slice(&self.always);
+        for &slot in filled {
             if let Some(&(start, end)) = self.parts.get(slot) {
                 for &(place, mask) in &self.list[start as usize..end as usize] {
-                    live[place as usize] |= mask;
+                    masks[place as usize] |= mask;
                 }
             }
         }
+        kept.is_made = true;
+        kept.filled.clear();
+        kept.filled.extend_from_slice(filled);
+        kept.live.clear();
+        let masks = masks.iter().enumerate();
+        let live = masks.filter(|(_, mask)| **mask != 0);
+        kept.live
+            .extend(live.map(|(place, &mask)| Live { place, mask }));
+    }
+}
+
+/// A property that may have a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live {
+    /// Its place among the properties of the group.
+    pub(crate) place: usize,
+    /// The matchers that may yield the value.
+    pub(crate) mask: u64,
+}
+
+/// How many different sets of values are kept. A source has few shapes of payloads.
+const KEPT: usize = 32;
+
+/// What [`Uses::live`] said about the last payloads.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    kept: [Kept; KEPT],
+    masks: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    is_made: bool,
+    filled: Vec<SlotIx>,
+    live: Vec<Live>,
+}
+
+impl Known {
+    /// Where the answer for a set of values is kept. A few of them tell most sets apart.
+    #[inline]
+    fn place(filled: &[SlotIx]) -> usize {
+        let count = filled.len();
+        let at = |index: usize| filled.get(index).copied().unwrap_or_default();
+        let mixed = [
+            count,
+            at(count / 4),
+            at(count / 2),
+            at(count.wrapping_sub(1)),
+        ];
+        mixed.iter().fold(0, |sum: usize, &part| {
+            sum.wrapping_mul(31).wrapping_add(part)
+        }) % KEPT
     }
 }
 

@@ -11,6 +11,7 @@ use crate::event::{Event, Property, Status, canonical};
 use crate::field::{Field, Typed};
 use crate::mapping::Target;
 use leef::{Header, Key, OptionsError, Report, WriteError, Writer, WriterOptions};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -134,13 +135,17 @@ impl LeefOutput {
         let text = &mut self.text;
         // Looked up once: most of the keys below have no value.
         let mut fields = [None; Field::ALL.len()];
-        for property in &event.properties {
-            if let Target::Field(field) = property.target {
-                fields[field as usize] = Some(property);
-            }
+        let mut custom = &event.properties[..];
+        while let [property, rest @ ..] = custom
+            && let Target::Field(field) = property.target
+        {
+            fields[field as usize] = Some(property);
+            custom = rest;
         }
         let mut leef = self.writer.event(out, &header)?;
-        if let Some(time) = event.device_time() {
+        if let Some(property) = fields[Field::DeviceTime as usize]
+            && let Typed::Time(time) = property.typed
+        {
             leef.integer(&DEVICE_TIME, time.timestamp_millis())?;
         }
         if !event.event_category.is_empty() {
@@ -174,10 +179,10 @@ impl LeefOutput {
             leef.integer(&QID, i64::from(record.qid))?;
             leef.attribute(&QID_NAME, &record.name)?;
         }
-        let custom = event.mapping().custom_properties();
-        for property in &event.properties {
+        let declared = event.mapping().custom_properties();
+        for property in custom {
             if let Target::Custom(index) = property.target {
-                attribute(&mut leef, &custom[index].leef_key, property, text)?;
+                attribute(&mut leef, &declared[index].leef_key, property, text)?;
             }
         }
         if event.status == Status::Stored {
@@ -193,10 +198,10 @@ fn attribute(
     property: &Property<'_>,
     text: &mut String,
 ) -> Result<(), WriteError> {
-    match &property.typed {
-        Typed::Text => leef.attribute(key, &property.text),
-        Typed::Port(port) => leef.integer(key, i64::from(*port)),
-        Typed::Time(time) => leef.integer(key, time.timestamp_millis()),
+    let canonical = match &property.typed {
+        Typed::Text => return leef.attribute(key, &property.text),
+        Typed::Port(port) => return leef.integer(key, i64::from(*port)),
+        Typed::Time(time) => return leef.integer(key, time.timestamp_millis()),
         Typed::Ip(ip) => {
             text.clear();
             match ip {
@@ -204,12 +209,11 @@ fn attribute(
                 // Writing into a String does not fail.
                 IpAddr::V6(ip) => drop(write!(text, "{ip}")),
             }
-            leef.attribute(key, text)
+            Cow::Borrowed(text.as_str())
         }
-        Typed::Mac(_) | Typed::Protocol(_) | Typed::Number => {
-            leef.attribute(key, &canonical(property))
-        }
-    }
+        Typed::Mac(_) | Typed::Protocol(_) | Typed::Number => canonical(property),
+    };
+    leef.attribute(key, &canonical)
 }
 
 fn identity(

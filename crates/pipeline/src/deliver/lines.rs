@@ -51,6 +51,7 @@ impl Worker<'_> {
         let result = self
             .formatter
             .write(&mut event, stored.payload, &mut out.bytes);
+        self.normalizer.recycle(event);
         let bytes = start..out.bytes.len();
         let (bytes, written) = match result {
             Ok(written) => {
