@@ -6,6 +6,7 @@
 //! decided. Whatever IBM leaves open follows [`crate::options`].
 
 mod doc;
+mod names;
 mod trace;
 mod values;
 
@@ -17,17 +18,15 @@ use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusRea
 use crate::extract::Span;
 use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
-use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{
-    BranchIx, Candidates, Direct, Group, Mapping, Matcher, PatternKind, Target, Tries,
-};
+use crate::mapping::{BranchIx, Candidates, Direct, Group, Mapping, Matcher, Target, Tries};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
     InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
+use names::Names;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 use values::Values;
@@ -37,7 +36,7 @@ use values::Values;
 pub struct Normalizer<'m> {
     mapping: &'m Mapping,
     values: Values,
-    name_slots: Slots,
+    names: Names,
     /// By property of the group at hand, the matchers that can yield a value.
     live: Vec<u64>,
     attempts: Option<Vec<Attempt>>,
@@ -57,7 +56,7 @@ impl<'m> Normalizer<'m> {
                 && options.empty_capture == EmptyCapture::NoData
                 && options.json_null == JsonNull::NoData,
             values: Values::new(mapping),
-            name_slots: Slots::default(),
+            names: Names::default(),
             live: Vec::new(),
             attempts: None,
             property_count: 16,
@@ -190,7 +189,9 @@ impl<'m> Normalizer<'m> {
     {
         let mapping = self.mapping;
         let mut live = std::mem::take(&mut self.live);
-        mapping.name_uses.live(self.values.found(), &mut live);
+        mapping
+            .name_uses
+            .live(self.values.found(), self.values.awake(), &mut live);
         let chosen = mapping.groups.iter().zip(&live).position(|(group, &mask)| {
             self.first(&group.event_name, mask, payload, time, properties)
         });
@@ -220,7 +221,9 @@ impl<'m> Normalizer<'m> {
             return false;
         }
         let mut tries = Tries::live(candidates, mask);
-        let Some((branch, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
+        let scalar = self.scalar(candidates, &mut tries, payload);
+        let scalar = scalar.or_else(|| self.piece(candidates, &mut tries, payload));
+        let Some((branch, span, typed)) = scalar else {
             return self.walk(candidates, tries, payload, time, out);
         };
         out.push(Property {
@@ -248,7 +251,8 @@ impl<'m> Normalizer<'m> {
         let groups = &self.mapping.groups;
         let group = &groups[index];
         let mut live = std::mem::take(&mut self.live);
-        group.uses.live(self.values.found(), &mut live);
+        let (found, awake) = (self.values.found(), self.values.awake());
+        group.uses.live(found, awake, &mut live);
         for (candidates, &mask) in group.targets.iter().zip(&live) {
             self.first(candidates, mask, payload, time, properties);
         }
@@ -300,6 +304,32 @@ impl<'m> Normalizer<'m> {
                     kind => field::typed_scalar(kind, span.of(payload))?,
                 };
                 return Some((branch, span, typed));
+            }
+            *tries = rest;
+        }
+    }
+
+    /// The same for what a regular expression or a name leads to in the payload.
+    fn piece(
+        &mut self,
+        candidates: &'m Candidates,
+        tries: &mut Tries,
+        payload: &str,
+    ) -> Option<(BranchIx, Span, Typed)> {
+        if !self.takes_scalars {
+            return None;
+        }
+        loop {
+            let mut rest = *tries;
+            let matcher = &candidates.matchers[rest.next()?];
+            let (pattern, capture) = (matcher.pattern, &matcher.capture);
+            let piece = self.values.piece(self.mapping, pattern, capture, payload)?;
+            if let Some(span) = piece.filter(|span| span.start < span.end) {
+                let typed = match candidates.kind {
+                    Kind::Text => Typed::Text,
+                    kind => field::typed_scalar(kind, span.of(payload))?,
+                };
+                return Some((matcher.branch, span, typed));
             }
             *tries = rest;
         }
@@ -477,28 +507,18 @@ impl<'m> Normalizer<'m> {
             modifiers = &single.modifiers;
             event.event_match = Some(single.branch);
         } else {
-            for multiple in &group.multiples {
-                let (pattern, capture) = multiple.on;
-                let PatternKind::Regex(regex) = &mapping.patterns[pattern].kind else {
-                    continue;
-                };
-                match regex.find(&name, &mut self.name_slots, options.regex_step_budget) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(_) => {
-                        self.values.budget_exceeded += 1;
-                        continue;
-                    }
-                }
+            let found = self.names.find(mapping, group, &name);
+            self.values.budget_exceeded += found.budget_exceeded;
+            if let Some(index) = found.multiple {
+                let multiple = &group.multiples[index];
                 modifiers = &multiple.modifiers;
                 event.event_match = Some(multiple.branch);
                 if options.event_match_capture == EventMatchCapture::ReplaceEventName
-                    && let Some(range) = capture.and_then(|group| self.name_slots.get(group))
+                    && let Some(range) = found.captured
                     && !range.is_empty()
                 {
                     event_id = Cow::Owned(name[range].to_owned());
                 }
-                break;
             }
         }
         let parsed = event
