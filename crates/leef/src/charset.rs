@@ -73,7 +73,7 @@ impl Charset {
     /// [`next_bad`](Self::next_bad) finds nothing, never the other way round.
     ///
     /// There is no early end: values that have to be changed are rare, and short.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_plain_value(&self, text: &[u8]) -> bool {
         let Some(last) = text.last_chunk::<16>() else {
             return self.is_plain_short(text);

@@ -5,7 +5,7 @@ use crate::categories::{self, Category};
 use crate::event::{Event, Identity, Origin, Property, Status, StatusReason};
 use crate::field::{self, Field, Typed};
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Group, Mapping, PatternKind, Target};
+use crate::mapping::{Group, Mapping, Target};
 use crate::options::{CategoryPrecedence, EventMatchCapture, UseDsmResults};
 use crate::syslog;
 use std::borrow::Cow;
@@ -31,28 +31,18 @@ impl<'m> Normalizer<'m> {
             modifiers = &single.modifiers;
             event.event_match = Some(single.branch);
         } else {
-            for multiple in &group.multiples {
-                let (pattern, capture) = multiple.on;
-                let PatternKind::Regex(regex) = &mapping.patterns[pattern].kind else {
-                    continue;
-                };
-                match regex.find(&name, &mut self.name_slots, options.regex_step_budget) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(_) => {
-                        self.values.budget_exceeded += 1;
-                        continue;
-                    }
-                }
+            let found = self.names.find(mapping, group, &name);
+            self.values.budget_exceeded += found.budget_exceeded;
+            if let Some(index) = found.multiple {
+                let multiple = &group.multiples[index];
                 modifiers = &multiple.modifiers;
                 event.event_match = Some(multiple.branch);
                 if options.event_match_capture == EventMatchCapture::ReplaceEventName
-                    && let Some(range) = capture.and_then(|group| self.name_slots.get(group))
+                    && let Some(range) = found.captured
                     && !range.is_empty()
                 {
                     event_id = Cow::Owned(name[range].to_owned());
                 }
-                break;
             }
         }
         let parsed = event

@@ -7,6 +7,7 @@
 
 mod doc;
 mod finish;
+mod names;
 mod trace;
 mod values;
 
@@ -14,17 +15,18 @@ pub use trace::{Attempt, Invalid, NoData, Trace};
 
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Origin, Payload, Property, Status, StatusReason};
+use crate::extract::Span;
 use crate::extract::json::{self, JsonError, Scalar};
 use crate::field::{self, Kind, Typed};
-use crate::java_regex::Slots;
 use crate::lsx::SendIdentity;
-use crate::mapping::{Candidates, Direct, Known, Mapping, Matcher, Target, Tries};
+use crate::mapping::{BranchIx, Candidates, Direct, Known, Mapping, Matcher, Target, Tries};
 use crate::options::{
     AddressFallback, EmptyCapture, GroupSelection, InvalidValue, JsonNull, NoEventName,
     UnknownProtocol, ValueTrimming,
 };
 use chrono::{DateTime, Utc};
 use finish::{STORED, add_header_addresses, add_identity};
+use names::Names;
 use std::borrow::Cow;
 use values::Values;
 
@@ -33,7 +35,7 @@ use values::Values;
 pub struct Normalizer<'m> {
     mapping: &'m Mapping,
     values: Values,
-    name_slots: Slots,
+    names: Names,
     /// What the last payloads had values for: of the EventNames of all groups first, then of the properties of each group.
     known: Vec<Known>,
     attempts: Option<Vec<Attempt>>,
@@ -55,7 +57,7 @@ impl<'m> Normalizer<'m> {
                 && options.empty_capture == EmptyCapture::NoData
                 && options.json_null == JsonNull::NoData,
             values: Values::new(mapping),
-            name_slots: Slots::default(),
+            names: Names::default(),
             known: Vec::new(),
             attempts: None,
             property_count: 16,
@@ -207,7 +209,9 @@ impl<'m> Normalizer<'m> {
         let mut known = std::mem::take(&mut self.known);
         known.resize_with(groups.len() + 1, Known::default);
         let uses = &self.mapping.name_uses;
-        let mut live = uses.live(self.values.found(), &mut known[0]).iter();
+        let mut live = uses
+            .live(self.values.found(), self.values.awake(), &mut known[0])
+            .iter();
         let chosen = live.find(|live| {
             let names = &groups[live.place].event_name;
             self.first(names, live.mask, payload, time, properties)
@@ -234,7 +238,22 @@ impl<'m> Normalizer<'m> {
         if self.direct(candidates, &mut mask, payload, out) {
             return true;
         }
-        let tries = Tries::live(candidates, mask);
+        if mask == 0 {
+            return false;
+        }
+        let mut tries = Tries::live(candidates, mask);
+        if let Some((branch, span, typed)) = self.piece(candidates, &mut tries, payload) {
+            out.push(Property {
+                target: candidates.target,
+                text: Cow::Borrowed(span.of(payload)),
+                typed,
+                origin: Origin::Matcher {
+                    branch,
+                    span: Some(span),
+                },
+            });
+            return true;
+        }
         self.walk(candidates, tries, payload, time, out)
     }
 
@@ -262,8 +281,8 @@ impl<'m> Normalizer<'m> {
             }
         } else {
             let mut known = std::mem::take(&mut self.known);
-            let uses = &group.uses;
-            for live in uses.live(self.values.found(), &mut known[index + 1]) {
+            let (found, awake) = (self.values.found(), self.values.awake());
+            for live in group.uses.live(found, awake, &mut known[index + 1]) {
                 let candidates = &group.targets[live.place];
                 self.first(candidates, live.mask, payload, time, properties);
             }
@@ -343,6 +362,32 @@ impl<'m> Normalizer<'m> {
             }
         }
         false
+    }
+
+    /// The same for what a regular expression or a name leads to in the payload.
+    fn piece(
+        &mut self,
+        candidates: &'m Candidates,
+        tries: &mut Tries,
+        payload: &str,
+    ) -> Option<(BranchIx, Span, Typed)> {
+        if !self.takes_scalars {
+            return None;
+        }
+        loop {
+            let mut rest = *tries;
+            let matcher = &candidates.matchers[rest.next()?];
+            let (pattern, capture) = (matcher.pattern, &matcher.capture);
+            let piece = self.values.piece(self.mapping, pattern, capture, payload)?;
+            if let Some(span) = piece.filter(|span| span.start < span.end) {
+                let typed = match candidates.kind {
+                    Kind::Text => Typed::Text,
+                    kind => field::typed_scalar(kind, span.of(payload))?,
+                };
+                return Some((matcher.branch, span, typed));
+            }
+            *tries = rest;
+        }
     }
 
     /// Adds the value of the first of some matchers that yields data; tells whether there is one.

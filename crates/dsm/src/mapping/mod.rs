@@ -4,14 +4,16 @@ mod compile;
 mod pattern;
 mod uses;
 
-pub(crate) use pattern::{Capture, Compiled, Doc, JsonValue, Kind as PatternKind, TemplatePart};
+pub(crate) use pattern::{
+    Capture, Compiled, Doc, JsonValue, Kind as PatternKind, Pairs, TemplatePart,
+};
 pub(crate) use uses::{Known, Tries, Uses};
 
 use crate::device_time::DateFormat;
 use crate::diagnostic::{Diagnostics, SourceFile};
 use crate::extract::json;
 use crate::field::{Field, Kind};
-use crate::java_regex::{JavaRegex, Slots};
+use crate::java_regex::{JavaRegex, RegexSet, Slots};
 use crate::lsx::{Modifiers, SendIdentity};
 use crate::manifest::{Manifest, PropertyType};
 use crate::options::Options;
@@ -170,6 +172,9 @@ pub(crate) struct Matcher {
     pub(crate) requires: Option<json::SlotIx>,
     /// The matcher yields just that value.
     pub(crate) direct: bool,
+    /// The regular expression over the payload without a match of which the matcher cannot yield anything, if there is
+    /// one.
+    pub(crate) expects: Option<usize>,
     pub(crate) pattern: usize,
     pub(crate) capture: Capture,
     pub(crate) format: Option<DateFormat>,
@@ -184,6 +189,8 @@ pub struct Mapping {
     pub(crate) custom: Vec<CustomProperty>,
     pub(crate) docs: Vec<Doc>,
     pub(crate) patterns: Vec<Compiled>,
+    /// The regular expressions over the payload, by their place among the patterns.
+    pub(crate) regexes: RegexSet,
     pub(crate) groups: Vec<Group>,
     /// The matchers for EventName of all groups, as if they were the properties of one.
     pub(crate) name_uses: Uses,

@@ -155,7 +155,7 @@ impl<'a> Compiler<'a> {
         // A stable sort: document order breaks a tie.
         order.sort_by_key(|group| group.order.value);
         self.group_orders(&order);
-        let groups: Vec<Group> = order.into_iter().map(|group| self.group(group)).collect();
+        let mut groups: Vec<Group> = order.into_iter().map(|group| self.group(group)).collect();
         if groups.is_empty() && !self.out.has_errors() {
             let root = self.document.root.clone();
             self.report(
@@ -171,6 +171,10 @@ impl<'a> Compiler<'a> {
         for doc in &mut self.docs {
             doc.json.finish();
         }
+        let regexes = self.regexes(&groups);
+        for group in &mut groups {
+            group.uses = Uses::new(&group.targets, &regexes);
+        }
         let qid_branches = self.branches.len();
         Mapping {
             slug: slug.to_owned(),
@@ -179,7 +183,8 @@ impl<'a> Compiler<'a> {
             custom: std::mem::take(&mut self.custom),
             docs: std::mem::take(&mut self.docs),
             patterns: std::mem::take(&mut self.patterns),
-            name_uses: Uses::new(groups.iter().map(|group| &group.event_name)),
+            name_uses: Uses::new(groups.iter().map(|group| &group.event_name), &regexes),
+            regexes,
             groups,
             qids: QidMap::default(),
             branches: std::mem::take(&mut self.branches),
