@@ -5,6 +5,8 @@ mod check;
 mod check_config;
 mod library;
 mod parse;
+mod run;
+mod status;
 mod terminal;
 
 use args::{Cli, Command};
@@ -51,6 +53,8 @@ fn main() -> ExitCode {
         Command::Parse(args) => parse::run(&args),
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -11,6 +11,7 @@ mod check;
 mod check_config;
 mod formats;
 mod input;
+mod run;
 mod support;
 mod terminal;
 mod types;
