@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Show how the log sources and destinations of a configuration are doing.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// The protocols that fetch payloads, and their parameters.
+    #[command(after_help = PROTOCOL_EXAMPLES)]
+    Protocol(ProtocolArgs),
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -174,6 +177,15 @@ Exit codes:
   1   errors
   64  the command line is wrong";
 
+const PROTOCOL_EXAMPLES: &str = "Examples:
+  dsmith protocol list
+  dsmith protocol show syslog
+  dsmith protocol show syslog --format schema    as JSON Schema
+
+Exit codes:
+  0   everything was done
+  64  the command line is wrong";
+
 #[derive(Debug, Args)]
 pub(crate) struct ParseArgs {
     /// Files or folders with payloads; `-` or nothing reads standard input.
@@ -281,4 +293,37 @@ pub(crate) enum CheckFormat {
     Github,
     /// SARIF 2.1.0.
     Sarif,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProtocolArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProtocolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtocolCommand {
+    /// List the protocols.
+    #[command(after_help = "Example:\n  dsmith protocol list")]
+    List,
+    /// Show one protocol and its parameters.
+    #[command(
+        after_help = "Examples:\n  dsmith protocol show microsoft-graph-security\n  dsmith protocol show syslog --format schema"
+    )]
+    Show {
+        /// Its name, as `dsmith protocol list` shows it.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// How it is shown.
+        #[arg(long, short = 'f', value_enum, default_value_t = ProtocolFormat::Human)]
+        format: ProtocolFormat,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolFormat {
+    /// Text for people.
+    Human,
+    /// JSON Schema of the parameters.
+    Schema,
 }

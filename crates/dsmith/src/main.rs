@@ -5,6 +5,7 @@ mod check;
 mod check_config;
 mod library;
 mod parse;
+mod protocols;
 mod run;
 mod status;
 mod terminal;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Protocol(args) => protocols::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
