@@ -17,11 +17,21 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dsm", &["leef"]),
     (
         "dsmith",
-        &["authoring", "dsm", "leef", "pipeline", "protocol"],
+        &[
+            "authoring",
+            "dsm",
+            "leef",
+            "ordered",
+            "pipeline",
+            "protocol",
+            "simulator",
+        ],
     ),
     ("leef", &[]),
+    ("ordered", &[]),
     ("pipeline", &["dsm", "leef", "protocol"]),
     ("protocol", &[]),
+    ("simulator", &[]),
     ("xtask", &["authoring", "pipeline", "protocol"]),
 ];
 

@@ -15,4 +15,5 @@ mod protocols;
 mod run;
 mod support;
 mod terminal;
+mod threads;
 mod types;
