@@ -9,6 +9,7 @@
 mod bad_input;
 mod check;
 mod check_config;
+mod collected;
 mod formats;
 mod input;
 mod protocols;
