@@ -228,6 +228,7 @@ fn pages() -> Vec<(&'static str, String)> {
         .map(|page| (page.path, page.text))
         .collect();
     pages.push((protocol::reference::PATH, protocol::reference::page()));
+    pages.extend(pipeline::config::pages());
     pages
 }
 

@@ -37,7 +37,7 @@ pub fn pages() -> Vec<Page> {
 
 fn diagnostics() -> String {
     let mut out = format!(
-        "# Diagnostic codes\n\n{NOTE}\nA code never changes its meaning. Errors make a mapping unusable; warnings do not, but `cargo xtask validate`\naccepts none in the mappings of this repository.\n\n| Code | Severity | What | Why it matters |\n|---|---|---|---|\n"
+        "# Diagnostic codes\n\n{NOTE}\nA code never changes its meaning. `DSM` codes are about mappings (`dsmith check`), `CFG` codes about the configuration of\na run (`dsmith check-config`). Errors make a mapping or a configuration unusable; warnings do not, but\n`cargo xtask validate` accepts none in the mappings of this repository.\n\n| Code | Severity | What | Why it matters |\n|---|---|---|---|\n"
     );
     for code in Code::ALL {
         let severity = match code.severity() {

@@ -15,10 +15,14 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("authoring", &["dsm", "leef"]),
     ("dsm", &["leef"]),
-    ("dsmith", &["authoring", "dsm", "leef", "protocol"]),
+    (
+        "dsmith",
+        &["authoring", "dsm", "leef", "pipeline", "protocol"],
+    ),
     ("leef", &[]),
+    ("pipeline", &["dsm", "leef", "protocol"]),
     ("protocol", &[]),
-    ("xtask", &["authoring", "protocol"]),
+    ("xtask", &["authoring", "pipeline", "protocol"]),
 ];
 
 fn root() -> PathBuf {

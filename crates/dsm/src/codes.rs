@@ -197,6 +197,47 @@ codes! {
         "the first one wins and the second never applies"
     EventMappingEmpty = "DSM082" Error: "an event mapping names neither an event ID nor a category";
         "no event can ever be found by it"
+
+    ConfigMalformed = "CFG001" Error: "the configuration is not valid TOML";
+        "what cannot be read cannot be honoured"
+    ConfigKeyUnknown = "CFG002" Error: "a key of the configuration is unknown";
+        "it would have no effect, and most often it is a misspelling of one that would"
+    ConfigKeyMissing = "CFG003" Error: "a required key of the configuration is missing";
+        "there is no sensible default for it"
+    ConfigValueInvalid = "CFG004" Error: "a value of the configuration cannot be used";
+        "a value that is not understood is not guessed at"
+    ConfigNameDuplicate = "CFG005" Error: "two log sources or two destinations have the same name";
+        "positions and cursors are stored under the name, so it must stand for one thing"
+    ConfigKeyUnavailable = "CFG006" Error: "a key does not go with another one";
+        "it would have no effect, and somebody relies on it"
+    ConfigContradiction = "CFG007" Error: "two settings contradict each other";
+        "both cannot be honoured"
+    ProtocolUnknown = "CFG010" Error: "a protocol does not exist";
+        "nothing would be collected"
+    LogSourceTypeUnknown = "CFG011" Error: "a log source type has no mapping";
+        "without a mapping the events of the log source would all be Stored"
+    DestinationUnknown = "CFG012" Error: "a log source names a destination that does not exist";
+        "its events would wait for ever"
+    ParameterUnknown = "CFG013" Error: "a parameter of a protocol is unknown";
+        "it would have no effect, and most often it is a misspelling of one that would"
+    ParameterMissing = "CFG014" Error: "a required parameter of a protocol is missing";
+        "the protocol cannot work without it"
+    ParameterInvalid = "CFG015" Error: "the value of a parameter cannot be used";
+        "the protocol declares which values it takes"
+    ParameterConflict = "CFG016" Error: "a parameter does not go with another one";
+        "the protocol could honour only one of them"
+    SecretInline = "CFG017" Error: "a secret is written into the configuration";
+        "configuration is copied, committed and shown to people, and a secret in it is one no longer"
+    SecretUnavailable = "CFG018" Error: "a secret cannot be found";
+        "the log source cannot sign in without it"
+    FileUnusable = "CFG019" Error: "a file that the configuration names cannot be used";
+        "it is needed as soon as there is something to do"
+    ProtocolDeprecated = "CFG020" Warning: "a protocol is deprecated";
+        "its vendor switches it off"
+    DestinationUnused = "CFG021" Warning: "no log source names a destination";
+        "nothing is ever sent there"
+    LogSourceNone = "CFG022" Warning: "no log source is enabled";
+        "there is nothing to do"
 }
 
 impl Code {

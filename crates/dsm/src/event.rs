@@ -195,6 +195,8 @@ pub struct Event<'e> {
     pub identity: Option<Identity>,
     /// How many patterns used up their step budget on this payload.
     pub budget_exceeded: u32,
+    /// How many events this one stands for: 1, or more where whoever runs the engine has coalesced events.
+    pub event_count: u64,
 }
 
 impl<'e> Event<'e> {

@@ -8,6 +8,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
+  dsmith check-config -c dsmith.toml
 
 Exit codes:
   0   everything was done
@@ -53,9 +54,42 @@ pub(crate) enum Command {
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Check the configuration of a run and report every fault.
+    #[command(after_help = CHECK_CONFIG_EXAMPLES)]
+    CheckConfig(CheckConfigArgs),
     /// The protocols that fetch payloads, and their parameters.
     #[command(after_help = PROTOCOL_EXAMPLES)]
     Protocol(ProtocolArgs),
+    /// Test a log source: name, connection, TLS, token, one page.
+    #[command(after_help = TEST_SOURCE_EXAMPLES)]
+    TestSource(TestSourceArgs),
+}
+
+const CHECK_CONFIG_EXAMPLES: &str = "Examples:
+  dsmith check-config -c /etc/dsmith/dsmith.toml
+  dsmith check-config -c dsmith.toml --format github
+
+Nothing is collected, sent or connected to. A secret or a file that is missing
+here is a warning, because it may be there where the configuration is used.
+
+Exit codes:
+  0   no errors (there may be warnings)
+  1   errors
+  64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// How findings are shown.
+    #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
+    pub(crate) format: CheckFormat,
 }
 
 const PARSE_EXAMPLES: &str = "Examples:
@@ -85,6 +119,32 @@ Exit codes:
   0   no errors (there may be warnings)
   1   errors
   64  the command line is wrong";
+
+const TEST_SOURCE_EXAMPLES: &str = "Example:
+  dsmith test-source -c dsmith.toml contoso-defender
+
+Nothing is stored: the page that is read is thrown away, and the next run
+collects it. It stops at the first thing that fails.
+
+Exit codes:
+  0   everything works
+  1   something does not, or the configuration has errors
+  64  the command line is wrong, or there is no such log source";
+
+#[derive(Debug, Args)]
+pub(crate) struct TestSourceArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The log source identifier.
+    #[arg(value_name = "IDENTIFIER")]
+    pub(crate) identifier: String,
+}
 
 const PROTOCOL_EXAMPLES: &str = "Examples:
   dsmith protocol list

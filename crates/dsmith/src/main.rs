@@ -2,10 +2,12 @@
 
 mod args;
 mod check;
+mod check_config;
 mod library;
 mod parse;
 mod protocols;
 mod terminal;
+mod test_source;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -51,6 +53,8 @@ fn main() -> ExitCode {
         Command::Parse(args) => parse::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Protocol(args) => protocols::run(&args),
+        Command::TestSource(args) => test_source::run(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

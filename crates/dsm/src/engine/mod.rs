@@ -128,6 +128,7 @@ impl<'m> Normalizer<'m> {
             send_identity: SendIdentity::UseDSMResults,
             identity: None,
             budget_exceeded: 0,
+            event_count: 1,
         };
         if chosen.is_some()
             && let Some(group) = group

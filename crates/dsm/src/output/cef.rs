@@ -61,6 +61,9 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     if !event.event_category.is_empty() {
         pair("cat", &event.event_category);
     }
+    if event.event_count > 1 {
+        pair("cnt", &event.event_count.to_string());
+    }
     for (field, v6, key, v6_key, label) in [
         (
             Field::SourceIp,
@@ -119,6 +122,7 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
 fn is_taken(key: &str) -> bool {
     const OTHERS: &[&str] = &[
         "rt",
+        "cnt",
         "cat",
         "src",
         "dst",

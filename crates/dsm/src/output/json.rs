@@ -50,6 +50,9 @@ impl Serialize for Line<'_, '_> {
             map.serialize_entry("description", &record.description)?;
         }
         map.serialize_entry("severity", &event.severity)?;
+        if event.event_count > 1 {
+            map.serialize_entry("eventCount", &event.event_count)?;
+        }
         map.serialize_entry(
             "lowLevelCategory",
             &Category {

@@ -4,7 +4,7 @@
 //! Attributes come in the order of their importance, so that a size limit costs the least important ones. The device
 //! time is written as milliseconds since the epoch, which needs no `devTimeFormat`.
 //!
-//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `hostName`, `groupName`, `netBiosName` where
+//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `eventCount` of a coalesced event; `hostName`, `groupName`, `netBiosName` where
 //! no identity is sent; `payload` for a stored event, which otherwise would say nothing.
 
 use crate::event::{Event, Property, Status, canonical};
@@ -27,6 +27,7 @@ pub const RESERVED_KEYS: &[&str] = &[
     "identityMac",
     "identityExtra",
     "payload",
+    "eventCount",
     "leefSanitized",
     "leefTruncated",
 ];
@@ -105,6 +106,10 @@ impl LeefOutput {
         if let Some(severity) = event.severity {
             // LEEF's scale begins at 1, that of QIDs at 0.
             leef.integer("sev", i64::from(severity.clamp(1, 10)))?;
+        }
+        if event.event_count > 1 {
+            let count = i64::try_from(event.event_count).unwrap_or(i64::MAX);
+            leef.integer("eventCount", count)?;
         }
         for (field, key) in KEYS {
             if let Some(property) = fields[*field as usize] {

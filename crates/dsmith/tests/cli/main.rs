@@ -8,9 +8,11 @@
 
 mod bad_input;
 mod check;
+mod check_config;
 mod formats;
 mod input;
 mod protocols;
 mod support;
 mod terminal;
+mod test_source;
 mod types;

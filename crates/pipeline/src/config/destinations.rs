@@ -1,0 +1,323 @@
+//! `[[destination]]`.
+
+use super::keys::{FACILITIES, SEVERITIES};
+use super::table::{Reader, Table};
+use crate::destination::{
+    FileOptions, Framing, Header, Period, Sync, SyslogOptions, TlsFiles, Transport, check_tls,
+};
+use crate::format::{Format, Limit, Oversize};
+use dsm::diagnostic::{Code, Diagnostic};
+use dsm::lsx::Spanned;
+use dsm::output::leef::LeefOutput;
+use leef::{Delimiter, Substitution, Version, WriterOptions};
+use std::path::Path;
+
+/// A destination.
+#[derive(Debug, Clone)]
+pub struct DestinationConfig {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Where events go.
+    pub target: Target,
+    /// What they become.
+    pub format: Format,
+    /// The longest event, a syslog header included.
+    pub limit: Limit,
+    /// The most events that are sent before the position moves.
+    pub batch_events: usize,
+}
+
+/// Kinds of destinations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A file.
+    File(FileOptions),
+    /// Standard output.
+    Stdout,
+    /// A syslog receiver.
+    Syslog(SyslogOptions),
+}
+
+impl DestinationConfig {
+    /// The limit of events without the header that the destination puts in front of those of a log source.
+    pub fn limit_for(&self, identifier: &str) -> Limit {
+        let header = match &self.target {
+            Target::Syslog(options) => options.header_length(identifier),
+            Target::File(_) | Target::Stdout => 0,
+        };
+        Limit {
+            bytes: self.limit.bytes.map(|bytes| bytes.saturating_sub(header)),
+            ..self.limit
+        }
+    }
+
+    /// Reads the files that it needs.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_files(&self) -> Result<(), String> {
+        match &self.target {
+            Target::Syslog(SyslogOptions {
+                transport: Transport::Tls(_, files),
+                ..
+            }) => check_tls(files),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    root: &Table<'_, '_>,
+    base: &Path,
+) -> Vec<DestinationConfig> {
+    let mut found: Vec<DestinationConfig> = Vec::new();
+    for table in root.subs(reader, "destination") {
+        let format = format(reader, &table);
+        let limit = limit(reader, &table, format);
+        let target = target(reader, &table, base);
+        let name = table
+            .spanned("name")
+            .unwrap_or_else(|| Spanned::new(String::new(), table.span.clone()));
+        let destination = DestinationConfig {
+            batch_events: table
+                .number("batch_events")
+                .and_then(|events| usize::try_from(events).ok())
+                .unwrap_or(1),
+            target: target.unwrap_or(Target::Stdout),
+            name,
+            format,
+            limit,
+        };
+        check_name(reader, &destination, &found);
+        check_path(reader, &table, &destination, &found);
+        found.push(destination);
+    }
+    found
+}
+
+fn check_name(reader: &mut Reader<'_>, new: &DestinationConfig, others: &[DestinationConfig]) {
+    let name = &new.name;
+    // It becomes the name of a file.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !name.value.is_empty() && (!name.value.chars().all(is_plain) || name.value.starts_with('.'))
+    {
+        reader.report(
+            Code::ConfigValueInvalid,
+            &name.span,
+            format!("`{}` cannot be the name of a destination", name.value),
+            "use letters, digits, hyphens, underscores and points, and no point in front",
+        );
+    }
+    let same = others.iter().find(|other| other.name.value == name.value);
+    if let Some(first) = same.filter(|_| !name.value.is_empty()) {
+        let finding = Diagnostic::new(
+            Code::ConfigNameDuplicate,
+            format!("two destinations are called `{}`", name.value),
+            "give one of them another name",
+        )
+        .at(reader.file, name.span.clone(), "the second")
+        .at(reader.file, first.name.span.clone(), "the first");
+        reader.out.push(finding);
+    }
+}
+
+fn check_path(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    new: &DestinationConfig,
+    others: &[DestinationConfig],
+) {
+    let path = |destination: &DestinationConfig| match &destination.target {
+        Target::File(options) => Some(options.path.clone()),
+        Target::Stdout | Target::Syslog(_) => None,
+    };
+    let Some(own) = path(new) else { return };
+    if let Some(other) = others
+        .iter()
+        .find(|other| path(other).as_ref() == Some(&own))
+    {
+        reader.report(
+            Code::ConfigContradiction,
+            &table.span_of("path"),
+            format!(
+                "destinations `{}` and `{}` write the same file",
+                other.name.value, new.name.value
+            ),
+            "give each destination a file of its own; several log sources may go to one destination",
+        );
+    }
+}
+
+fn format(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Format {
+    let name = table.text("format").unwrap_or_default();
+    match name.as_str() {
+        "cef" => return Format::Cef,
+        "json" => return Format::Json,
+        "raw" => return Format::Raw,
+        _ => {}
+    }
+    let mut options = WriterOptions {
+        substitution: match table.text("substitution").as_deref() {
+            Some("drop") => Substitution::Drop,
+            Some("percent") => Substitution::Percent,
+            Some("fail") => Substitution::Fail,
+            _ => Substitution::Space,
+        },
+        ..WriterOptions::default()
+    };
+    if name == "leef2" {
+        options.version = Version::V2_0;
+        options.delimiter = delimiter(reader, table);
+    }
+    if let Err(error) = LeefOutput::new(options) {
+        reader.report(
+            Code::ConfigContradiction,
+            &table.span_of("delimiter"),
+            error.to_string(),
+            "change `delimiter` or `substitution`",
+        );
+        return Format::Leef(WriterOptions::default());
+    }
+    Format::Leef(options)
+}
+
+fn delimiter(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Delimiter {
+    let text = table.text("delimiter").unwrap_or_default();
+    let mut characters = text.chars();
+    let result = match (characters.next(), characters.next()) {
+        (Some(character), None) => Delimiter::new(character).map_err(|error| error.to_string()),
+        _ => Err(format!("`{text}` is not one character")),
+    };
+    result.unwrap_or_else(|error| {
+        reader.report(
+            Code::ConfigValueInvalid,
+            &table.span_of("delimiter"),
+            format!("the delimiter cannot be used: {error}"),
+            "write delimiter = \"^\"",
+        );
+        Delimiter::CARET
+    })
+}
+
+fn limit(reader: &mut Reader<'_>, table: &Table<'_, '_>, format: Format) -> Limit {
+    let bytes = table
+        .number("max_event_bytes")
+        .and_then(|bytes| usize::try_from(bytes).ok());
+    let default = if format.can_shorten() {
+        Oversize::Shorten
+    } else {
+        Oversize::Refuse
+    };
+    let oversize = match table.text("oversize").as_deref() {
+        Some("shorten") => Oversize::Shorten,
+        Some("refuse") => Oversize::Refuse,
+        Some("send") => Oversize::Send,
+        _ => default,
+    };
+    if oversize == Oversize::Shorten && !format.can_shorten() {
+        reader.report(
+            Code::ConfigContradiction,
+            &table.span_of("oversize"),
+            "an event in this format cannot be shortened: what is left could not be read",
+            "write oversize = \"refuse\" or oversize = \"send\"",
+        );
+    }
+    if table.is_given("oversize") && !table.is_given("max_event_bytes") {
+        reader.report(
+            Code::ConfigKeyUnavailable,
+            &table.span_of("oversize"),
+            "`oversize` has no effect without `max_event_bytes`",
+            "add max_event_bytes, or remove oversize",
+        );
+    }
+    Limit { bytes, oversize }
+}
+
+fn target(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<Target> {
+    match table.text("type")?.as_str() {
+        "file" => file(reader, table, base).map(Target::File),
+        "stdout" => Some(Target::Stdout),
+        _ => syslog(reader, table, base).map(Target::Syslog),
+    }
+}
+
+fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<FileOptions> {
+    if table.is_given("keep") && !table.is_given("rotate_size") && !table.is_given("rotate_every") {
+        reader.report(
+            Code::ConfigKeyUnavailable,
+            &table.span_of("keep"),
+            "`keep` has no effect without `rotate_size` or `rotate_every`",
+            "add one of them, or remove keep",
+        );
+    }
+    Some(FileOptions {
+        path: table.path("path", base)?,
+        rotate_bytes: table.number("rotate_size"),
+        rotate_every: match table.text("rotate_every").as_deref() {
+            Some("hour") => Some(Period::Hour),
+            Some(_) => Some(Period::Day),
+            None => None,
+        },
+        keep: table
+            .number("keep")
+            .and_then(|keep| usize::try_from(keep).ok()),
+        sync: match table.text("sync").as_deref() {
+            Some("never") => Sync::Never,
+            _ => Sync::Batch,
+        },
+    })
+}
+
+fn syslog(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
+    let framing = match table.text("framing").as_deref() {
+        Some("octet-counting") => Framing::OctetCounting,
+        _ => Framing::Newline,
+    };
+    let client = (
+        table.path("client_certificate", base),
+        table.path("client_key", base),
+    );
+    for (given, other) in [
+        ("client_certificate", "client_key"),
+        ("client_key", "client_certificate"),
+    ] {
+        if table.is_given(given) && !table.is_given(other) {
+            reader.report(
+                Code::ConfigKeyMissing,
+                &table.span_of(given),
+                format!("`{given}` needs `{other}` beside it"),
+                format!("add {other} = \"/path\""),
+            );
+        }
+    }
+    let transport = match table.text("transport")?.as_str() {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp(framing),
+        _ => Transport::Tls(
+            framing,
+            TlsFiles {
+                ca: table.path("ca_file", base),
+                client: client.0.zip(client.1),
+                server_name: table.text("server_name"),
+            },
+        ),
+    };
+    let index = |name: &str, names: &[&str]| {
+        let text = table.text(name).unwrap_or_default();
+        let index = names.iter().position(|known| *known == text).unwrap_or(0);
+        u8::try_from(index).unwrap_or(0)
+    };
+    Some(SyslogOptions {
+        address: table.text("address")?,
+        transport,
+        header: match table.text("header").as_deref() {
+            Some("rfc5424") => Header::Rfc5424,
+            Some("rfc3164") => Header::Rfc3164,
+            Some("none") => Header::None,
+            _ => Header::Ibm,
+        },
+        priority: index("facility", FACILITIES) * 8 + index("severity", SEVERITIES),
+        host: table.text("host"),
+    })
+}

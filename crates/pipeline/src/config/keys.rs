@@ -1,0 +1,344 @@
+//! The keys of the configuration: one declaration, from which reading, the JSON Schema and the reference page come.
+
+/// A key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// Whether it has to be given.
+    pub required: bool,
+    /// The value where none is given, as it is written.
+    pub default: Option<&'static str>,
+    /// The key and the values of it with which this one goes; without them it goes always.
+    pub only: Option<(&'static str, &'static [&'static str])>,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Takes {
+    /// A text.
+    Text,
+    /// A text of one of these.
+    Choice(&'static [&'static str]),
+    /// A path; a relative one begins at the folder of the configuration.
+    Path,
+    /// A host name or address and a port: `host:514`, `[2001:db8::1]:514`.
+    HostPort,
+    /// An address of this machine and a port: `127.0.0.1:9464`.
+    Listen,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number from a first to a last.
+    Integer(u64, u64),
+    /// A number of bytes, or a text such as `512 MiB`.
+    Size,
+    /// Texts.
+    Texts,
+    /// A table with these keys.
+    Table(&'static [Key]),
+    /// Tables with these keys, each written in double brackets.
+    Tables(&'static [Key]),
+    /// The parameters of a protocol.
+    Parameters,
+}
+
+const fn key(name: &'static str, takes: Takes, meaning: &'static str) -> Key {
+    Key {
+        name,
+        takes,
+        required: false,
+        default: None,
+        only: None,
+        meaning,
+    }
+}
+
+impl Key {
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn default(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    const fn only(mut self, name: &'static str, values: &'static [&'static str]) -> Self {
+        self.only = Some((name, values));
+        self
+    }
+}
+
+pub(super) const FACILITIES: &[&str] = &[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+pub(super) const SEVERITIES: &[&str] = &[
+    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+];
+const STREAMS: &[&str] = &["tcp", "tls"];
+
+/// The keys at the top of the file.
+pub const ROOT: &[Key] = &[
+    key(
+        "state_directory",
+        Takes::Path,
+        "Folder of the spool, the cursors and the positions. It belongs to one process. Dead letters are kept in it too.",
+    )
+    .required(),
+    key(
+        "mappings",
+        Takes::Path,
+        "Folder with mapping folders, instead of the mappings in the program.",
+    ),
+    key("limits", Takes::Table(LIMITS), "What may be used up."),
+    key("metrics", Takes::Table(METRICS), "Metrics and health over HTTP."),
+    key("log", Takes::Table(LOG), "What is written to standard error."),
+    key(
+        "destination",
+        Takes::Tables(DESTINATION),
+        "A place where events go.",
+    )
+    .required(),
+    key(
+        "log_source",
+        Takes::Tables(LOG_SOURCE),
+        "A log source, as QRadar has it.",
+    )
+    .required(),
+];
+
+const LIMITS: &[Key] = &[
+    key(
+        "spool",
+        Takes::Size,
+        "The most bytes of payloads that wait for delivery. When they are reached, collection pauses; nothing is dropped.",
+    )
+    .default("8 GiB"),
+    key(
+        "free_disk",
+        Takes::Size,
+        "Bytes of the file system of the state directory that collection leaves free. When less is free, it pauses.",
+    )
+    .default("256 MiB"),
+    key(
+        "threads",
+        Takes::Integer(0, 256),
+        "Threads that normalize, for each destination. 0 is one for each core.",
+    )
+    .default("0"),
+];
+
+const METRICS: &[Key] = &[key(
+    "address",
+    Takes::Listen,
+    "Where /metrics, /healthz and /readyz are served. Anybody who reaches it can read them.",
+)
+.required()];
+
+const LOG: &[Key] = &[
+    key(
+        "level",
+        Takes::Choice(&["error", "warn", "info", "debug"]),
+        "Messages of this severity and above are written.",
+    )
+    .default("info"),
+    key(
+        "format",
+        Takes::Choice(&["auto", "text", "json"]),
+        "`auto` is `text` on a terminal and `json` elsewhere.",
+    )
+    .default("auto"),
+];
+
+const DESTINATION: &[Key] = &[
+    key(
+        "name",
+        Takes::Text,
+        "Its name, by which log sources refer to it. Positions are stored under it: renaming it makes another destination.",
+    )
+    .required(),
+    key(
+        "type",
+        Takes::Choice(&["file", "stdout", "syslog"]),
+        "What kind of destination it is.",
+    )
+    .required(),
+    key(
+        "format",
+        Takes::Choice(&["leef1", "leef2", "cef", "json", "raw"]),
+        "What an event becomes. `raw` is its payload; line breaks in it become blanks.",
+    )
+    .default("leef1"),
+    key(
+        "delimiter",
+        Takes::Text,
+        "The character between attributes.",
+    )
+    .default("^")
+    .only("format", &["leef2"]),
+    key(
+        "substitution",
+        Takes::Choice(&["space", "drop", "percent", "fail"]),
+        "What becomes of characters that LEEF cannot carry: a blank, nothing, the bytes as %XX, or the event goes to the dead letters.",
+    )
+    .default("space")
+    .only("format", &["leef1", "leef2"]),
+    key(
+        "max_event_bytes",
+        Takes::Integer(256, 64 << 20),
+        "The longest event, the syslog header included. Without it there is no limit.",
+    ),
+    key(
+        "oversize",
+        Takes::Choice(&["shorten", "refuse", "send"]),
+        "What becomes of a longer event: LEEF leaves out the least important attributes and `raw` is cut (`shorten`), it goes to the dead letters (`refuse`), or it is sent as it is (`send`). Without it LEEF and raw events are shortened, others refused.",
+    ),
+    key(
+        "batch_events",
+        Takes::Integer(1, 10_000),
+        "The most events that are sent before the position moves. A crash repeats at most one batch.",
+    )
+    .default("500"),
+    key("path", Takes::Path, "The file.")
+        .required()
+        .only("type", &["file"]),
+    key(
+        "rotate_size",
+        Takes::Size,
+        "A new file begins before this one would be larger. The old one gets the time into its name.",
+    )
+    .only("type", &["file"]),
+    key(
+        "rotate_every",
+        Takes::Choice(&["hour", "day"]),
+        "A new file begins with each hour or day, in UTC.",
+    )
+    .only("type", &["file"]),
+    key(
+        "keep",
+        Takes::Integer(1, 100_000),
+        "How many old files are kept; the oldest are removed. Without it all are kept.",
+    )
+    .only("type", &["file"]),
+    key(
+        "sync",
+        Takes::Choice(&["batch", "never"]),
+        "`batch` forces each batch to the disk before the position moves. With `never` a power failure can lose what was written last.",
+    )
+    .default("batch")
+    .only("type", &["file"]),
+    key("address", Takes::HostPort, "Host and port of the receiver.")
+        .required()
+        .only("type", &["syslog"]),
+    key(
+        "transport",
+        Takes::Choice(&["udp", "tcp", "tls"]),
+        "How events get there. With `udp` they can be lost without anybody knowing.",
+    )
+    .default("tcp")
+    .only("type", &["syslog"]),
+    key(
+        "header",
+        Takes::Choice(&["ibm", "rfc5424", "rfc3164", "none"]),
+        "The syslog header. `ibm` is the short form that IBM shows for LEEF: priority, version, time, host.",
+    )
+    .default("ibm")
+    .only("type", &["syslog"]),
+    key(
+        "framing",
+        Takes::Choice(&["newline", "octet-counting"]),
+        "How the receiver knows where an event ends. QRadar expects `newline`.",
+    )
+    .default("newline")
+    .only("transport", STREAMS),
+    key("facility", Takes::Choice(FACILITIES), "The facility in the header.")
+        .default("user")
+        .only("type", &["syslog"]),
+    key("severity", Takes::Choice(SEVERITIES), "The severity in the header.")
+        .default("notice")
+        .only("type", &["syslog"]),
+    key(
+        "host",
+        Takes::Text,
+        "The host in the header. Without it the log source identifier, by which QRadar finds the log source.",
+    )
+    .only("type", &["syslog"]),
+    key(
+        "ca_file",
+        Takes::Path,
+        "PEM file with the certificate authorities to trust, instead of those of the system.",
+    )
+    .only("transport", &["tls"]),
+    key(
+        "client_certificate",
+        Takes::Path,
+        "PEM file with the client certificate and its chain.",
+    )
+    .only("transport", &["tls"]),
+    key(
+        "client_key",
+        Takes::Path,
+        "PEM file with the private key of the client certificate.",
+    )
+    .only("transport", &["tls"]),
+    key(
+        "server_name",
+        Takes::Text,
+        "The name that the certificate of the receiver must have, if it is not the host of the address.",
+    )
+    .only("transport", &["tls"]),
+];
+
+const LOG_SOURCE: &[Key] = &[
+    key(
+        "identifier",
+        Takes::Text,
+        "The log source identifier, unique. Cursors and positions are stored under it: renaming it makes another log source.",
+    )
+    .required(),
+    key(
+        "type",
+        Takes::Text,
+        "The log source type: the name of its mapping folder.",
+    )
+    .required(),
+    key("protocol", Takes::Text, "The protocol that collects.").required(),
+    key(
+        "parameters",
+        Takes::Parameters,
+        "The parameters of the protocol. A secret is a reference: { env = \"NAME\" } or { file = \"/path\" }.",
+    ),
+    key("enabled", Takes::Boolean, "Whether it collects. What waits is delivered all the same.")
+        .default("true"),
+    key(
+        "credibility",
+        Takes::Integer(0, 10),
+        "How far it is trusted; it stands in JSON events.",
+    )
+    .default("5"),
+    key(
+        "coalescing",
+        Takes::Boolean,
+        "Whether equal events within ten seconds become one record with a count, from the fourth on.",
+    )
+    .default("false"),
+    key(
+        "store_payload",
+        Takes::Boolean,
+        "Whether JSON events carry the payload. A Stored event always does.",
+    )
+    .default("true"),
+    key(
+        "destinations",
+        Takes::Texts,
+        "Names of the destinations that its events go to.",
+    )
+    .required(),
+];

@@ -1,0 +1,78 @@
+//! Where events go.
+//!
+//! A destination takes a batch and says what became of it. It keeps no position: a batch that it did not accept comes
+//! again, whole. When to try again is the business of delivery, so a destination opens its file or connection when it is
+//! given a batch, and lets it go when something is wrong with it.
+
+mod dead_letter;
+mod file;
+mod stream;
+mod syslog;
+
+pub use dead_letter::{DeadLetter, DeadLetters};
+pub use file::{FileDestination, FileOptions, Period, Sync};
+pub use stream::StreamDestination;
+pub use syslog::{
+    Framing, Header, SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls, host,
+};
+
+use chrono::{DateTime, Utc};
+use std::ops::Range;
+
+/// Events of one log source that are sent together, each a line.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Identifier of the log source.
+    pub identifier: String,
+    /// The events, each followed by a line feed.
+    pub bytes: Vec<u8>,
+    /// Where they are.
+    pub records: Vec<Record>,
+}
+
+/// An event of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its bytes, without the line feed.
+    pub bytes: Range<usize>,
+    /// Its number among the events of its log source.
+    pub sequence: u64,
+    /// When it was received.
+    pub received: DateTime<Utc>,
+}
+
+impl Batch {
+    /// The bytes of an event.
+    pub fn line(&self, record: &Record) -> &[u8] {
+        self.bytes.get(record.bytes.clone()).unwrap_or_default()
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it was accepted, except events that will never be.
+    Accepted(Vec<Refusal>),
+    /// None of it counts as accepted; it has to be sent again later. Some of it may have arrived.
+    Unavailable(String),
+    /// The destination is gone for good, as a pipe whose reader has ended.
+    Closed(String),
+}
+
+/// An event that a destination refuses for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its index in the batch.
+    pub index: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// Something that takes events.
+pub trait Destination: Send + std::fmt::Debug {
+    /// Sends a batch. When it is accepted, it is as safe as the destination makes it.
+    fn send(&mut self, batch: &Batch, now: DateTime<Utc>) -> Outcome;
+
+    /// Lets go of what is open, after everything was sent.
+    fn finish(&mut self) {}
+}

@@ -1,0 +1,426 @@
+//! The state on disk: the spool, the cursors of collection and the positions of delivery, in one SQLite database.
+//!
+//! Payloads wait in chunks, many to a row, because that costs a fraction of a row for each. The events of a log source
+//! are numbered from 1 without gaps; the number is the event's *sequence*. A position is the sequence of the next event
+//! that a destination has not accepted yet. A chunk is deleted when every position of its log source is behind it.
+//!
+//! The directory belongs to one process at a time. Other processes may look with [`Store::peek`].
+
+mod chunk;
+mod file;
+mod peek;
+
+pub use chunk::{Batch, Stored};
+pub use file::{FORMAT, StoreError};
+pub use peek::{LaneRow, Peek, SourceRow, WaitingRow};
+
+use chrono::{DateTime, Utc};
+use file::Opened;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How much the store may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes of payloads that may wait. A page that does not fit is refused, except by an empty spool.
+    pub spool: u64,
+    /// Bytes of the file system that collection leaves free, so that delivery can still move its positions.
+    pub free: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            spool: 8 << 30,
+            free: 256 << 20,
+        }
+    }
+}
+
+/// A log source in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(i64);
+
+/// Where delivery of a log source to a destination stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The sequence of the next event that the destination has not accepted.
+    pub next: u64,
+    /// The first sequence whose payload is still needed: `next`, or an earlier one whose record is not complete.
+    pub keep: u64,
+    /// What delivery has to know to go on, such as events that are being coalesced. Empty if nothing.
+    pub state: String,
+}
+
+impl Position {
+    /// A position with nothing pending.
+    pub fn at(next: u64) -> Self {
+        Self {
+            next,
+            keep: next,
+            state: String::new(),
+        }
+    }
+}
+
+/// Spool, cursors and positions. Shared by all threads of a run.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    limits: Mutex<Limits>,
+    writer: Mutex<Connection>,
+    /// Reading does not wait for a page that is being committed.
+    reader: Mutex<Connection>,
+    /// Bytes of payloads in the spool.
+    bytes: AtomicU64,
+    /// How many pages were accepted since the store was opened, for those who wait for events.
+    pages: Mutex<u64>,
+    arrived: Condvar,
+    /// Held for as long as the store is open.
+    _lock: file::Lock,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic of another thread left no half-done change: SQLite rolled its transaction back.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// SQLite's integers are signed; sequences and sizes stay far below the limit.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+impl Store {
+    /// Opens the state in a directory, or begins one where there is none.
+    ///
+    /// # Errors
+    /// Another process uses the directory; the state was written by a newer program, is not ours or is damaged; the
+    /// directory cannot be used.
+    pub fn open(dir: &Path, limits: Limits) -> Result<Self, StoreError> {
+        let Opened {
+            lock,
+            writer,
+            reader,
+        } = file::open(dir)?;
+        let bytes: i64 = writer
+            .query_row("SELECT coalesce(sum(bytes), 0) FROM chunk", [], |row| {
+                row.get(0)
+            })
+            .map_err(|error| StoreError::sqlite(dir, &error))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            limits: Mutex::new(limits),
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            bytes: AtomicU64::new(unsigned(bytes)),
+            pages: Mutex::new(0),
+            arrived: Condvar::new(),
+            _lock: lock,
+        })
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Changes the limits.
+    pub fn set_limits(&self, limits: Limits) {
+        *locked(&self.limits) = limits;
+    }
+
+    /// Bytes of payloads in the spool.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The log source with this identifier; it is made if there is none.
+    ///
+    /// # Errors
+    /// The state cannot be read or written.
+    pub fn source(&self, identifier: &str) -> Result<SourceId, StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "INSERT INTO log_source (identifier) VALUES (?1) ON CONFLICT DO NOTHING",
+            )?
+            .execute([identifier])?;
+            tx.prepare_cached("SELECT id FROM log_source WHERE identifier = ?1")?
+                .query_row([identifier], |row| row.get(0))
+        })
+        .map(SourceId)
+    }
+
+    /// The cursor of a lane of a log source, as it was given to [`Self::accept`].
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn cursor(&self, source: SourceId, lane: &str) -> Result<Option<String>, StoreError> {
+        self.read_with(|connection| {
+            connection
+                .prepare_cached("SELECT cursor FROM lane WHERE log_source = ?1 AND name = ?2")?
+                .query_row(params![source.0, lane], |row| row.get(0))
+                .optional()
+                .map(Option::flatten)
+        })
+    }
+
+    /// Makes a page and its cursor durable in one transaction. Without a cursor the stored one stays. Returns the
+    /// sequence of the first payload.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] and [`StoreError::DiskFull`]: nothing was stored, and the same page may be offered again.
+    /// Others: the state cannot be written.
+    pub fn accept<P: AsRef<[u8]>>(
+        &self,
+        source: SourceId,
+        lane: &str,
+        payloads: &[P],
+        cursor: Option<&str>,
+        received: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let size: u64 = payloads
+            .iter()
+            .map(|payload| payload.as_ref().len() as u64)
+            .sum();
+        self.check_room(size)?;
+        let (first, added) = self.write(|tx| {
+            let first = next_sequence(tx, source)?;
+            let added = chunk::insert(tx, source.0, first, payloads, received)?;
+            tx.prepare_cached("UPDATE log_source SET next_sequence = ?2 WHERE id = ?1")?
+                .execute(params![source.0, signed(first + payloads.len() as u64)])?;
+            if let Some(cursor) = cursor {
+                tx.prepare_cached(
+                    "INSERT INTO lane (log_source, name, cursor) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET cursor = excluded.cursor",
+                )?
+                .execute(params![source.0, lane, cursor])?;
+            }
+            Ok((first, added))
+        })?;
+        self.bytes.fetch_add(added, Ordering::Relaxed);
+        if !payloads.is_empty() {
+            *locked(&self.pages) += 1;
+            self.arrived.notify_all();
+        }
+        Ok(first)
+    }
+
+    /// Refuses what would go over the limits.
+    fn check_room(&self, size: u64) -> Result<(), StoreError> {
+        let limits = *locked(&self.limits);
+        let waiting = self.bytes();
+        if waiting > 0 && waiting + size > limits.spool {
+            return Err(StoreError::Full {
+                waiting,
+                limit: limits.spool,
+            });
+        }
+        let available = file::available(&self.dir);
+        // The page is written twice, to the log and to the database.
+        match available {
+            Some(available) if size > 0 && available < limits.free.saturating_add(2 * size) => {
+                Err(StoreError::DiskFull {
+                    dir: self.dir.clone(),
+                    available,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where delivery of a log source to a destination stands. A destination that the log source did not have before
+    /// gets the events that arrive from now on.
+    ///
+    /// # Errors
+    /// The state cannot be read or written.
+    pub fn position(&self, source: SourceId, destination: &str) -> Result<Position, StoreError> {
+        self.write(|tx| {
+            let next = signed(next_sequence(tx, source)?);
+            tx.prepare_cached(
+                "INSERT INTO position (log_source, destination, next, keep, state) VALUES (?1, ?2, ?3, ?3, '')
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![source.0, destination, next])?;
+            tx.prepare_cached("SELECT next, keep, state FROM position WHERE log_source = ?1 AND destination = ?2")?
+                .query_row(params![source.0, destination], |row| {
+                    Ok(Position {
+                        next: unsigned(row.get(0)?),
+                        keep: unsigned(row.get(1)?),
+                        state: row.get(2)?,
+                    })
+                })
+        })
+    }
+
+    /// Moves the position of a destination, and deletes what no destination of the log source needs any more, in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// The state cannot be written; the position is where it was.
+    pub fn advance(
+        &self,
+        source: SourceId,
+        destination: &str,
+        position: &Position,
+    ) -> Result<(), StoreError> {
+        let removed = self.write(|tx| {
+            tx.prepare_cached(
+                "UPDATE position SET next = ?3, keep = ?4, state = ?5 WHERE log_source = ?1 AND destination = ?2",
+            )?
+            .execute(params![
+                source.0,
+                destination,
+                signed(position.next),
+                signed(position.keep),
+                position.state
+            ])?;
+            chunk::delete_delivered(tx, source.0)
+        })?;
+        self.reclaim(removed)
+    }
+
+    /// Takes deleted chunks off the account, and gives the room of a spool that has shrunk back to the file system.
+    fn reclaim(&self, removed: u64) -> Result<(), StoreError> {
+        if removed == 0 {
+            return Ok(());
+        }
+        self.bytes.fetch_sub(removed, Ordering::Relaxed);
+        file::shrink(&locked(&self.writer)).map_err(|error| StoreError::sqlite(&self.dir, &error))
+    }
+
+    /// Reads waiting events in order, from a sequence on, at most so many and at least one if there is one; no further
+    /// event once `max_bytes` are reached.
+    ///
+    /// # Errors
+    /// The state cannot be read, or is damaged.
+    pub fn read(
+        &self,
+        source: SourceId,
+        from: u64,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Batch, StoreError> {
+        let batch = self.read_with(|connection| {
+            chunk::read(connection, source.0, from, max_events, max_bytes)
+        })?;
+        batch.map_err(|sequence| StoreError::Damaged {
+            dir: self.dir.clone(),
+            reason: format!("the chunk with event {sequence} of the spool cannot be read"),
+        })
+    }
+
+    /// How many events of a log source wait from a sequence on.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn waiting(&self, source: SourceId, from: u64) -> Result<u64, StoreError> {
+        self.read_with(|connection| {
+            let next: i64 = connection
+                .prepare_cached("SELECT next_sequence FROM log_source WHERE id = ?1")?
+                .query_row([source.0], |row| row.get(0))?;
+            Ok(unsigned(next).saturating_sub(from))
+        })
+    }
+
+    /// When the oldest waiting event of a log source, from a sequence on, was received.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn oldest(&self, source: SourceId, from: u64) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read_with(|connection| chunk::received(connection, source.0, from))
+    }
+
+    /// Remembers what the people who ask for the status are told about a lane.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn set_status(&self, source: SourceId, lane: &str, status: &str) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "INSERT INTO lane (log_source, name, status) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET status = excluded.status",
+            )?
+            .execute(params![source.0, lane, status])
+        })
+        .map(|_| ())
+    }
+
+    /// Gives up what waits for a destination, in all log sources; returns how many events.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn forget_destination(&self, destination: &str) -> Result<u64, StoreError> {
+        let (waiting, removed) = self.write(|tx| {
+            let waiting: i64 = tx.query_row(
+                "SELECT coalesce(sum(next_sequence - next), 0)
+                 FROM position JOIN log_source ON id = log_source WHERE destination = ?1",
+                [destination],
+                |row| row.get(0),
+            )?;
+            let sources: Vec<i64> = tx
+                .prepare("SELECT log_source FROM position WHERE destination = ?1")?
+                .query_map([destination], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            tx.execute("DELETE FROM position WHERE destination = ?1", [destination])?;
+            let mut removed = 0;
+            for source in sources {
+                removed += chunk::delete_delivered(tx, source)?;
+            }
+            Ok((unsigned(waiting), removed))
+        })?;
+        self.reclaim(removed)?;
+        Ok(waiting)
+    }
+
+    /// Waits until a page arrives that the caller has not seen, or the time is up. `seen` is what the last call
+    /// returned, 0 at first.
+    pub fn wait_for_page(&self, seen: u64, timeout: Duration) -> u64 {
+        let pages = locked(&self.pages);
+        let (pages, _) = self
+            .arrived
+            .wait_timeout_while(pages, timeout, |pages| *pages == seen)
+            .unwrap_or_else(PoisonError::into_inner);
+        *pages
+    }
+
+    /// Wakes those who wait for a page.
+    pub fn wake(&self) {
+        *locked(&self.pages) += 1;
+        self.arrived.notify_all();
+    }
+
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut writer = locked(&self.writer);
+        let result = writer
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .and_then(|tx| {
+                let value = work(&tx)?;
+                tx.commit()?;
+                Ok(value)
+            });
+        result.map_err(|error| StoreError::sqlite(&self.dir, &error))
+    }
+
+    fn read_with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        work(&locked(&self.reader)).map_err(|error| StoreError::sqlite(&self.dir, &error))
+    }
+}
+
+fn next_sequence(tx: &Transaction<'_>, source: SourceId) -> rusqlite::Result<u64> {
+    tx.prepare_cached("SELECT next_sequence FROM log_source WHERE id = ?1")?
+        .query_row([source.0], |row| row.get(0))
+        .map(unsigned)
+}

@@ -1,0 +1,482 @@
+//! `dsmith.toml`: every fault at once, each at its place, and no secret in what is said about it.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+use dsm::diagnostic::{Code, Diagnostics, Severity, SourceFile};
+use pipeline::config::{Config, Target, load, pages, read};
+use pipeline::destination::{Framing, Header, Transport};
+use pipeline::format::{Format, Oversize};
+use protocol::secret::{Secret, SecretError, SecretRef, Secrets};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const GOOD: &str = r#"
+state_directory = "state"
+[limits]
+spool = "1 GiB"
+[metrics]
+address = "127.0.0.1:9464"
+[log]
+level = "debug"
+[[destination]]
+name = "qradar"
+type = "syslog"
+address = "qradar.example.com:514"
+transport = "tls"
+framing = "octet-counting"
+header = "rfc5424"
+facility = "local4"
+severity = "info"
+max_event_bytes = 1000
+[[destination]]
+name = "archive"
+type = "file"
+path = "/var/log/events.log"
+format = "leef2"
+delimiter = "~"
+rotate_size = "10 MB"
+keep = 3
+[[log_source]]
+identifier = "alpha"
+type = "microsoft-365-defender"
+protocol = "microsoft-graph-security"
+destinations = ["qradar", "archive"]
+credibility = 8
+coalescing = true
+[log_source.parameters]
+tenant_id = "3b1d1cbc-6f1e-4a3c-9a53-0c7c1e5d8f10"
+client_id = "8c0f4b52-94a5-4d3e-8f6a-2a9c1b7e4d21"
+client_secret = { env = "ALPHA_SECRET" }
+eps_throttle = 700
+"#;
+
+fn parse(text: &str) -> (Config, Diagnostics) {
+    read(
+        &SourceFile::new("dsmith.toml", text),
+        Path::new("/etc/dsmith"),
+    )
+}
+
+/// The findings as `line CODE message`.
+fn findings(text: &str) -> Vec<String> {
+    let (_, found) = parse(text);
+    found.iter().map(ToString::to_string).collect()
+}
+
+/// The only finding when a part of the good configuration is replaced.
+fn finding(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    let found = findings(&GOOD.replacen(from, to, 1));
+    assert_eq!(found.len(), 1, "{from} -> {to}: {found:#?}");
+    found[0].clone()
+}
+
+#[test]
+fn a_configuration_is_read() {
+    let (config, found) = parse(GOOD);
+    assert!(found.is_empty(), "{found:#?}");
+    assert_eq!(config.state_directory, Path::new("/etc/dsmith/state"));
+    assert_eq!(config.limits.spool, 1 << 30);
+    assert_eq!(config.metrics.unwrap().port(), 9464);
+    let [qradar, archive] = config.destinations.as_slice() else {
+        panic!("{:?}", config.destinations);
+    };
+    let Target::Syslog(syslog) = &qradar.target else {
+        panic!("{qradar:?}");
+    };
+    assert_eq!(syslog.priority, 20 * 8 + 6);
+    assert_eq!(syslog.header, Header::Rfc5424);
+    assert!(matches!(
+        &syslog.transport,
+        Transport::Tls(Framing::OctetCounting, _)
+    ));
+    assert_eq!(qradar.limit.oversize, Oversize::Shorten);
+    let header = "<166>1 1970-01-01T00:00:00.000Z alpha dsmith - - - ".len();
+    assert_eq!(qradar.limit_for("alpha").bytes, Some(1000 - header));
+    let Target::File(file) = &archive.target else {
+        panic!("{archive:?}");
+    };
+    assert_eq!(file.rotate_bytes, Some(10_000_000));
+    assert!(matches!(archive.format, Format::Leef(options) if options.delimiter.as_char() == '~'));
+    let source = &config.log_sources[0];
+    assert_eq!(source.eps(), Some(700));
+    assert_eq!(
+        (source.credibility, source.coalescing, source.store_payload),
+        (8, true, true)
+    );
+    assert!(source.collects_like(&source.clone()));
+}
+
+#[test]
+fn six_mistakes_are_six_findings_with_their_lines() {
+    let text = GOOD
+        .replace("level =", "levle =")
+        .replace("\"qradar\", ", "\"qradra\", \"qradar\", ")
+        .replace("credibility = 8", "credibility = 11")
+        .replace("delimiter = \"~\"", "delimiter = \"~~\"")
+        .replace("microsoft-graph-security", "microsoft-graph")
+        .replace("address = \"qradar.example.com:514\"\n", "");
+    let found = findings(&text);
+    let expected = [
+        (8, "CFG002"),
+        (9, "CFG003"),
+        (23, "CFG004"),
+        (29, "CFG010"),
+        (30, "CFG012"),
+        (31, "CFG004"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (line, (number, code)) in found.iter().zip(expected) {
+        assert!(
+            line.starts_with(&format!("dsmith.toml:{number}:")) && line.contains(code),
+            "{number} {code}: {line}"
+        );
+    }
+}
+
+#[test]
+fn each_fault_has_its_code_and_names_the_thing() {
+    for (from, to, code, named) in [
+        (
+            "state_directory = \"state\"\n",
+            "",
+            "CFG003",
+            "state_directory",
+        ),
+        ("\"1 GiB\"", "\"a lot\"", "CFG004", "spool"),
+        ("127.0.0.1:9464", "localhost", "CFG004", "address"),
+        ("\"debug\"", "\"trace\"", "CFG004", "trace"),
+        (
+            "\"/var/log/events.log\"\n",
+            "\"/var/log/events.log\"\nheader = \"ibm\"\n",
+            "CFG006",
+            "header",
+        ),
+        ("rotate_size = \"10 MB\"\n", "", "CFG006", "keep"),
+        ("format = \"leef2\"\n", "", "CFG006", "delimiter"),
+        ("keep = 3", "keep = 0", "CFG004", "keep"),
+        (
+            "max_event_bytes = 1000",
+            "oversize = \"send\"",
+            "CFG006",
+            "max_event_bytes",
+        ),
+        (
+            "max_event_bytes = 1000",
+            "max_event_bytes = 1000\nformat = \"json\"\noversize = \"shorten\"",
+            "CFG007",
+            "shortened",
+        ),
+        (
+            "max_event_bytes = 1000",
+            "client_key = \"/k.pem\"",
+            "CFG003",
+            "client_certificate",
+        ),
+        (
+            "delimiter = \"~\"",
+            "delimiter = \"%\"\nsubstitution = \"percent\"",
+            "CFG007",
+            "%",
+        ),
+        (
+            "max_event_bytes = 1000",
+            "format = \"raw\"",
+            "CFG007",
+            "coalescing",
+        ),
+        (
+            "qradar.example.com:514",
+            "qradar.example.com",
+            "CFG004",
+            "address",
+        ),
+        (
+            "qradar.example.com:514",
+            "[2001:db8::1]:0",
+            "CFG004",
+            "address",
+        ),
+        ("type = \"file\"", "type = \"files\"", "CFG004", "files"),
+        (
+            "destinations = [\"qradar\", \"archive\"]",
+            "destinations = []",
+            "CFG004",
+            "destinations",
+        ),
+        (
+            "[\"qradar\", \"archive\"]",
+            "[\"qradar\", \"archive\", \"qradar\"]",
+            "CFG004",
+            "twice",
+        ),
+        (
+            "identifier = \"alpha\"",
+            "identifier = \" alpha\"",
+            "CFG004",
+            "white space",
+        ),
+        (
+            "eps_throttle = 700",
+            "eps_throtle = 700",
+            "CFG013",
+            "eps_throtle",
+        ),
+        (
+            "eps_throttle = 700",
+            "eps_throttle = 0",
+            "CFG015",
+            "eps_throttle",
+        ),
+        (
+            "tenant_id = \"3b1d1cbc-6f1e-4a3c-9a53-0c7c1e5d8f10\"\n",
+            "",
+            "CFG014",
+            "tenant_id",
+        ),
+        (
+            "eps_throttle = 700",
+            "proxy_server = \"proxy.example.com\"",
+            "CFG016",
+            "proxy_server",
+        ),
+        (
+            "{ env = \"ALPHA_SECRET\" }",
+            "\"hunter2!\"",
+            "CFG017",
+            "client_secret",
+        ),
+        (
+            "coalescing = true",
+            "coalescing = true\nenabled = false",
+            "CFG022",
+            "enabled",
+        ),
+    ] {
+        let found = finding(from, to);
+        assert!(
+            found.contains(code) && found.contains(named),
+            "{code} {named}: {found}"
+        );
+    }
+}
+
+#[test]
+fn names_stand_for_one_thing() {
+    let found = findings(&GOOD.replace("\"archive\"", "\"arc hive\""));
+    assert!(
+        found.len() == 1 && found[0].contains("CFG004"),
+        "{found:#?}"
+    );
+    let twice = |table: &str| {
+        let start = GOOD.find(table).unwrap();
+        let end = GOOD[start + 2..]
+            .find("[[")
+            .map_or(GOOD.len(), |end| start + 2 + end);
+        let copy = GOOD[start..end].to_owned();
+        findings(&format!("{GOOD}{copy}"))
+    };
+    let found = twice("[[log_source]]");
+    assert!(
+        found.len() == 1 && found[0].contains("CFG005"),
+        "{found:#?}"
+    );
+    // Two files of one path are another fault than two destinations of one name.
+    let found = findings(&format!(
+        "{GOOD}\n[[destination]]\nname = \"copy\"\ntype = \"file\"\npath = \"/var/log/events.log\"\n"
+    ));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].contains("CFG021"), "{found:#?}");
+    assert!(found[1].contains("CFG007"), "{found:#?}");
+    let found = findings(&format!(
+        "{GOOD}\n[[destination]]\nname = \"qradar\"\ntype = \"stdout\"\n"
+    ));
+    assert!(
+        found.len() == 1 && found[0].contains("CFG005"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_deprecated_protocol_is_a_warning_that_names_its_successors() {
+    let protocol = protocol::protocols::find("microsoft-defender-endpoint-siem").unwrap();
+    let successors = protocol.deprecation().unwrap().successors;
+    let text = GOOD.replace("microsoft-graph-security", protocol.name());
+    let (_, found) = parse(&text);
+    let finding = found
+        .iter()
+        .find(|finding| finding.code == Code::ProtocolDeprecated)
+        .unwrap();
+    assert_eq!(finding.severity, Severity::Warning);
+    for successor in successors {
+        assert!(finding.help.contains(successor), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_type_without_a_mapping_is_found_when_the_mappings_are_known() {
+    let (config, mut found) =
+        parse(&GOOD.replace("microsoft-365-defender", "microsoft-365-defnder"));
+    assert!(found.is_empty());
+    config.check_types(&["openssh-server", "microsoft-365-defender"], &mut found);
+    let finding = found.iter().next().unwrap();
+    assert_eq!(finding.code, Code::LogSourceTypeUnknown);
+    assert!(
+        finding.help.contains("`microsoft-365-defender`?"),
+        "{}",
+        finding.help
+    );
+}
+
+/// Everything that is said about a configuration, as it is shown, the text of the file included.
+fn shown(text: &str) -> String {
+    let (config, found) = parse(text);
+    format!("{config:?}\n{found:?}")
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_never_shown() {
+    const SECRET: &str = "hunter2!";
+    let good = "client_secret = { env = \"ALPHA_SECRET\" }";
+    for wrong in [
+        "client_secret = \"hunter2!\"",
+        "client_secret = 'hunter2!'",
+        "client_secret = \"\"\"\nhunter2!\"\"\"",
+        "client_secret = hunter2!",
+        "client_secret = \"hunter2!",
+        "client_secret = [\"hunter2!\"]",
+        "client_secret = { value = \"hunter2!\" }",
+        "client_secret = { env = \"ALPHA_SECRET\", value = \"hunter2!\" }",
+        "\"client_secret\" = \"hunter2!\"",
+        "client_secret = { env = \"ALPHA_SECRET\" }\nclient_secrte = \"hunter2!\"",
+        "client_secrte = hunter2!",
+        "client_secret = { env = \"ALPHA_SECRET\" }\nproxy-password = \"hunter2!\"",
+        "client_secret = { env = \"ALPHA_SECRET\" }\nclient_secret = \"hunter2!\"",
+        "client_secret.env = \"ALPHA_SECRET\"\nproxy_password.text = \"hunter2!\"",
+    ] {
+        let text = GOOD.replace(good, wrong);
+        let (_, found) = parse(&text);
+        assert!(found.has_errors(), "{wrong}");
+        let shown = shown(&text);
+        assert!(!shown.contains(SECRET), "{wrong}: {shown}");
+        // Without the protocol nobody knows which parameters are secrets, except by their names.
+        let unknown = text.replace("microsoft-graph-security", "unheard-of");
+        assert!(!self::shown(&unknown).contains(SECRET), "{wrong}");
+    }
+    let (_, found) = parse(&GOOD.replace(good, "client_secret = \"hunter2!\""));
+    let finding = found.iter().next().unwrap();
+    assert!(finding.help.contains("{ env = "), "{}", finding.help);
+    // The place stays where it is, and the line can be recognised.
+    let label = &finding.labels[0];
+    assert!(label.file.text.contains("client_secret = \"********\""));
+    assert_eq!(&label.file.text[label.span.clone()], "\"********\"");
+}
+
+#[derive(Debug)]
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        Err(SecretError::Missing(reference.clone()))
+    }
+}
+
+#[test]
+fn secrets_and_files_that_are_not_there_are_found() {
+    let text = GOOD.replace("max_event_bytes = 1000", "ca_file = \"missing.pem\"");
+    let (config, mut found) = parse(&text);
+    assert!(found.is_empty());
+    config.check_surroundings(&NoSecrets, Severity::Warning, &mut found);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(!found.has_errors());
+    assert!(
+        lines[0].contains("CFG018") && lines[0].contains("ALPHA_SECRET"),
+        "{lines:#?}"
+    );
+    assert!(
+        lines[1].contains("CFG019") && lines[1].contains("/etc/dsmith/missing.pem"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn mutilated_files_are_read_without_a_panic() {
+    for (at, c) in GOOD.char_indices() {
+        parse(&GOOD[..at]);
+        parse(&format!(
+            "{}\u{201c}{}",
+            &GOOD[..at],
+            &GOOD[at + c.len_utf8()..]
+        ));
+    }
+    let mut config = String::new();
+    for _ in 0..2000 {
+        config.push('[');
+    }
+    parse(&format!("x = {config}"));
+}
+
+#[test]
+fn broken_toml_hides_no_other_fault_and_invents_none() {
+    let found = findings(
+        &GOOD
+            .replace("level = \"debug\"", "level = debug")
+            .replace("= 8", "= 88"),
+    );
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found[0].contains("CFG001") && found[1].contains("CFG004"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_finding() {
+    let (config, found) = load(Path::new("/nonexistent/dsmith.toml"));
+    assert!(config.is_none());
+    assert_eq!(found.iter().next().unwrap().code, Code::FileUnusable);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[test]
+fn the_example_of_the_documentation_has_no_findings() {
+    let (config, mut found) = load(&root().join("docs/examples/dsmith.toml"));
+    config
+        .unwrap()
+        .check_types(&["microsoft-365-defender"], &mut found);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_code_of_the_configuration_is_tested_here() {
+    let test = fs::read_to_string(root().join("crates/pipeline/tests/config.rs")).unwrap();
+    let names = [
+        Code::ProtocolDeprecated,
+        Code::LogSourceTypeUnknown,
+        Code::FileUnusable,
+        Code::SecretUnavailable,
+    ];
+    let missing: BTreeSet<&str> = Code::ALL
+        .iter()
+        .filter(|code| code.as_str().starts_with("CFG") && !names.contains(code))
+        .map(|code| code.as_str())
+        .filter(|code| !test.contains(code))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_reference_and_the_schema_are_those_that_the_declaration_gives() {
+    for (path, text) in pages() {
+        let current = fs::read_to_string(root().join(path)).unwrap_or_default();
+        assert!(
+            current == text,
+            "{path} is out of date: run cargo xtask codegen"
+        );
+    }
+}
