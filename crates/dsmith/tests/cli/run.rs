@@ -306,12 +306,20 @@ fn metrics_and_health_are_served() {
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
-    // Each sample belongs to a metric that was announced.
+    // Each sample belongs to a metric that was announced, and the guide has each of these.
+    let guide = crate::support::repository().join("docs/collecting.md");
+    let guide = fs::read_to_string(guide).unwrap();
     let body = metrics.split("\r\n\r\n").nth(1).unwrap();
     let mut announced = "";
     for line in body.lines() {
         match line.strip_prefix("# TYPE ") {
-            Some(rest) => announced = rest.split(' ').next().unwrap(),
+            Some(rest) => {
+                announced = rest.split(' ').next().unwrap();
+                assert!(
+                    guide.contains(&format!("`{announced}`")),
+                    "{announced} in no guide"
+                );
+            }
             None if line.starts_with('#') => {}
             None => assert!(line.starts_with(announced), "{line} under {announced}"),
         }
