@@ -8,7 +8,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
-  dsmith check-config -c dsmith.toml
+  dsmith run -c dsmith.toml
 
 Exit codes:
   0   everything was done
@@ -17,7 +17,7 @@ Exit codes:
   2   --strict: an event is not mapped
   64  the command line is wrong";
 
-/// Normalize security events with QRadar log source extensions, offline.
+/// Collect security events, normalize them with QRadar log source extensions, and deliver them.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -57,6 +57,69 @@ pub(crate) enum Command {
     /// Check the configuration of a run and report every fault.
     #[command(after_help = CHECK_CONFIG_EXAMPLES)]
     CheckConfig(CheckConfigArgs),
+    /// Collect from log sources, normalize, and deliver to destinations.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show how the log sources and destinations of a configuration are doing.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// The protocols that fetch payloads, and their parameters.
+    #[command(after_help = PROTOCOL_EXAMPLES)]
+    Protocol(ProtocolArgs),
+}
+
+const RUN_EXAMPLES: &str = "Examples:
+  dsmith run -c /etc/dsmith/dsmith.toml
+  dsmith run -c dsmith.toml --once      read what there is, deliver it, end
+
+What was collected waits in the state directory until its destinations have
+accepted it; a crash loses nothing. SIGTERM and SIGINT end the run, SIGHUP reads
+the configuration and the mappings again and keeps the old ones if the new ones
+have errors.
+
+Exit codes:
+  0   it was told to end; --once: everything was read and delivered
+  1   it cannot run; --once: something was not read or not delivered
+  64  the command line is wrong";
+
+const STATUS_EXAMPLES: &str = "Examples:
+  dsmith status -c /etc/dsmith/dsmith.toml
+
+It reads the state directory, whether a process runs or not.
+
+Exit codes:
+  0   there is a state, and it is shown
+  1   there is none, or it cannot be read
+  64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Read everything that there is once, deliver it, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Give up the events of a log source that wait for a destination it no longer has.
+    #[arg(long, value_name = "LOG_SOURCE/DESTINATION")]
+    pub(crate) forget: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
 }
 
 const CHECK_CONFIG_EXAMPLES: &str = "Examples:
@@ -112,6 +175,15 @@ const CHECK_EXAMPLES: &str = "Examples:
 Exit codes:
   0   no errors (there may be warnings)
   1   errors
+  64  the command line is wrong";
+
+const PROTOCOL_EXAMPLES: &str = "Examples:
+  dsmith protocol list
+  dsmith protocol show syslog
+  dsmith protocol show syslog --format schema    as JSON Schema
+
+Exit codes:
+  0   everything was done
   64  the command line is wrong";
 
 #[derive(Debug, Args)]
@@ -221,4 +293,37 @@ pub(crate) enum CheckFormat {
     Github,
     /// SARIF 2.1.0.
     Sarif,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProtocolArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProtocolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtocolCommand {
+    /// List the protocols.
+    #[command(after_help = "Example:\n  dsmith protocol list")]
+    List,
+    /// Show one protocol and its parameters.
+    #[command(
+        after_help = "Examples:\n  dsmith protocol show microsoft-graph-security\n  dsmith protocol show syslog --format schema"
+    )]
+    Show {
+        /// Its name, as `dsmith protocol list` shows it.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// How it is shown.
+        #[arg(long, short = 'f', value_enum, default_value_t = ProtocolFormat::Human)]
+        format: ProtocolFormat,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolFormat {
+    /// Text for people.
+    Human,
+    /// JSON Schema of the parameters.
+    Schema,
 }

@@ -5,6 +5,9 @@ mod check;
 mod check_config;
 mod library;
 mod parse;
+mod protocols;
+mod run;
+mod status;
 mod terminal;
 
 use args::{Cli, Command};
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
         Command::Parse(args) => parse::run(&args),
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Protocol(args) => protocols::run(&args),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

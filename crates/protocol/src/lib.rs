@@ -20,6 +20,7 @@ pub mod http;
 mod json;
 pub mod oauth;
 pub mod parameter;
+pub mod probe;
 pub mod protocols;
 pub mod reference;
 pub mod secret;

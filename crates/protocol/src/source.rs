@@ -5,6 +5,7 @@ use crate::cursor::{Cursor, CursorError};
 use crate::http::{Endpoint, HttpSettings, Request, Response};
 use crate::oauth::ClientCredentials;
 use crate::parameter::{Parameter, ParameterFault, Parameters, Value};
+use crate::probe::Probe;
 use crate::secret::{SecretError, Secrets};
 use crate::status::LaneStatus;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -255,6 +256,11 @@ pub enum SinkError {
 pub trait Stream: Send + fmt::Debug {
     /// The name of its only lane.
     fn lane(&self) -> &str;
+
+    /// Tests what can be tested without taking anything in.
+    fn probe(&self) -> Vec<Probe> {
+        Vec::new()
+    }
 
     /// Starts at a position.
     fn start(

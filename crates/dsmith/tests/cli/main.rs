@@ -11,6 +11,8 @@ mod check;
 mod check_config;
 mod formats;
 mod input;
+mod protocols;
+mod run;
 mod support;
 mod terminal;
 mod types;

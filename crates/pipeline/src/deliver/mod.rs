@@ -469,12 +469,14 @@ impl<'m> Lane<'m> {
         closing: bool,
     ) -> Result<Prepared, StoreError> {
         let allowance = self.throttle.allowance(now).min(options.batch_events);
-        let batch = if allowance == 0 {
+        let worthwhile = self.throttle.worthwhile().min(options.batch_events);
+        let held_back = allowance < worthwhile
+            && store.waiting(self.route.source, self.next)? > allowance as u64;
+        let batch = if held_back || allowance == 0 {
             Batch::default()
         } else {
             store.read(self.route.source, self.next, allowance, options.batch_bytes)?
         };
-        let held_back = allowance == 0 && store.waiting(self.route.source, self.next)? > 0;
         let mut work = Work {
             lane: index,
             batch: destination::Batch {
@@ -496,7 +498,7 @@ impl<'m> Lane<'m> {
                 _ => Vec::new(),
             };
             if over.is_empty() {
-                return Ok(self.wait(held_back, now));
+                return Ok(self.wait(held_back.then_some(worthwhile), now));
             }
             self.add_folded(&over, store, &mut work)
         } else {
@@ -512,10 +514,10 @@ impl<'m> Lane<'m> {
         Ok(Prepared::Work(Box::new(work)))
     }
 
-    /// What the lane waits for.
-    fn wait(&mut self, held_back: bool, now: DateTime<Utc>) -> Prepared {
-        if held_back {
-            return Prepared::Wait(self.throttle.ready_at(1, now));
+    /// What the lane waits for: until so many events may pass, or for the end of a window.
+    fn wait(&mut self, held_back: Option<usize>, now: DateTime<Utc>) -> Prepared {
+        if let Some(events) = held_back {
+            return Prepared::Wait(self.throttle.ready_at(events, now));
         }
         match self.coalescer.as_ref().and_then(Coalescer::next_close) {
             Some(close) => Prepared::Wait(close.max(now)),

@@ -31,8 +31,7 @@ CREATE TABLE log_source (
 CREATE TABLE lane (
     log_source INTEGER NOT NULL,
     name TEXT NOT NULL,
-    cursor TEXT,
-    status TEXT,
+    cursor TEXT NOT NULL,
     PRIMARY KEY (log_source, name)
 ) WITHOUT ROWID;
 CREATE TABLE position (

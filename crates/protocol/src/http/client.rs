@@ -10,6 +10,12 @@ use std::sync::{Arc, OnceLock};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, ProxyProtocol, Timeout};
 
+// The client must not write what it sends. `Cargo.toml` sees to it, and this line keeps it from being tidied away.
+const _: () = assert!(
+    log::STATIC_MAX_LEVEL as usize <= log::LevelFilter::Debug as usize,
+    "ureq writes requests with their tokens at the level trace"
+);
+
 /// More hops to the same server than any interface needs.
 const MAX_REDIRECTS: usize = 5;
 

@@ -8,8 +8,10 @@ mod microsoft_defender_endpoint_siem;
 mod microsoft_graph_security;
 mod odata;
 mod position;
+mod syslog;
 
 use crate::Protocol;
+use crate::parameter::did_you_mean;
 
 /// All protocols, in the order in which they are listed.
 pub static REGISTRY: &[&dyn Protocol] = &[
@@ -17,6 +19,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &microsoft_defender_endpoint::DefenderEndpoint,
     &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
     &file::File,
+    &syslog::Syslog,
 ];
 
 /// The protocol with this name.
@@ -25,4 +28,15 @@ pub fn find(name: &str) -> Option<&'static dyn Protocol> {
         .iter()
         .copied()
         .find(|protocol| protocol.name() == name)
+}
+
+/// The names of all protocols, and the nearest one to a name that none has.
+pub fn suggest(name: &str) -> String {
+    let names = || REGISTRY.iter().map(|protocol| protocol.name());
+    let all: Vec<&str> = names().collect();
+    format!(
+        "known are {}{}",
+        all.join(", "),
+        did_you_mean(name, names())
+    )
 }

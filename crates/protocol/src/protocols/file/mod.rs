@@ -7,11 +7,13 @@ mod opened;
 use crate::Cursor;
 use crate::cursor::CursorError;
 use crate::parameter::{Allowed, Effect, Kind, Origin, Parameter, Parameters, Rule, When};
+use crate::probe::Probe;
 use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::FileCollector;
 use framing::Format;
+use opened::Opened;
 use std::path::PathBuf;
 
 /// The protocol.
@@ -140,6 +142,22 @@ struct Reading {
 impl Stream for Reading {
     fn lane(&self) -> &str {
         "file"
+    }
+
+    fn probe(&self) -> Vec<Probe> {
+        let name = format!("file {}", self.path.display());
+        let opened = Opened::open(&self.path).and_then(|mut opened| {
+            opened.read(1)?;
+            opened.len()
+        });
+        vec![match opened {
+            Ok(length) => Probe::passed(name, format!("{length} bytes")),
+            Err(error) => Probe::failed(
+                name,
+                error.to_string(),
+                Some("check the parameter path and who may read the file"),
+            ),
+        }]
     }
 
     fn start(

@@ -1,0 +1,239 @@
+//! Syslog: a listener for messages over UDP, TCP or TLS.
+//!
+//! A payload is the whole message with its header, RFC 3164 or RFC 5424, as it was sent: what it means is for the
+//! mapping to say.
+
+mod collector;
+mod framing;
+mod listener;
+
+use crate::Cursor;
+use crate::cursor::CursorError;
+use crate::parameter::{
+    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
+};
+use crate::probe::Probe;
+use crate::protocols::common;
+use crate::secret::Secrets;
+use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
+use collector::SyslogCollector;
+use framing::Framing;
+use listener::Listener;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// The protocol.
+#[derive(Debug)]
+pub(super) struct Syslog;
+
+const NOT_TLS: Rule = Rule {
+    parameter: "transport",
+    when: When::IsNot("tls"),
+    effect: Effect::Unavailable,
+};
+
+const UDP: Rule = Rule {
+    parameter: "transport",
+    when: When::Is("udp"),
+    effect: Effect::Unavailable,
+};
+
+static PARAMETERS: &[Parameter] = &[
+    Parameter::new(
+        "transport",
+        "Protocol",
+        Kind::String { max_length: 8 },
+        "How messages come. TLS is the protocol TLS Syslog in QRadar.",
+    )
+    .required()
+    .allowed(&[
+        Allowed { value: "udp", label: "UDP" },
+        Allowed { value: "tcp", label: "TCP" },
+        Allowed { value: "tls", label: "TLS" },
+    ]),
+    Parameter::new(
+        "listen_address",
+        "Listen Address",
+        Kind::String { max_length: 64 },
+        "Address of this machine that is listened on; `::` and `0.0.0.0` are all of them.",
+    )
+    .pattern("^[0-9A-Fa-f:.]+$", "an address such as 0.0.0.0, :: or 192.0.2.1")
+    .default("0.0.0.0")
+    .origin(Origin::Dsmith),
+    Parameter::new(
+        "listen_port",
+        "Listen Port",
+        Kind::Integer { min: 1, max: 65_535 },
+        "Port that is listened on, as a rule 514, or 6514 for TLS. Each log source has one of its own.",
+    )
+    .required(),
+    Parameter::new(
+        "framing",
+        "Framing",
+        Kind::String { max_length: 16 },
+        "How messages are told from each other in a connection. `auto` finds out message by message.",
+    )
+    .allowed(&[
+        Allowed { value: "auto", label: "Auto" },
+        Allowed { value: "newline", label: "Newline" },
+        Allowed { value: "octet-counting", label: "Octet Counting" },
+    ])
+    .default("auto")
+    .rules(&[UDP])
+    .origin(Origin::Dsmith),
+    Parameter::new(
+        "max_payload",
+        "Max Payload Length",
+        Kind::Integer {
+            min: 480,
+            max: 1_048_576,
+        },
+        "Longest message in bytes. A longer one is passed on in pieces.",
+    )
+    .default("65535"),
+    Parameter::new(
+        "max_connections",
+        "Maximum Connections",
+        Kind::Integer { min: 1, max: 10_000 },
+        "Most connections at a time. A further one is closed at once.",
+    )
+    .default("1000")
+    .rules(&[UDP]),
+    Parameter::new(
+        "certificate_file",
+        "Server Certificate",
+        Kind::Path,
+        "PEM file with the certificate of this server and those between it and its authority.",
+    )
+    .required()
+    .rules(&[NOT_TLS]),
+    Parameter::new(
+        "private_key_file",
+        "Private Key",
+        Kind::Path,
+        "PEM file with the private key of the certificate: PKCS #8, PKCS #1 or SEC 1, without a password.",
+    )
+    .required()
+    .rules(&[NOT_TLS]),
+    Parameter::new(
+        "client_ca_file",
+        "Client Certificate Authority",
+        Kind::Path,
+        "PEM file with the authorities of client certificates. With it a client without a certificate is refused.",
+    )
+    .rules(&[NOT_TLS]),
+    common::EPS_THROTTLE,
+];
+
+/// How messages come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// What to listen to, and how.
+#[derive(Debug, Clone)]
+struct Listening {
+    carrier: Carrier,
+    address: IpAddr,
+    port: u16,
+    framing: Framing,
+    max_payload: usize,
+    max_connections: usize,
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+impl Protocol for Syslog {
+    fn name(&self) -> &'static str {
+        "syslog"
+    }
+
+    fn title(&self) -> &'static str {
+        "Syslog"
+    }
+
+    fn description(&self) -> &'static str {
+        "Messages that devices send to this machine over UDP, TCP or TLS. A payload is the whole message with its header."
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+        let address = parameters.text("listen_address").unwrap_or_default();
+        if address.parse::<IpAddr>().is_ok() {
+            return Vec::new();
+        }
+        vec![ParameterFault {
+            key: "listen_address".to_owned(),
+            index: None,
+            code: FaultCode::Pattern,
+            message: format!("`listen_address` is {address:?}, which is no address"),
+            help: "write an address such as 0.0.0.0, :: or 192.0.2.1".to_owned(),
+        }]
+    }
+
+    fn open(
+        &self,
+        _identifier: &str,
+        parameters: &Parameters,
+        _secrets: &dyn Secrets,
+    ) -> Result<Source, OpenError> {
+        let number = |key: &'static str| {
+            let number = parameters.integer(key).unwrap_or_default();
+            usize::try_from(number).unwrap_or_default()
+        };
+        let path = |key| parameters.text(key).map(PathBuf::from);
+        let address = common::required(parameters, "listen_address")?;
+        Ok(Source::Stream(Box::new(Listening {
+            carrier: match parameters.text("transport") {
+                Some("tcp") => Carrier::Tcp,
+                Some("tls") => Carrier::Tls,
+                _ => Carrier::Udp,
+            },
+            address: address.parse().map_err(|_| OpenError::Parameter {
+                key: "listen_address",
+                reason: "is no address".to_owned(),
+            })?,
+            port: u16::try_from(number("listen_port")).unwrap_or_default(),
+            framing: match parameters.text("framing") {
+                Some("newline") => Framing::Newline,
+                Some("octet-counting") => Framing::OctetCounting,
+                _ => Framing::Auto,
+            },
+            max_payload: number("max_payload"),
+            max_connections: number("max_connections"),
+            certificate: path("certificate_file").unwrap_or_default(),
+            key: path("private_key_file").unwrap_or_default(),
+            client_ca: path("client_ca_file"),
+        })))
+    }
+}
+
+impl Stream for Listening {
+    fn lane(&self) -> &str {
+        "listener"
+    }
+
+    fn probe(&self) -> Vec<Probe> {
+        let name = format!("listen {}", SocketAddr::new(self.address, self.port));
+        vec![match Listener::bind(self) {
+            Ok(_) => Probe::passed(name, "the port is free"),
+            Err(error) => Probe::failed(name, error.to_string(), Some(collector::remedy(&error))),
+        }]
+    }
+
+    fn start(
+        self: Box<Self>,
+        lane: LaneId,
+        _cursor: Cursor,
+    ) -> Result<Box<dyn Collector>, CursorError> {
+        // A listener has no position: what was not taken in cannot be asked for again.
+        Ok(Box::new(SyslogCollector::new(*self, lane)))
+    }
+}
