@@ -1,9 +1,12 @@
 //! Developer commands, a thin front to the `authoring` crate.
 
+mod bench;
+
 use anyhow::{Context, bail};
 use authoring::render::{self, Format};
 use authoring::suite::{Outcome, Suite};
-use authoring::{bench, folder, reference, snapshot};
+use authoring::{reference, snapshot};
+use bench::BenchArgs;
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -36,17 +39,17 @@ Exit codes: 0 all is well, 1 there are findings.")]
         #[arg(long)]
         accept_unreached: bool,
     },
-    /// Everything that has to pass: format, lints, tests, mappings, documentation.
+    /// Everything that has to pass: format, lints, tests, mappings, instruction counts, documentation.
     Ci,
-    /// Measure the whole path beside a plain JSON parse of the same payloads.
-    Bench {
-        /// Payloads in each corpus.
-        #[arg(long, default_value_t = 4000)]
-        payloads: usize,
-        /// Rounds; medians are shown.
-        #[arg(long, default_value_t = 15)]
-        rounds: usize,
-    },
+    /// Measure the engine beside a plain JSON parse of the same payloads, and mark the goals.
+    #[command(after_help = "Examples:
+  cargo xtask bench --quick
+  cargo xtask bench --peers --json bench.json --svg docs/performance --doc docs/performance.md
+  cargo xtask bench --instructions --doc docs/performance.md
+
+Exit codes: 0 it was measured, whether or not the goals are met; 1 it could not be,
+or --instructions found more of them than are committed.")]
+    Bench(BenchArgs),
     /// Write the generated pages of the documentation.
     Codegen {
         /// Only check that they are current.
@@ -60,8 +63,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Where standard error is closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            tell(&format!("error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -77,13 +79,19 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
             accept_unreached,
         } => validate(slug, accept, accept_unreached),
         Task::Ci => ci(),
-        Task::Bench { payloads, rounds } => run_bench(payloads, rounds),
+        Task::Bench(args) => bench::run(&args),
         Task::Codegen { check } => codegen(check),
     }
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// What goes on meanwhile, for people who wait.
+fn tell(text: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyhow::Result<bool> {
@@ -175,6 +183,8 @@ fn ci() -> anyhow::Result<bool> {
     passed &= validate(None, false, false)?;
     say("== codegen --check\n")?;
     passed &= codegen(true)?;
+    say("== bench --instructions\n")?;
+    passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;
     say(if passed {
         "everything passed\n"
@@ -182,43 +192,6 @@ fn ci() -> anyhow::Result<bool> {
         "failed\n"
     })?;
     Ok(passed)
-}
-
-fn run_bench(payloads: usize, rounds: usize) -> anyhow::Result<bool> {
-    if cfg!(debug_assertions) {
-        // Times of an unoptimised build say nothing.
-        let (payloads, rounds) = (payloads.to_string(), rounds.to_string());
-        let status = Command::new("cargo")
-            .args([
-                "run",
-                "--release",
-                "--quiet",
-                "--package",
-                "xtask",
-                "--",
-                "bench",
-            ])
-            .args(["--payloads", &payloads, "--rounds", &rounds])
-            .status()
-            .context("cannot start cargo")?;
-        return Ok(status.success());
-    }
-    let folder = Path::new("dsm-mappings/microsoft-365-defender");
-    let (mapping, findings) = folder::load(folder);
-    let Some(mapping) = mapping else {
-        bail!(
-            "{} cannot be used\n{}",
-            folder.display(),
-            render::render(&findings, Format::Human, false)
-        );
-    };
-    say(&format!(
-        "payload bytes to LEEF bytes on one core, beside serde_json::Value on the same payloads; medians of {rounds} rounds, seed {:#x}\n",
-        bench::SEED
-    ))?;
-    let measurements = bench::run(&mapping, payloads, rounds)?;
-    say(&bench::table(&measurements))?;
-    Ok(true)
 }
 
 /// All generated pages: where each is, and its text. The crates that have the tables do not see each other.

@@ -143,10 +143,14 @@ impl Library {
         self.mappings.values()
     }
 
+    /// The mappings with autodetection rules, in ascending precedence: the first that claims a payload has it.
+    pub fn asked(&self) -> impl Iterator<Item = &Mapping> {
+        self.asked.iter().filter_map(|slug| self.mappings.get(slug))
+    }
+
     /// The mapping that claims a payload: the first in ascending precedence whose autodetection rules hold.
     pub fn recognise(&self, payload: &str) -> Option<&Mapping> {
-        let mut asked = self.asked.iter().filter_map(|slug| self.mappings.get(slug));
-        asked.find(|mapping| mapping.recognises(payload))
+        self.asked().find(|mapping| mapping.recognises(payload))
     }
 }
 

@@ -1,58 +1,130 @@
 //! Payloads from files.
 
 use dsm::framing::{Fault, Frame, Framing, Splitter};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// How much is read at a time.
-const BLOCK: usize = 1 << 18;
+/// How much is read at a time, in bytes. A block, its payloads and their events fit into the nearest caches of a core.
+pub const BLOCK: usize = 1 << 18;
 
 /// A payload or a fault, with its place in the input.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
     /// The bytes of a payload, and the offset of the first one.
     Payload(&'a [u8], u64),
     /// What is wrong with the input.
     Fault(Fault),
-    /// All that was read so far was handed out, and reading on may take long.
-    Pause,
 }
 
-/// Splits everything that a reader yields, holding no more than a payload at a time. Returns how many bytes there were.
+/// What was read at once, as far as it makes whole payloads. It can be filled again, which reuses its memory.
+#[derive(Debug, Default)]
+pub struct Block {
+    bytes: Vec<u8>,
+    /// Offset of the first byte in the input.
+    base: u64,
+    frames: Vec<Place>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Payload { offset: u64, length: usize },
+    Fault(Fault),
+}
+
+impl Block {
+    /// The payloads and faults, in order.
+    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.frames.iter().filter_map(|frame| match *frame {
+            Place::Payload { offset, length } => {
+                let start = usize::try_from(offset.checked_sub(self.base)?).ok()?;
+                let bytes = self.bytes.get(start..)?.get(..length)?;
+                Some(Item::Payload(bytes, offset))
+            }
+            Place::Fault(fault) => Some(Item::Fault(fault)),
+        })
+    }
+
+    /// Nothing is in it any more. The memory for payloads of an unusual size goes.
+    pub fn clear(&mut self) {
+        self.frames.clear();
+        if self.bytes.capacity() > 4 * BLOCK {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// Reads an input block by block. What a read brings is handed on at once, because the next one may take long.
+#[derive(Debug)]
+pub struct Blocks<R> {
+    reader: R,
+    splitter: Splitter,
+    ended: bool,
+}
+
+impl<R: Read> Blocks<R> {
+    /// The blocks of an input; payloads of more than `limit` bytes are left out.
+    pub fn new(reader: R, framing: Framing, limit: usize) -> Self {
+        Self {
+            reader,
+            splitter: Splitter::new(framing, limit),
+            ended: false,
+        }
+    }
+
+    /// Fills a block with what comes next; `false` when there is nothing more.
+    ///
+    /// # Errors
+    /// The reader fails, which ends the input. What came before is in the block.
+    pub fn fill(&mut self, block: &mut Block) -> io::Result<bool> {
+        block.clear();
+        let mut result = Ok(true);
+        while block.frames.is_empty() && !self.ended {
+            let mut keep = |frame: Frame<'_>| {
+                block.frames.push(match frame {
+                    Frame::Payload { bytes, offset } => Place::Payload {
+                        offset,
+                        length: bytes.len(),
+                    },
+                    Frame::Fault(fault) => Place::Fault(fault),
+                });
+            };
+            let read = |space: &mut [u8]| self.reader.read(space);
+            match self.splitter.push_from(BLOCK, read, &mut keep) {
+                Ok(1..) => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(0) => {}
+                Err(error) => result = Err(error),
+            }
+            self.ended = true;
+            self.splitter.finish(&mut keep);
+        }
+        if block.frames.is_empty() {
+            return result.map(|_| false);
+        }
+        (block.bytes, block.base) = self.splitter.take(std::mem::take(&mut block.bytes));
+        result
+    }
+}
+
+/// Splits everything that a reader yields, holding no more than a block and a payload at a time.
 ///
 /// # Errors
 /// The reader fails; what came before was handed out.
 pub fn read<R: Read>(
-    mut reader: R,
+    reader: R,
     framing: Framing,
     limit: usize,
     mut each: impl FnMut(Item<'_>),
-) -> std::io::Result<u64> {
-    fn hand_on<'f>(each: &mut impl FnMut(Item<'_>), frame: Frame<'f>) {
-        match frame {
-            Frame::Payload { bytes, offset } => each(Item::Payload(bytes, offset)),
-            Frame::Fault(fault) => each(Item::Fault(fault)),
+) -> io::Result<()> {
+    let mut blocks = Blocks::new(reader, framing, limit);
+    let mut block = Block::default();
+    loop {
+        let more = blocks.fill(&mut block);
+        block.items().for_each(&mut each);
+        if !more? {
+            return Ok(());
         }
     }
-    let mut splitter = Splitter::new(framing, limit);
-    let mut block = vec![0; BLOCK];
-    let mut total = 0;
-    loop {
-        let count = match reader.read(&mut block) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                splitter.finish(|frame| hand_on(&mut each, frame));
-                return Err(error);
-            }
-        };
-        total += count as u64;
-        splitter.push(&block[..count], |frame| hand_on(&mut each, frame));
-        each(Item::Pause);
-    }
-    splitter.finish(|frame| hand_on(&mut each, frame));
-    Ok(total)
 }
 
 /// What a walk through a folder found.
@@ -61,7 +133,7 @@ pub struct Walk {
     /// The files, in order.
     pub files: Vec<PathBuf>,
     /// What could not be listed, and why.
-    pub refused: Vec<(PathBuf, std::io::Error)>,
+    pub refused: Vec<(PathBuf, io::Error)>,
 }
 
 /// All files below a path, in order; a path that is not a folder is itself, whether it exists or not.
@@ -119,7 +191,7 @@ pub fn walk(path: &Path) -> Walk {
 ///
 /// # Errors
 /// A folder cannot be listed.
-pub fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let walk = walk(path);
     match walk.refused.into_iter().next() {
         Some((_, error)) => Err(error),
@@ -185,6 +257,80 @@ pub const UNREACHED: &str = "unreached.txt";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Yields pieces one by one, and fails where there is none.
+    struct Pieces(Vec<Option<&'static [u8]>>);
+
+    impl Read for Pieces {
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let piece = self.0.remove(0).ok_or(io::ErrorKind::ConnectionReset)?;
+            space[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
+    fn texts(block: &Block) -> Vec<String> {
+        let text = |item| match item {
+            Item::Payload(bytes, at) => format!("{}@{at}", String::from_utf8_lossy(bytes)),
+            Item::Fault(fault) => format!("{:?}@{}", fault.kind, fault.offset),
+        };
+        block.items().map(text).collect()
+    }
+
+    #[test]
+    fn what_a_read_brings_does_not_wait_for_the_next_one() {
+        let reader = Pieces(vec![
+            Some(b"one\ntwo\nthr"),
+            Some(b"ee"),
+            Some(b"\n{\"a\":"),
+            Some(b"1}\n{"),
+        ]);
+        let mut blocks = Blocks::new(reader, Framing::Auto, 100);
+        let mut block = Block::default();
+        for (wanted, left) in [
+            (&["one@0", "two@4"][..], 3),
+            (&["three@8"], 1),
+            (&["{\"a\":1}@14"], 0),
+            (&["Truncated@22", "{@22"], 0),
+        ] {
+            assert!(blocks.fill(&mut block).unwrap());
+            assert_eq!(texts(&block), wanted);
+            assert_eq!(blocks.reader.0.len(), left);
+        }
+        assert!(!blocks.fill(&mut block).unwrap());
+        assert_eq!(block.items().count(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_fails_costs_nothing_of_what_came_before() {
+        let reader = Pieces(vec![Some(b"one\n{\"a\":"), None, Some(b"1}\n")]);
+        let mut blocks = Blocks::new(reader, Framing::Auto, 100);
+        let mut block = Block::default();
+        assert!(blocks.fill(&mut block).unwrap());
+        assert_eq!(texts(&block), ["one@0"]);
+        let error = blocks.fill(&mut block).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(texts(&block), ["Truncated@4", "{\"a\":@4"]);
+        assert!(!blocks.fill(&mut block).unwrap());
+        assert_eq!(block.items().count(), 0);
+    }
+
+    #[test]
+    fn memory_for_a_payload_of_unusual_size_is_not_kept() {
+        let long = [vec![b'x'; 16 * BLOCK], b"\nshort\n".repeat(100_000)].concat();
+        let mut blocks = Blocks::new(long.as_slice(), Framing::Auto, 1 << 30);
+        let mut block = Block::default();
+        let mut sizes = Vec::new();
+        while blocks.fill(&mut block).unwrap() {
+            sizes.push(block.bytes.capacity());
+        }
+        assert!(sizes[0] >= 16 * BLOCK, "{sizes:?}");
+        let last = sizes[sizes.len() - 1];
+        assert!(last <= 4 * BLOCK, "{sizes:?}");
+    }
 
     #[test]
     fn compressed_and_binary_files_are_told_from_text() {

@@ -74,7 +74,6 @@ pub fn render(mapping: &Mapping, fixture: &[u8]) -> Rendered {
                 );
                 write_event(&mut body, &event, leef.as_mut());
             }
-            Item::Pause => {}
         },
     );
     if let Err(error) = read {

@@ -210,6 +210,21 @@ pub fn parse_mac(text: &str) -> Option<[u8; 6]> {
     (count == 12).then_some(mac)
 }
 
+/// The value of a kind that most payloads write in one way, as long as it is written in that way.
+pub(crate) fn typed_scalar(kind: Kind, text: &str) -> Option<Typed> {
+    let digits = || text.bytes().all(|byte| byte.is_ascii_digit());
+    match kind {
+        Kind::Port if text.len() <= 5 && digits() => text.parse().ok().map(Typed::Port),
+        // A longer one might be more than a number can be.
+        Kind::Number if text.len() <= 300 && digits() => Some(Typed::Number),
+        Kind::Ip | Kind::Ipv4 => text
+            .parse()
+            .ok()
+            .map(|ip: Ipv4Addr| Typed::Ip(IpAddr::V4(ip))),
+        _ => None,
+    }
+}
+
 /// A number with an optional sign, fraction and exponent.
 pub fn is_number(text: &str) -> bool {
     let text = text.trim();

@@ -179,9 +179,43 @@ impl Splitter {
 
     /// Takes the next piece of the input.
     pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(Frame<'_>)) {
+        self.compact();
         self.buffer.extend_from_slice(bytes);
         self.run(false, &mut sink);
+    }
+
+    /// Takes the next piece of the input from somebody who writes at most `size` bytes to where they stay, and tells how
+    /// many those were.
+    ///
+    /// # Errors
+    /// Those of `fill`; nothing was taken then.
+    pub fn push_from<E>(
+        &mut self,
+        size: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+        mut sink: impl FnMut(Frame<'_>),
+    ) -> Result<usize, E> {
         self.compact();
+        let end = self.buffer.len();
+        self.buffer.resize(end + size, 0);
+        let filled = fill(&mut self.buffer[end..]).map(|count| count.min(size));
+        self.buffer
+            .truncate(end + filled.as_ref().copied().unwrap_or(0));
+        if filled.is_ok() {
+            self.run(false, &mut sink);
+        }
+        filled
+    }
+
+    /// Gives away the buffer that holds the payloads of the last call, in exchange for another one, with the offset of
+    /// its first byte in the input. So they can be kept, or sent to another thread, without a copy.
+    pub fn take(&mut self, mut other: Vec<u8>) -> (Vec<u8>, u64) {
+        other.clear();
+        other.extend_from_slice(self.rest());
+        let base = self.base;
+        self.base += self.done as u64;
+        self.done = 0;
+        (std::mem::replace(&mut self.buffer, other), base)
     }
 
     /// Ends the input: what is left is handed out.
@@ -191,9 +225,7 @@ impl Splitter {
             self.done = self.buffer.len();
             self.fault(FaultKind::Unclosed, &mut sink);
         }
-        self.base += self.buffer.len() as u64;
-        self.buffer.clear();
-        self.done = 0;
+        self.done = self.buffer.len();
         self.state = State::Between;
         self.in_array = false;
         self.in_envelope = false;

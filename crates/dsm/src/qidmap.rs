@@ -44,6 +44,9 @@ pub struct EventMapping {
     pub span: Range<usize>,
 }
 
+/// Texts of the mapping that texts of payloads are looked up in.
+type Index<V> = HashMap<String, V, foldhash::fast::FixedState>;
+
 /// The QID map of a log source type.
 #[derive(Debug, Clone, Default)]
 pub struct QidMap {
@@ -52,7 +55,7 @@ pub struct QidMap {
     /// The event mappings in file order.
     pub mappings: Vec<EventMapping>,
     /// Event ID, then category, to the index of the mapping.
-    index: HashMap<String, HashMap<String, usize>>,
+    index: Index<Index<usize>>,
     case: QidCase,
 }
 

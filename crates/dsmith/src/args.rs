@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
@@ -230,9 +231,20 @@ pub(crate) struct ParseArgs {
     /// Time of receipt, for device times without a year; now if it is not given.
     #[arg(long, value_name = "RFC3339")]
     pub(crate) received: Option<DateTime<Utc>>,
+    /// How many threads normalize; as many as there are cores, if it is not given. The output is the same.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// No summary and no progress.
     #[arg(long, short = 'q')]
     pub(crate) quiet: bool,
+}
+
+/// More threads than any machine has cores are a slip of the pen.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().and_then(NonZeroUsize::new);
+    number
+        .filter(|number| number.get() <= 1024)
+        .ok_or_else(|| "it is a number from 1 to 1024".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

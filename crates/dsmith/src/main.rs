@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     };
     cli.colour.write_global();
     let result = match cli.command {
-        Command::Parse(args) => parse::run(&args),
+        Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Run(args) => run::run(&args),

@@ -63,10 +63,18 @@ pub fn predefined_ignoring_case(key: &str) -> Option<&'static Predefined> {
 /// that all predefined ones have: an ASCII letter, then ASCII letters and
 /// digits.
 #[must_use]
-pub fn is_valid_key(key: &str) -> bool {
-    let mut bytes = key.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
-        && bytes.all(|b| b.is_ascii_alphanumeric())
+pub const fn is_valid_key(key: &str) -> bool {
+    let key = key.as_bytes();
+    if key.is_empty() || !key[0].is_ascii_alphabetic() {
+        return false;
+    }
+    // No early end, which would keep the bytes from being looked at side by side.
+    let (mut valid, mut at) = (true, 1);
+    while at < key.len() {
+        valid &= key[at].is_ascii_alphanumeric();
+        at += 1;
+    }
+    valid
 }
 
 const fn normalized(key: &'static str, kind: Kind) -> Predefined {

@@ -1,6 +1,7 @@
 //! Which characters the format cannot carry, decided byte by byte.
 
 use crate::delimiter::Delimiter;
+use wide::u8x16;
 
 const HEADER: u8 = 1;
 const VALUE: u8 = 2;
@@ -65,6 +66,45 @@ impl Charset {
         &self.delimiter[..self.delimiter_len]
     }
 
+    /// Whether a value can be written as it is: ASCII, no control character, not the delimiter. May say no where
+    /// [`next_bad`](Self::next_bad) finds nothing, never the other way round.
+    ///
+    /// There is no early end: values that have to be changed are rare, and short.
+    #[inline]
+    pub(crate) fn is_plain_value(&self, text: &[u8]) -> bool {
+        let Some(last) = text.last_chunk::<16>() else {
+            return self.is_plain_short(text);
+        };
+        let (delimiter, control) = (u8x16::splat(self.delimiter[0]), u8x16::splat(0x1f));
+        // The highest bit of each byte tells: that of a byte beyond ASCII is set as it is.
+        let flags = |block: &[u8; 16]| {
+            let block = u8x16::new(*block);
+            block | block.simd_eq(delimiter) | block.simd_eq(block.min(control))
+        };
+        // The last block may overlap the one before it.
+        let all = text
+            .as_chunks::<16>()
+            .0
+            .iter()
+            .fold(flags(last), |all, block| all | flags(block));
+        all.to_bitmask() == 0
+    }
+
+    /// The same for a text of less than sixteen bytes.
+    #[inline]
+    fn is_plain_short(&self, text: &[u8]) -> bool {
+        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            return self.is_plain(u64::from_le_bytes(*first))
+                && self.is_plain(u64::from_le_bytes(*last));
+        }
+        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            let low = u64::from(u32::from_le_bytes(*first));
+            return self.is_plain(low | u64::from(u32::from_le_bytes(*last)) << 32);
+        }
+        text.iter()
+            .all(|&byte| self.table[usize::from(byte)] & VALUE == 0)
+    }
+
     /// Whether none of eight bytes can be flagged for a value. May say no where the table says yes, never the
     /// other way round.
     #[inline]
@@ -75,15 +115,6 @@ impl Charset {
         let other = word ^ (ONES * u64::from(self.delimiter[0]));
         let delimiter = other.wrapping_sub(ONES) & !other;
         (word | control | delimiter) & HIGH == 0
-    }
-
-    /// `[A-Za-z][A-Za-z0-9]*`
-    pub(crate) fn is_key(&self, key: &[u8]) -> bool {
-        // Without an early end, which would keep the bytes from being looked at side by side.
-        key.first().is_some_and(u8::is_ascii_alphabetic)
-            && key
-                .iter()
-                .fold(true, |so_far, b| so_far & b.is_ascii_alphanumeric())
     }
 
     /// The first character at or after `from` that cannot be written: where
@@ -98,16 +129,12 @@ impl Charset {
         let mask = place.mask();
         let mut at = from;
         loop {
-            // Eight bytes at a time while they are all plain: ASCII, no control character, not the delimiter.
             while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-                let plain = place == Place::Value && self.is_plain(u64::from_le_bytes(*block));
-                if !plain {
-                    let classes = block
-                        .iter()
-                        .fold(0, |sum, &b| sum | self.table[usize::from(b)]);
-                    if classes & mask != 0 {
-                        break;
-                    }
+                let classes = block
+                    .iter()
+                    .fold(0, |sum, &b| sum | self.table[usize::from(b)]);
+                if classes & mask != 0 {
+                    break;
                 }
                 at += 8;
             }
@@ -132,23 +159,6 @@ impl Charset {
             _ if place == Place::Value && text.starts_with(self.delimiter()) => self.delimiter_len,
             _ => 0,
         }
-    }
-}
-
-/// A quick no to the question whether a key was given before; a yes has to be looked into.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct KeyFilter([u64; 8]);
-
-impl KeyFilter {
-    /// Notes a key; whether it, or another that shares its bit, was noted before.
-    #[inline]
-    pub(crate) fn note(&mut self, key: &[u8]) -> bool {
-        let at = |index: usize| key.get(index).map_or(0, |&b| usize::from(b));
-        let last = key.len().saturating_sub(1);
-        let bit = (key.len() * 37 + 7 * at(0) + 31 * at(key.len() / 2) + 13 * at(last)) % 512;
-        let seen = self.0[bit / 64] >> (bit % 64) & 1 == 1;
-        self.0[bit / 64] |= 1 << (bit % 64);
-        seen
     }
 }
 
@@ -191,6 +201,25 @@ mod tests {
             let mut text = "x".repeat(70);
             text.replace_range(at..=at, "\n");
             assert_eq!(bad('\t', Place::Value, &text), [(at, 1)]);
+        }
+    }
+
+    #[test]
+    fn what_is_called_plain_has_nothing_bad_in_it_at_any_length_and_place() {
+        for (delimiter, bad_ones) in [
+            ('\t', ["\t", "\n", "\u{85}"]),
+            ('^', ["^", "\0", "\u{2028}"]),
+        ] {
+            let set = Charset::with_separator(delimiter);
+            for length in 0..70 {
+                let clean = "x".repeat(length);
+                assert!(set.is_plain_value(clean.as_bytes()), "{length}");
+                for (at, bad) in (0..length).flat_map(|at| bad_ones.map(|bad| (at, bad))) {
+                    let mut text = clean.clone();
+                    text.replace_range(at..=at, bad);
+                    assert!(!set.is_plain_value(text.as_bytes()), "{text:?}");
+                }
+            }
         }
     }
 }

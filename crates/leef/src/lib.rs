@@ -65,6 +65,7 @@ pub mod attribute;
 mod charset;
 mod delimiter;
 mod header;
+mod key;
 pub mod lint;
 mod options;
 mod reader;
@@ -74,6 +75,7 @@ mod writer;
 
 pub use delimiter::{Delimiter, DelimiterError};
 pub use header::{Header, HeaderField, Version};
+pub use key::{AsKey, Key};
 pub use options::{OptionsError, Substitution, WriterOptions};
 pub use reader::{Attribute, Message, Mode, ReadError, ReadOptions, find, read, read_with};
 pub use repair::Repair;

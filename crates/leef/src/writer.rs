@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-use crate::charset::{Charset, KeyFilter, Place};
+use crate::charset::{Charset, Place};
 use crate::header::{Header, HeaderField, Version};
+use crate::key::{AsKey, Checked, Key, KeyFilter};
 use crate::options::{OptionsError, Substitution, WriterOptions};
 use crate::report::{Change, Field, Report};
 
@@ -108,6 +109,25 @@ pub struct Writer {
     charset: Charset,
     /// The attributes of the event being written.
     pairs: Vec<Pair>,
+    /// What the last event had in front of its ID: most likely the next one has it too.
+    beginning: Option<Beginning>,
+}
+
+/// What stands in front of the event ID.
+#[derive(Debug, Clone)]
+struct Beginning {
+    vendor: String,
+    product: String,
+    product_version: String,
+    bytes: Vec<u8>,
+}
+
+impl Beginning {
+    fn is_of(&self, header: &Header<'_>) -> bool {
+        self.product == header.product
+            && self.vendor == header.vendor
+            && self.product_version == header.product_version
+    }
 }
 
 /// Where an attribute stands in the buffer.
@@ -131,6 +151,7 @@ impl Writer {
             options,
             charset: Charset::new(options.delimiter),
             pairs: Vec::new(),
+            beginning: None,
         })
     }
 
@@ -188,18 +209,69 @@ pub struct EventWriter<'w> {
 }
 
 impl EventWriter<'_> {
-    /// Adds an attribute.
+    /// Adds an attribute. The key is a text, or a [`Key`] that was checked before.
     ///
     /// # Errors
     ///
     /// If the key is not [valid](crate::attribute::is_valid_key), or, under
     /// [`Substitution::Fail`], if the key was given before or the value cannot
     /// be carried as it is; if the limit leaves no room for the marks.
-    pub fn attribute(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
+    #[inline]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a key is a reference, to a text or to a `Key`"
+    )]
+    pub fn attribute(&mut self, key: impl AsKey, value: &str) -> Result<(), WriteError> {
+        match key.ready() {
+            Some(key) if self.takes_as_it_is(key, value) => {
+                self.append(key, value);
+                Ok(())
+            }
+            _ => self.checked_attribute(key.checked(), value),
+        }
+    }
+
+    /// Whether nothing speaks against an attribute: most keys are new, and most values can be written as they are.
+    #[inline]
+    fn takes_as_it_is(&self, key: &Key, value: &str) -> bool {
+        self.open
+            && self.writer.options.max_bytes.is_none()
+            && !self.keys.has(key.bit)
+            && self.writer.charset.is_plain_value(value.as_bytes())
+    }
+
+    #[inline]
+    fn append(&mut self, key: &Key, value: &str) {
+        self.keys.note(key.bit);
+        let first = self.writer.pairs.is_empty();
+        let start = self.buffer.len();
+        // The delimiter has at most four bytes.
+        self.buffer.reserve(key.as_str().len() + value.len() + 5);
+        let key_start = match (self.writer.charset.delimiter(), key.line.as_slice()) {
+            (&[delimiter], [_, ..]) if !first => {
+                self.buffer.extend_from_slice(&key.line);
+                self.buffer[start] = delimiter;
+                start + 1
+            }
+            _ => self.open_pair(key.as_str(), first),
+        };
+        self.writer.pairs.push(Pair {
+            start,
+            key: key_start,
+            key_len: key.as_str().len(),
+        });
+        self.buffer.extend_from_slice(value.as_bytes());
+    }
+
+    fn checked_attribute(
+        &mut self,
+        key: Result<Checked<'_>, WriteError>,
+        value: &str,
+    ) -> Result<(), WriteError> {
         if !self.open {
             return Err(WriteError::Refused);
         }
-        let added = self.pair(key, value);
+        let added = key.and_then(|key| self.pair(key, value));
         self.refuse_on_error(added)
     }
 
@@ -208,7 +280,11 @@ impl EventWriter<'_> {
     /// # Errors
     ///
     /// As [`attribute`](Self::attribute) does.
-    pub fn integer(&mut self, key: &str, value: i64) -> Result<(), WriteError> {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a key is a reference, to a text or to a `Key`"
+    )]
+    pub fn integer(&mut self, key: impl AsKey, value: i64) -> Result<(), WriteError> {
         let mut digits = [0; 20];
         let mut at = digits.len();
         let mut rest = value.unsigned_abs();
@@ -255,30 +331,19 @@ impl EventWriter<'_> {
 
     fn header(&mut self, header: &Header<'_>) -> Result<(), WriteError> {
         let options = self.writer.options;
-        self.buffer.extend_from_slice(b"LEEF:");
-        self.buffer
-            .extend_from_slice(options.version.as_str().as_bytes());
+        match &self.writer.beginning {
+            Some(last) if last.is_of(header) => self.buffer.extend_from_slice(&last.bytes),
+            _ => self.beginning(header)?,
+        }
+        let (event_id, cut) = self.fit_event_id(header.event_id)?;
+        let before = self.buffer.len();
+        let substituted = self.header_field(HeaderField::EventId, event_id)?;
+        if self.buffer.len() == before {
+            return Err(WriteError::EmptyEventId);
+        }
         self.buffer.push(b'|');
-        for field in HeaderField::ALL {
-            let text = header.get(field);
-            let (text, cut) = match field {
-                HeaderField::EventId => self.fit_event_id(text)?,
-                _ => (text, 0),
-            };
-            let before = self.buffer.len();
-            let substituted = self.text(text, Place::Header).map_err(|character| {
-                WriteError::Unrepresentable {
-                    field: Field::Header(field),
-                    character,
-                }
-            })?;
-            if field == HeaderField::EventId && self.buffer.len() == before {
-                return Err(WriteError::EmptyEventId);
-            }
-            self.buffer.push(b'|');
-            if substituted + cut > 0 {
-                self.changed(Field::Header(field), substituted, cut);
-            }
+        if substituted + cut > 0 {
+            self.changed(Field::Header(HeaderField::EventId), substituted, cut);
         }
         if options.version == Version::V2_0 {
             self.buffer
@@ -292,6 +357,44 @@ impl EventWriter<'_> {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Writes what stands in front of the event ID.
+    fn beginning(&mut self, header: &Header<'_>) -> Result<(), WriteError> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(b"LEEF:");
+        let version = self.writer.options.version.as_str();
+        self.buffer.extend_from_slice(version.as_bytes());
+        self.buffer.push(b'|');
+        for field in [
+            HeaderField::Vendor,
+            HeaderField::Product,
+            HeaderField::ProductVersion,
+        ] {
+            let substituted = self.header_field(field, header.get(field))?;
+            self.buffer.push(b'|');
+            if substituted > 0 {
+                self.changed(Field::Header(field), substituted, 0);
+            }
+        }
+        // Changes are accounted for in each event, so that only a beginning without any is kept.
+        if self.report.changed.is_empty() {
+            self.writer.beginning = Some(Beginning {
+                vendor: header.vendor.to_owned(),
+                product: header.product.to_owned(),
+                product_version: header.product_version.to_owned(),
+                bytes: self.buffer[start..].to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn header_field(&mut self, field: HeaderField, text: &str) -> Result<usize, WriteError> {
+        self.text(text, Place::Header)
+            .map_err(|character| WriteError::Unrepresentable {
+                field: Field::Header(field),
+                character,
+            })
     }
 
     /// The longest beginning of an event ID that is short enough when it is
@@ -330,15 +433,17 @@ impl EventWriter<'_> {
         Ok((text, 0))
     }
 
-    fn pair(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
-        let options = self.writer.options;
-        if !self.writer.charset.is_key(key.as_bytes()) {
-            return Err(WriteError::InvalidKey { key: key.into() });
-        }
-        if options.mark_changes && matches!(key, SANITIZED_KEY | TRUNCATED_KEY) {
+    fn pair(&mut self, key: Checked<'_>, value: &str) -> Result<(), WriteError> {
+        let options = &self.writer.options;
+        let Checked {
+            text: key,
+            bit,
+            is_mark,
+        } = key;
+        if is_mark && options.mark_changes {
             return Err(WriteError::MarkKey { key: key.into() });
         }
-        if self.keys.note(key.as_bytes()) && self.is_known(key) {
+        if self.keys.note(bit) && self.is_known(key) {
             if options.substitution == Substitution::Fail {
                 return Err(WriteError::DuplicateKey { key: key.into() });
             }
@@ -346,35 +451,52 @@ impl EventWriter<'_> {
             return Ok(());
         }
 
+        let limit = options.max_bytes;
         let start = self.buffer.len();
         let first = self.writer.pairs.is_empty();
+        // The delimiter has at most four bytes.
+        self.buffer.reserve(key.len() + value.len() + 5);
         let key_start = self.open_pair(key, first);
+        self.writer.pairs.push(Pair {
+            start,
+            key: key_start,
+            key_len: key.len(),
+        });
+        if self.writer.charset.is_plain_value(value.as_bytes()) {
+            self.buffer.extend_from_slice(value.as_bytes());
+        } else {
+            self.sanitized(key, value)?;
+        }
+        match limit {
+            Some(limit) if self.needed() > limit => self.shorten(key, limit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a value that may hold what cannot be carried.
+    #[cold]
+    fn sanitized(&mut self, key: &str, value: &str) -> Result<(), WriteError> {
         let substituted =
             self.text(value, Place::Value)
                 .map_err(|character| WriteError::Unrepresentable {
                     field: Field::Attribute(key.into()),
                     character,
                 })?;
-        self.writer.pairs.push(Pair {
-            start,
-            key: key_start,
-            key_len: key.len(),
-        });
         if substituted > 0 {
             self.changed(Field::Attribute(key.into()), substituted, 0);
         }
-        match options.max_bytes {
-            Some(limit) if self.needed() > limit => self.shorten(key, limit),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Writes a delimiter unless the pair is the first, the key and `=`, and
     /// returns where the key begins.
+    #[inline]
     fn open_pair(&mut self, key: &str, first: bool) -> usize {
         if !first {
-            self.buffer
-                .extend_from_slice(self.writer.charset.delimiter());
+            match self.writer.charset.delimiter() {
+                &[delimiter] => self.buffer.push(delimiter),
+                delimiter => self.buffer.extend_from_slice(delimiter),
+            }
         }
         let start = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());

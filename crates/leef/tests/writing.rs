@@ -25,7 +25,7 @@ fn write(
     let result = (|| {
         let mut event = writer.event(&mut buffer, header)?;
         for (key, value) in attributes {
-            event.attribute(key, value)?;
+            event.attribute(*key, value)?;
         }
         event.finish()
     })();

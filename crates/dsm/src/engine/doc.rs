@@ -24,6 +24,8 @@ pub(super) struct DocState {
     pub(super) generation: u64,
     pub(super) text: DocText,
     pub(super) json: Option<Result<Span, json::JsonError>>,
+    /// The text holds none of the names that the key paths over it begin with.
+    pub(super) barren: Option<bool>,
     pub(super) found: json::Found,
     pub(super) leef: Option<bool>,
     pub(super) leef_header: Vec<(&'static str, Span)>,
@@ -102,6 +104,7 @@ impl DocState {
         self.generation = generation;
         self.text = DocText::Unread;
         self.json = None;
+        self.barren = None;
         self.leef = None;
         self.cef = None;
         self.xml = None;

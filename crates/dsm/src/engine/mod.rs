@@ -9,23 +9,25 @@ mod doc;
 mod trace;
 mod values;
 
-pub use trace::{Attempt, NoData, Trace};
+pub use trace::{Attempt, Invalid, NoData, Trace};
 
 use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
 use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
+use crate::extract::Span;
 use crate::extract::json::JsonError;
 use crate::field::{self, Field, Kind, Typed};
 use crate::java_regex::Slots;
 use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{Candidates, Group, Mapping, Matcher, PatternKind, Target};
+use crate::mapping::{
+    BranchIx, Candidates, Direct, Group, Mapping, Matcher, PatternKind, Target, Tries,
+};
 use crate::options::{
     AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
-    InvalidValue, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
+    InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
 };
 use crate::syslog;
 use chrono::{DateTime, Utc};
-use doc::Value;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 use values::Values;
@@ -36,7 +38,11 @@ pub struct Normalizer<'m> {
     mapping: &'m Mapping,
     values: Values,
     name_slots: Slots,
+    /// By property of the group at hand, the matchers that can yield a value.
+    live: Vec<u64>,
     attempts: Option<Vec<Attempt>>,
+    /// The options leave a scalar as it is; an empty string, and null, is no data.
+    takes_scalars: bool,
     /// How many properties the largest event so far had: the next one will hardly have more.
     property_count: usize,
 }
@@ -44,10 +50,15 @@ pub struct Normalizer<'m> {
 impl<'m> Normalizer<'m> {
     /// A normalizer for a mapping.
     pub fn new(mapping: &'m Mapping) -> Self {
+        let options = mapping.options();
         Self {
             mapping,
+            takes_scalars: options.value_trimming != ValueTrimming::All
+                && options.empty_capture == EmptyCapture::NoData
+                && options.json_null == JsonNull::NoData,
             values: Values::new(mapping),
             name_slots: Slots::default(),
+            live: Vec::new(),
             attempts: None,
             property_count: 16,
         }
@@ -59,10 +70,36 @@ impl<'m> Normalizer<'m> {
     where
         'm: 'e,
     {
+        self.values.begin(self.mapping, payload.text());
         self.run(payload.text(), received)
     }
 
-    /// The same, with an account of every matcher that was tried.
+    /// The same, if the autodetection rules of the mapping claim the payload. JSON is read once for both.
+    pub fn normalize_claimed<'e>(
+        &mut self,
+        payload: &'e Payload<'_>,
+        received: DateTime<Utc>,
+    ) -> Option<Event<'e>>
+    where
+        'm: 'e,
+    {
+        let (mapping, text) = (self.mapping, payload.text());
+        let rules = &mapping.recogniser;
+        if !rules.is_shared() && !mapping.recognises(text) {
+            return None;
+        }
+        self.values.begin(mapping, text);
+        if rules.is_shared() {
+            let object = self.values.object(text);
+            let known = object.and_then(|found| rules.claims(found, text, mapping.options()));
+            if !known.unwrap_or_else(|| mapping.recognises(text)) {
+                return None;
+            }
+        }
+        Some(self.run(text, received))
+    }
+
+    /// The event, with an account of every matcher that was tried.
     pub fn explain<'e>(
         &mut self,
         payload: &'e Payload<'_>,
@@ -72,8 +109,11 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         self.attempts = Some(Vec::new());
+        self.values.traced = true;
+        self.values.begin(self.mapping, payload.text());
         let event = self.run(payload.text(), received);
         let attempts = self.attempts.take().unwrap_or_default();
+        self.values.traced = false;
         (event, Trace { attempts })
     }
 
@@ -82,6 +122,7 @@ impl<'m> Normalizer<'m> {
         self.values.json_fault()
     }
 
+    /// Makes the event of the payload that was begun with.
     fn run<'e>(&mut self, payload: &'e str, received: DateTime<Utc>) -> Event<'e>
     where
         'm: 'e,
@@ -94,15 +135,8 @@ impl<'m> Normalizer<'m> {
             hour12: options.hour_without_marker,
             ..TimeContext::new(received)
         };
-        self.values.begin(mapping, payload);
         let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
-        let mut chosen = None;
-        for (index, group) in mapping.groups.iter().enumerate() {
-            if self.walk(&group.event_name, payload, &time, &mut properties) {
-                chosen = Some(index);
-                break;
-            }
-        }
+        let chosen = self.choose(payload, &time, &mut properties);
         let source = match (chosen, options.no_event_name) {
             (Some(index), _) => Some(index),
             (None, NoEventName::FirstGroupFields) if !mapping.groups.is_empty() => Some(0),
@@ -144,6 +178,63 @@ impl<'m> Normalizer<'m> {
         event
     }
 
+    /// The first group whose EventName has a value, which is added.
+    fn choose<'e>(
+        &mut self,
+        payload: &'e str,
+        time: &TimeContext,
+        properties: &mut Vec<Property<'e>>,
+    ) -> Option<usize>
+    where
+        'm: 'e,
+    {
+        let mapping = self.mapping;
+        let mut live = std::mem::take(&mut self.live);
+        mapping.name_uses.live(self.values.found(), &mut live);
+        let chosen = mapping.groups.iter().zip(&live).position(|(group, &mask)| {
+            self.first(&group.event_name, mask, payload, time, properties)
+        });
+        self.live = live;
+        chosen
+    }
+
+    /// Adds the value of the first matcher of a property that yields data; tells whether there is one. The mask has the
+    /// matchers that can.
+    #[inline]
+    fn first<'e>(
+        &mut self,
+        candidates: &'m Candidates,
+        mask: u64,
+        payload: &'e str,
+        time: &TimeContext,
+        out: &mut Vec<Property<'e>>,
+    ) -> bool
+    where
+        'm: 'e,
+    {
+        if self.attempts.is_some() {
+            // An explanation names the matchers that were passed over too.
+            return self.walk(candidates, Tries::all(candidates), payload, time, out);
+        }
+        if mask == 0 {
+            return false;
+        }
+        let mut tries = Tries::live(candidates, mask);
+        let Some((branch, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
+            return self.walk(candidates, tries, payload, time, out);
+        };
+        out.push(Property {
+            target: candidates.target,
+            text: Cow::Borrowed(span.of(payload)),
+            typed,
+            origin: Origin::Matcher {
+                branch,
+                span: Some(span),
+            },
+        });
+        true
+    }
+
     /// Adds the fields of a group, and on request what later groups know and it does not.
     fn fill<'e>(
         &mut self,
@@ -155,9 +246,13 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let groups = &self.mapping.groups;
-        for candidates in &groups[index].targets {
-            self.walk(candidates, payload, time, properties);
+        let group = &groups[index];
+        let mut live = std::mem::take(&mut self.live);
+        group.uses.live(self.values.found(), &mut live);
+        for (candidates, &mask) in group.targets.iter().zip(&live) {
+            self.first(candidates, mask, payload, time, properties);
         }
+        self.live = live;
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.
         debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
@@ -169,7 +264,13 @@ impl<'m> Normalizer<'m> {
                 let place =
                     properties.binary_search_by_key(&candidates.target, |property| property.target);
                 if let Err(place) = place
-                    && self.walk(candidates, payload, time, &mut found)
+                    && self.walk(
+                        candidates,
+                        Tries::all(candidates),
+                        payload,
+                        time,
+                        &mut found,
+                    )
                 {
                     properties.splice(place..place, found.drain(..));
                 }
@@ -177,10 +278,38 @@ impl<'m> Normalizer<'m> {
         }
     }
 
-    /// Adds the value of the first matcher that yields data; tells whether there is one.
+    /// By far the most common case, which needs little of what [`walk`](Self::walk) does: the value is a JSON scalar as it
+    /// stands in the payload. Takes from the tries what yields nothing, up to a matcher that needs a closer look.
+    #[inline]
+    fn scalar(
+        &self,
+        candidates: &'m Candidates,
+        tries: &mut Tries,
+        payload: &str,
+    ) -> Option<(BranchIx, Span, Typed)> {
+        if !self.takes_scalars {
+            return None;
+        }
+        loop {
+            let mut rest = *tries;
+            let Direct { slot, branch } = candidates.direct[rest.next()?]?;
+            let hit = self.values.found().get(slot)?;
+            if let Some(span) = hit.scalar(payload)? {
+                let typed = match candidates.kind {
+                    Kind::Text => Typed::Text,
+                    kind => field::typed_scalar(kind, span.of(payload))?,
+                };
+                return Some((branch, span, typed));
+            }
+            *tries = rest;
+        }
+    }
+
+    /// Adds the value of the first of some matchers that yields data; tells whether there is one.
     fn walk<'e>(
         &mut self,
         candidates: &'m Candidates,
+        tries: Tries,
         payload: &'e str,
         time: &TimeContext,
         out: &mut Vec<Property<'e>>,
@@ -189,57 +318,51 @@ impl<'m> Normalizer<'m> {
         'm: 'e,
     {
         let options = self.mapping.options();
-        let &Candidates { target, kind, .. } = candidates;
+        let target = candidates.target;
         let traced = self.attempts.is_some();
-        // A string member for a text property, by far the most common case, needs nothing of what follows.
-        let plain = !traced && kind == Kind::Text && options.value_trimming != ValueTrimming::All;
         let mut reserve = None;
-        for (matcher, required) in candidates.matchers.iter().zip(&candidates.required) {
-            let value = match required {
-                // Most matchers of a mapping for many shapes read what this payload does not have.
-                Some(slot) if !traced && !self.values.has_json(*slot) => continue,
-                Some(slot) if !traced && matcher.direct => {
-                    if plain && let Some(span) = self.values.plain_text(*slot) {
-                        out.push(Property {
-                            target,
-                            text: Cow::Borrowed(span.of(payload)),
-                            typed: Typed::Text,
-                            origin: Origin::Matcher {
-                                branch: matcher.branch,
-                                span: Some(span),
-                            },
-                        });
-                        return true;
-                    }
-                    self.values.json(*slot, options, payload)
-                }
+        for index in tries {
+            let matcher = &candidates.matchers[index];
+            let value = match matcher.requires {
+                Some(slot) if !traced && !self.values.has_json(slot) => continue,
+                Some(slot) if !traced && matcher.direct => self.values.json(slot, options, payload),
                 _ => self
                     .values
                     .get(self.mapping, matcher.pattern, &matcher.capture, payload),
             };
-            let outcome = match value {
-                Ok(value) => self.property(target, kind, matcher, value, time),
-                Err(no_data) => Err(no_data),
+            let no_data = match value {
+                Ok(mut value) => {
+                    if options.value_trimming == ValueTrimming::All {
+                        trim(&mut value.text);
+                    }
+                    match self.typed(candidates, matcher, &value.text, time) {
+                        Ok(typed) => {
+                            self.note(target, matcher, None);
+                            let property = Property {
+                                target,
+                                text: value.text,
+                                typed,
+                                origin: Origin::Matcher {
+                                    branch: matcher.branch,
+                                    span: value.span,
+                                },
+                            };
+                            if typed == UNKNOWN_PROTOCOL {
+                                reserve.get_or_insert(property);
+                                continue;
+                            }
+                            out.push(property);
+                            return true;
+                        }
+                        Err(no_data) => no_data,
+                    }
+                }
+                Err(no_data) => no_data,
             };
-            if let Some(attempts) = &mut self.attempts {
-                attempts.push(Attempt {
-                    target,
-                    branch: matcher.branch,
-                    failed: outcome.as_ref().err().cloned(),
-                });
-            }
-            match outcome {
-                Ok(property) if property.typed == UNKNOWN_PROTOCOL => {
-                    reserve.get_or_insert(property);
-                }
-                Ok(property) => {
-                    out.push(property);
-                    return true;
-                }
-                Err(NoData::Invalid { .. }) if options.invalid_value == InvalidValue::Discard => {
-                    return false;
-                }
-                Err(_) => {}
+            let invalid = matches!(no_data, NoData::Invalid(_));
+            self.note(target, matcher, Some(no_data));
+            if invalid && options.invalid_value == InvalidValue::Discard {
+                return false;
             }
         }
         let found = reserve.is_some();
@@ -247,70 +370,71 @@ impl<'m> Normalizer<'m> {
         found
     }
 
-    fn property<'e>(
-        &mut self,
-        target: Target,
-        kind: Kind,
-        matcher: &'m Matcher,
-        value: Value<'e>,
-        time: &TimeContext,
-    ) -> Result<Property<'e>, NoData> {
-        let options = self.mapping.options();
-        let mut text = value.text;
-        if options.value_trimming == ValueTrimming::All && text.trim().len() != text.len() {
-            text = Cow::Owned(text.trim().to_owned());
+    /// Notes an attempt, if somebody wants to know.
+    #[inline]
+    fn note(&mut self, target: Target, matcher: &Matcher, failed: Option<NoData>) {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.push(Attempt {
+                target,
+                branch: matcher.branch,
+                failed,
+            });
         }
+    }
+
+    /// What a text is as a value of the property.
+    fn typed(
+        &mut self,
+        candidates: &Candidates,
+        matcher: &Matcher,
+        text: &str,
+        time: &TimeContext,
+    ) -> Result<Typed, NoData> {
+        let options = self.mapping.options();
+        let &Candidates { target, kind, .. } = candidates;
         if text.is_empty() && (options.empty_capture == EmptyCapture::NoData || kind != Kind::Text)
         {
             return Err(NoData::Empty);
         }
-        let untrimmed = options.value_trimming == ValueTrimming::None
-            && kind != Kind::Text
-            && text.trim().len() != text.len();
-        // The words are for the trace; without one they are not worth their time.
-        let traced = self.attempts.is_some();
-        let invalid = |detail: Option<String>| NoData::Invalid {
-            kind,
-            text: if traced {
-                text.chars().take(60).collect()
-            } else {
-                String::new()
-            },
-            detail,
-        };
-        if untrimmed {
-            return Err(invalid(Some("white space around the value".to_owned())));
-        }
         let typed = match kind {
-            Kind::Text => Some(Typed::Text),
-            Kind::Ip => field::parse_ip(&text).map(Typed::Ip),
-            Kind::Ipv6 => field::parse_ipv6(&text).map(|ip| Typed::Ip(ip.into())),
-            Kind::Ipv4 => field::parse_ipv4(&text).map(|ip| Typed::Ip(ip.into())),
-            Kind::Port => field::parse_port(&text).map(Typed::Port),
-            Kind::Mac => field::parse_mac(&text).map(Typed::Mac),
-            Kind::Number => field::is_number(&text).then_some(Typed::Number),
-            Kind::Protocol => match field::parse_protocol(&text) {
+            Kind::Text => return Ok(Typed::Text),
+            _ if options.value_trimming == ValueTrimming::None
+                && text.trim().len() != text.len() =>
+            {
+                return Err(self.invalid(kind, text, || "white space around the value".to_owned()));
+            }
+            Kind::Ip => field::parse_ip(text).map(Typed::Ip),
+            Kind::Ipv6 => field::parse_ipv6(text).map(|ip| Typed::Ip(ip.into())),
+            Kind::Ipv4 => field::parse_ipv4(text).map(|ip| Typed::Ip(ip.into())),
+            Kind::Port => field::parse_port(text).map(Typed::Port),
+            Kind::Mac => field::parse_mac(text).map(Typed::Mac),
+            Kind::Number => field::is_number(text).then_some(Typed::Number),
+            Kind::Protocol => match field::parse_protocol(text) {
                 Some(number) => Some(Typed::Protocol(number)),
                 None if options.unknown_protocol == UnknownProtocol::Reserved => {
                     Some(UNKNOWN_PROTOCOL)
                 }
                 None => None,
             },
-            Kind::Time => {
-                let parsed = self.time(target, matcher, &text, time);
-                Some(Typed::Time(parsed.map_err(|detail| invalid(Some(detail)))?))
-            }
-        };
-        let typed = typed.ok_or_else(|| invalid(None))?;
-        Ok(Property {
-            target,
-            text,
-            typed,
-            origin: Origin::Matcher {
-                branch: matcher.branch,
-                span: value.span,
+            Kind::Time => match self.time(target, matcher, text, time) {
+                Ok(time) => Some(Typed::Time(time)),
+                Err(detail) => return Err(self.invalid(kind, text, || detail)),
             },
-        })
+        };
+        typed.ok_or_else(|| self.invalid(kind, text, String::new))
+    }
+
+    /// The account of a value that is not of its kind. The words are for the trace; without one they are not worth their
+    /// time.
+    #[cold]
+    fn invalid(&self, kind: Kind, text: &str, detail: impl FnOnce() -> String) -> NoData {
+        NoData::Invalid(self.attempts.is_some().then(|| {
+            Box::new(Invalid {
+                kind,
+                text: text.chars().take(60).collect(),
+                detail: Some(detail()).filter(|detail| !detail.is_empty()),
+            })
+        }))
     }
 
     fn time(
@@ -417,6 +541,12 @@ impl<'m> Normalizer<'m> {
     }
 }
 
+fn trim(text: &mut Cow<'_, str>) {
+    if text.trim().len() != text.len() {
+        *text = Cow::Owned(text.trim().to_owned());
+    }
+}
+
 /// Stands for a protocol that is none; used if no later matcher does better.
 const UNKNOWN_PROTOCOL: Typed = Typed::Protocol(255);
 
@@ -434,12 +564,10 @@ fn add_header_addresses(event: &mut Event<'_>) {
         (Field::SourceIp, Field::SourceIpv6),
         (Field::DestinationIp, Field::DestinationIpv6),
     ];
-    let open = sides
-        .into_iter()
-        .filter(|(v4, v6)| event.field(*v4).is_none() && event.field(*v6).is_none())
-        .map(|(v4, _)| Target::Field(v4));
-    let targets: Vec<Target> = open.collect();
-    if targets.is_empty() {
+    let is_open =
+        |&(v4, v6): &(Field, Field)| event.field(v4).is_none() && event.field(v6).is_none();
+    let targets = sides.map(|side| is_open(&side).then_some(Target::Field(side.0)));
+    if targets == [None, None] {
         return;
     }
     let Some(span) = syslog::host(event.payload) else {
@@ -448,7 +576,7 @@ fn add_header_addresses(event: &mut Event<'_>) {
     let Some(ip) = field::parse_ip(span.of(event.payload)) else {
         return;
     };
-    for target in targets {
+    for target in targets.into_iter().flatten() {
         if let Err(place) = event.properties.binary_search_by_key(&target, |p| p.target) {
             event.properties.insert(
                 place,

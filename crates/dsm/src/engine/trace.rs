@@ -48,15 +48,19 @@ pub enum NoData {
     NoBase(Arc<str>),
     /// A part of a template has no value.
     PartAbsent,
-    /// The value is not of the type of the property.
-    Invalid {
-        /// The type.
-        kind: Kind,
-        /// The beginning of the value.
-        text: String,
-        /// More about it.
-        detail: Option<String>,
-    },
+    /// The value is not of the type of the property. Said in detail only where attempts are noted.
+    Invalid(Option<Box<Invalid>>),
+}
+
+/// A value that is not of the type of its property.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invalid {
+    /// The type.
+    pub kind: Kind,
+    /// The beginning of the value.
+    pub text: String,
+    /// More about it.
+    pub detail: Option<String>,
 }
 
 impl fmt::Display for NoData {
@@ -72,7 +76,9 @@ impl fmt::Display for NoData {
             Self::NoMessage(format) => write!(f, "no {format} message in the text"),
             Self::NoBase(id) => write!(f, "pattern `{id}`, which it runs within, found nothing"),
             Self::PartAbsent => f.write_str("a part of the template has no value"),
-            Self::Invalid { kind, text, detail } => {
+            Self::Invalid(None) => f.write_str("the value is not of the type of the property"),
+            Self::Invalid(Some(invalid)) => {
+                let Invalid { kind, text, detail } = invalid.as_ref();
                 write!(f, "`{text}` is not {}", kind.describe())?;
                 match detail {
                     Some(detail) => write!(f, ": {detail}"),

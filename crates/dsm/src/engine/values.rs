@@ -26,6 +26,8 @@ pub(super) struct Values {
     settings: json::Settings,
     /// Counts payloads.
     generation: u64,
+    /// Somebody wants to know why there is no value.
+    pub(super) traced: bool,
     pub(super) budget_exceeded: u32,
 }
 
@@ -47,7 +49,6 @@ enum RegexOutcome {
 
 impl Values {
     pub(super) fn new(mapping: &Mapping) -> Self {
-        let options = mapping.options();
         let mut docs: Vec<DocState> = Vec::new();
         docs.resize_with(mapping.docs.len(), DocState::default);
         let mut regexes = Vec::new();
@@ -56,11 +57,9 @@ impl Values {
             docs,
             regexes,
             time_formats: HashMap::new(),
-            settings: json::Settings {
-                duplicates: options.duplicate_json_key,
-                broken: options.broken_json,
-            },
+            settings: mapping.json_settings(),
             generation: 0,
+            traced: false,
             budget_exceeded: 0,
         }
     }
@@ -86,6 +85,12 @@ impl Values {
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
         let compiled = &mapping.patterns[pattern];
+        if self.docs[compiled.doc].generation != self.generation {
+            self.docs[compiled.doc].begin(self.generation);
+        }
+        if !self.traced && self.is_barren(mapping, compiled, payload) {
+            return Err(NoData::Absent);
+        }
         self.load(mapping, compiled.doc, payload)?;
         let options = mapping.options();
         let doc = compiled.doc;
@@ -151,12 +156,25 @@ impl Values {
         }
     }
 
+    /// Whether a key path runs over JSON inside a JSON string that does not even hold its name, so that the string need
+    /// not be decoded and read.
+    fn is_barren(&mut self, mapping: &Mapping, compiled: &Compiled, payload: &str) -> bool {
+        let doc = &mapping.docs[compiled.doc];
+        let (PatternKind::Json(_), Some(slot)) = (&compiled.kind, doc.base_slot) else {
+            return false;
+        };
+        let Some(hit) = self.found().get(slot) else {
+            return false;
+        };
+        *self.docs[compiled.doc].barren.get_or_insert_with(|| {
+            let text = payload.as_bytes().get(hit.span.range());
+            text.is_some_and(|text| !doc.json.may_find_in(text))
+        })
+    }
+
     /// Makes sure that the text of a document is there.
     fn load(&mut self, mapping: &Mapping, doc: usize, payload: &str) -> Result<(), NoData> {
         let base = mapping.docs[doc].base;
-        if self.docs[doc].generation != self.generation {
-            self.docs[doc].begin(self.generation);
-        }
         if matches!(self.docs[doc].text, DocText::Unread) {
             self.docs[doc].text = match base {
                 None => DocText::Slice(Span::new(0, payload.len())),
@@ -268,21 +286,23 @@ impl Values {
         }
     }
 
+    /// What the scan of the payload's JSON has found, if that is an object and whole.
+    pub(super) fn object(&self, payload: &str) -> Option<&json::Found> {
+        let doc = &self.docs[0];
+        let span = doc.json?.ok()?;
+        payload[span.range()].starts_with('{').then_some(&doc.found)
+    }
+
+    /// What the scan of the payload's JSON has found.
+    #[inline]
+    pub(super) fn found(&self) -> &json::Found {
+        &self.docs[0].found
+    }
+
     /// Whether the JSON of the payload has a value in a slot.
     #[inline]
     pub(super) fn has_json(&self, slot: json::SlotIx) -> bool {
         self.docs[0].found.get(slot).is_some()
-    }
-
-    /// The place of a string in a slot that is neither empty nor has escapes.
-    #[inline]
-    pub(super) fn plain_text(&self, slot: json::SlotIx) -> Option<Span> {
-        let json::Hit { span, form } = self.docs[0].found.get(slot)?;
-        let inside = Span {
-            start: span.start + 1,
-            end: span.end - 1,
-        };
-        (form == json::Form::Plain && inside.start < inside.end).then_some(inside)
     }
 
     /// The value in a slot.

@@ -251,6 +251,63 @@ fn where_the_input_is_cut_into_pieces_changes_nothing() {
 }
 
 #[test]
+fn payloads_stand_in_the_buffer_that_is_given_away() {
+    for input in scraps(5_000) {
+        let pushed = split_in(&input, usize::MAX, Framing::Auto, 1000);
+        for piece in [1, 3, 1000] {
+            let mut splitter = Splitter::new(Framing::Auto, 1000);
+            let (mut rest, mut spare) = (input.as_slice(), Vec::new());
+            let mut out = Vec::new();
+            loop {
+                let mut found = Vec::new();
+                let mut sink = |frame: Frame<'_>| {
+                    found.push(match frame {
+                        Frame::Payload { bytes, offset } => Ok((offset, bytes.len())),
+                        Frame::Fault(fault) => Err(fault),
+                    });
+                };
+                let fill = |space: &mut [u8]| std::io::Read::read(&mut rest, space);
+                let count = splitter.push_from(piece, fill, &mut sink).unwrap();
+                if count == 0 {
+                    splitter.finish(&mut sink);
+                }
+                let (buffer, base) = splitter.take(spare);
+                out.extend(found.into_iter().map(|frame| match frame {
+                    Ok((offset, length)) => {
+                        let start = usize::try_from(offset - base).unwrap();
+                        let bytes = &buffer[start..start + length];
+                        String::from_utf8_lossy(bytes).into_owned()
+                    }
+                    Err(fault) => format!("!{:?}@{}", fault.kind, fault.offset),
+                }));
+                if count == 0 {
+                    break;
+                }
+                // What stood in it must not come up again.
+                spare = buffer;
+            }
+            let text = String::from_utf8_lossy(&input);
+            assert_eq!(out, pushed, "pieces of {piece}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_piece_that_cannot_be_had_is_nothing() {
+    let mut splitter = Splitter::new(Framing::Auto, 1000);
+    let mut out = Vec::new();
+    let mut sink = |frame: Frame<'_>| out.push(format!("{frame:?}"));
+    splitter.push(b"{\"a\":", &mut sink);
+    let fill = |space: &mut [u8]| {
+        space.fill(b'x');
+        Err("broken")
+    };
+    assert_eq!(splitter.push_from(10, fill, &mut sink), Err("broken"));
+    splitter.push(b"1}\n", &mut sink);
+    assert_eq!(out.len(), 1, "{out:?}");
+}
+
+#[test]
 fn no_payload_reaches_into_the_next_one_or_is_longer_than_the_limit() {
     for input in scraps(20_000) {
         for (limit, piece) in [(1000, 1000), (5, 1000), (5, 3)] {

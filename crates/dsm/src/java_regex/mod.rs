@@ -2,7 +2,7 @@
 //!
 //! QRadar runs the patterns of a log source extension on Java, so a pattern here must find what Java finds: same matches,
 //! same captures, same refusals. A pattern is read by Java's syntax ([`SyntaxError`] tells what Java would refuse), and
-//! then runs on one of two engines. The linear one ([`regex_automata`]) takes the patterns for which it provably agrees
+//! then runs on one of two engines, unless it is so simple that it needs none. The linear one ([`regex_automata`]) takes the patterns for which it provably agrees
 //! with Java, and needs time in proportion to the text. The backtracking one takes everything else, works the way Java
 //! does, and counts its steps.
 //!
@@ -30,6 +30,7 @@ mod parser;
 mod place;
 mod program;
 mod property;
+mod simple;
 mod syntax;
 
 use std::collections::BTreeMap;
@@ -89,6 +90,7 @@ struct Inner {
     names: BTreeMap<String, usize>,
     program: program::Program,
     linear: Result<hir::Linear, Vec<Reason>>,
+    simple: Option<simple::Simple>,
 }
 
 /// Where the groups of the last match are, and the working memory of the search. Reuse it: it grows to what the searches
@@ -118,6 +120,7 @@ impl JavaRegex {
         let tree = parser::parse(pattern, flags)?;
         let program = program::compile(&tree);
         let linear = hir::build(&tree);
+        let simple = simple::build(&tree).filter(|_| linear.is_ok());
         let syntax::Tree { groups, names, .. } = tree;
         let pattern = pattern.to_owned();
         Ok(JavaRegex {
@@ -128,6 +131,7 @@ impl JavaRegex {
                 names,
                 program,
                 linear,
+                simple,
             }),
         })
     }
@@ -172,10 +176,18 @@ impl JavaRegex {
     /// If the backtracking engine has taken `budget` steps, or has stacked up more than its memory limit allows, before
     /// the answer was known. The slots are empty then.
     pub fn find(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
+        let groups = self.inner.groups + 1;
+        if let Some(simple) = self.simple_for(text) {
+            let found = simple.find(text);
+            slots.memory.set(found.is_some(), groups, |group| {
+                let range = simple.group(found.as_ref()?, group)?;
+                Some((range.start, range.end))
+            });
+            return Ok(found.is_some());
+        }
         let Some(linear) = self.linear_for(text) else {
             return self.find_by_backtracking(text, slots, budget);
         };
-        let groups = self.inner.groups + 1;
         slots.linear.clear();
         slots.linear.resize(2 * groups, None);
         let found = linear
@@ -203,6 +215,9 @@ impl JavaRegex {
         slots: &mut Slots,
         budget: u64,
     ) -> Result<bool, BudgetExceeded> {
+        if let Some(simple) = self.simple_for(text) {
+            return Ok(simple.find(text).is_some());
+        }
         match self.linear_for(text) {
             Some(linear) => Ok(linear.regex.is_match(text)),
             None => self.find_by_backtracking(text, slots, budget),
@@ -230,12 +245,22 @@ impl JavaRegex {
         result
     }
 
+    fn simple_for(&self, text: &str) -> Option<&simple::Simple> {
+        let simple = self.inner.simple.as_ref();
+        simple.filter(|simple| fits(text) && simple.takes(text))
+    }
+
     fn linear_for(&self, text: &str) -> Option<&hir::Linear> {
-        let fits = text.len() < u32::MAX as usize / 2;
+        let fits = fits(text);
         self.inner
             .linear
             .as_ref()
             .ok()
             .filter(|linear| fits && linear.takes(text))
     }
+}
+
+/// Whether places in the text fit into the slots.
+fn fits(text: &str) -> bool {
+    text.len() < u32::MAX as usize / 2
 }

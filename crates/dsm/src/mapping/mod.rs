@@ -2,8 +2,10 @@
 
 mod compile;
 mod pattern;
+mod uses;
 
 pub(crate) use pattern::{Capture, Compiled, Doc, JsonValue, Kind as PatternKind, TemplatePart};
+pub(crate) use uses::{Tries, Uses};
 
 use crate::device_time::DateFormat;
 use crate::diagnostic::{Diagnostics, SourceFile};
@@ -58,7 +60,7 @@ pub struct CustomProperty {
     /// Its type.
     pub kind: PropertyType,
     /// Its key in LEEF output.
-    pub leef_key: String,
+    pub leef_key: leef::Key,
     /// What it holds.
     pub description: String,
     pub(crate) format: Option<DateFormat>,
@@ -106,6 +108,7 @@ pub(crate) struct Group {
     pub(crate) event_name: Candidates,
     /// The other targets in the order in which events list them.
     pub(crate) targets: Vec<Candidates>,
+    pub(crate) uses: Uses,
     pub(crate) singles: Vec<EventMatch<String>>,
     pub(crate) multiples: Vec<EventMatch<(usize, Option<usize>)>>,
 }
@@ -116,16 +119,33 @@ pub(crate) struct Candidates {
     pub(crate) target: Target,
     pub(crate) kind: Kind,
     pub(crate) matchers: Vec<Matcher>,
-    /// [`Matcher::requires`] of each matcher, side by side: most of them are passed over by a look at this.
-    pub(crate) required: Vec<Option<json::SlotIx>>,
+    /// What there is to know of the matchers that yield just a JSON value of the payload, side by side: most values need
+    /// nothing else of their matcher.
+    pub(crate) direct: Vec<Option<Direct>>,
+}
+
+/// A matcher that yields just a JSON value of the payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Direct {
+    pub(crate) slot: json::SlotIx,
+    pub(crate) branch: BranchIx,
 }
 
 impl Candidates {
     pub(crate) fn new(target: Target, kind: Kind, matchers: Vec<Matcher>) -> Self {
+        let direct = matchers.iter().map(|matcher| {
+            matcher
+                .requires
+                .filter(|_| matcher.direct)
+                .map(|slot| Direct {
+                    slot,
+                    branch: matcher.branch,
+                })
+        });
         Self {
             target,
             kind,
-            required: matchers.iter().map(|matcher| matcher.requires).collect(),
+            direct: direct.collect(),
             matchers,
         }
     }
@@ -161,6 +181,8 @@ pub struct Mapping {
     pub(crate) docs: Vec<Doc>,
     pub(crate) patterns: Vec<Compiled>,
     pub(crate) groups: Vec<Group>,
+    /// The matchers for EventName of all groups, as if they were the properties of one.
+    pub(crate) name_uses: Uses,
     pub(crate) qids: QidMap,
     pub(crate) branches: Vec<Branch>,
     /// The compiled pattern of each matcher branch.
@@ -175,7 +197,62 @@ pub struct Mapping {
 #[derive(Debug, Default)]
 pub(crate) struct Recogniser {
     plan: json::Plan,
-    rules: Vec<(Vec<json::SlotIx>, Vec<JavaRegex>)>,
+    rules: Vec<Rule>,
+    /// The plan of the mapping for the payload itself looks for the same values.
+    is_shared: bool,
+}
+
+/// Values that have to be in the JSON, and patterns that have to match.
+#[derive(Debug, Default)]
+struct Rule {
+    slots: Vec<json::SlotIx>,
+    /// Where the values are in the plan of the mapping.
+    shared: Vec<json::SlotIx>,
+    patterns: Vec<JavaRegex>,
+}
+
+impl Rule {
+    fn holds(
+        &self,
+        slots: &[json::SlotIx],
+        found: Option<&json::Found>,
+        payload: &str,
+        options: &Options,
+    ) -> bool {
+        let has = |slot: &json::SlotIx| {
+            found
+                .and_then(|found| found.get(*slot))
+                .is_some_and(|hit| hit.form != json::Form::Null)
+        };
+        let budget = options.regex_step_budget;
+        slots.iter().all(has)
+            && self.patterns.iter().all(|pattern| {
+                pattern
+                    .is_match(payload, &mut Slots::default(), budget)
+                    .unwrap_or(false)
+            })
+    }
+}
+
+impl Recogniser {
+    /// What [`Mapping::recognises`] says, by what the mapping found in an object that is the JSON of the payload.
+    /// Nothing where the mapping does not look for what the rules need.
+    pub(crate) fn claims(
+        &self,
+        found: &json::Found,
+        payload: &str,
+        options: &Options,
+    ) -> Option<bool> {
+        self.is_shared.then(|| {
+            let mut rules = self.rules.iter();
+            rules.any(|rule| rule.holds(&rule.shared, Some(found), payload, options))
+        })
+    }
+
+    /// Whether what the mapping finds in the JSON of a payload may say something about the rules.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
 }
 
 impl Mapping {
@@ -311,37 +388,28 @@ impl Mapping {
         }
     }
 
-    /// Whether the autodetection rules claim a payload.
+    /// Whether the autodetection rules claim a payload. Where the event is wanted too,
+    /// [`Normalizer::normalize_claimed`](crate::Normalizer::normalize_claimed) costs less.
     pub fn recognises(&self, payload: &str) -> bool {
-        let rules = &self.recogniser;
-        if rules.rules.is_empty() {
+        let Recogniser { plan, rules, .. } = &self.recogniser;
+        if rules.is_empty() {
             return false;
         }
         let mut found = json::Found::default();
-        let settings = json::Settings {
+        let is_whole = !plan.is_empty()
+            && plan
+                .scan(payload, &self.json_settings(), &mut found)
+                .is_ok();
+        let found = is_whole.then_some(&found);
+        let mut rules = rules.iter();
+        rules.any(|rule| rule.holds(&rule.slots, found, payload, self.options()))
+    }
+
+    pub(crate) fn json_settings(&self) -> json::Settings {
+        json::Settings {
             duplicates: self.options().duplicate_json_key,
             broken: self.options().broken_json,
-        };
-        let scanned =
-            !rules.plan.is_empty() && rules.plan.scan(payload, &settings, &mut found).is_ok();
-        rules.rules.iter().any(|(slots, patterns)| {
-            let has = |slot: &json::SlotIx| {
-                scanned
-                    && found
-                        .get(*slot)
-                        .is_some_and(|hit| hit.form != json::Form::Null)
-            };
-            slots.iter().all(has)
-                && patterns.iter().all(|pattern| {
-                    pattern
-                        .is_match(
-                            payload,
-                            &mut Slots::default(),
-                            self.options().regex_step_budget,
-                        )
-                        .unwrap_or(false)
-                })
-        })
+        }
     }
 
     /// What an event gets when no modifier applies.

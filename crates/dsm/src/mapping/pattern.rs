@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(crate) struct Doc {
     /// The pattern whose value it is; none for the payload.
     pub(crate) base: Option<usize>,
+    /// Where that value is among those of the payload's JSON, if it is one of them as it stands there.
+    pub(crate) base_slot: Option<json::SlotIx>,
     /// All JSON key paths over this text.
     pub(crate) json: json::Plan,
     /// The pairs of delimiters that name-value patterns use on this text.

@@ -10,8 +10,9 @@
 use crate::event::{Event, Property, Status, canonical};
 use crate::field::{Field, Typed};
 use crate::mapping::Target;
-use leef::{Header, OptionsError, Report, WriteError, Writer, WriterOptions};
+use leef::{Header, Key, OptionsError, Report, WriteError, Writer, WriterOptions};
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Keys that events write themselves, so that custom properties cannot have them.
 pub const RESERVED_KEYS: &[&str] = &[
@@ -32,28 +33,70 @@ pub const RESERVED_KEYS: &[&str] = &[
     "leefTruncated",
 ];
 
+const fn key(text: &'static str) -> Key {
+    Key::from_static(text)
+}
+
 /// System properties with a predefined key, in the order in which they are written.
-const KEYS: &[(Field, &str)] = &[
-    (Field::SourceIp, "src"),
-    (Field::DestinationIp, "dst"),
-    (Field::UserName, "usrName"),
-    (Field::SourcePort, "srcPort"),
-    (Field::DestinationPort, "dstPort"),
-    (Field::Protocol, "proto"),
-    (Field::SourceMAC, "srcMAC"),
-    (Field::DestinationMAC, "dstMAC"),
-    (Field::SourceIpPreNAT, "srcPreNAT"),
-    (Field::DestinationIpPreNAT, "dstPreNAT"),
-    (Field::SourceIpPostNAT, "srcPostNAT"),
-    (Field::DestinationIpPostNAT, "dstPostNAT"),
-    (Field::SourcePortPreNAT, "srcPreNATPort"),
-    (Field::DestinationPortPreNAT, "dstPreNATPort"),
-    (Field::SourcePortPostNAT, "srcPostNATPort"),
-    (Field::DestinationPortPostNAT, "dstPostNATPort"),
+static KEYS: [(Field, Key); 16] = [
+    (Field::SourceIp, key("src")),
+    (Field::DestinationIp, key("dst")),
+    (Field::UserName, key("usrName")),
+    (Field::SourcePort, key("srcPort")),
+    (Field::DestinationPort, key("dstPort")),
+    (Field::Protocol, key("proto")),
+    (Field::SourceMAC, key("srcMAC")),
+    (Field::DestinationMAC, key("dstMAC")),
+    (Field::SourceIpPreNAT, key("srcPreNAT")),
+    (Field::DestinationIpPreNAT, key("dstPreNAT")),
+    (Field::SourceIpPostNAT, key("srcPostNAT")),
+    (Field::DestinationIpPostNAT, key("dstPostNAT")),
+    (Field::SourcePortPreNAT, key("srcPreNATPort")),
+    (Field::DestinationPortPreNAT, key("dstPreNATPort")),
+    (Field::SourcePortPostNAT, key("srcPostNATPort")),
+    (Field::DestinationPortPostNAT, key("dstPostNATPort")),
 ];
 
-/// Writes events as LEEF.
-#[derive(Debug)]
+static DEVICE_TIME: Key = key("devTime");
+static CATEGORY: Key = key("cat");
+static SEVERITY: Key = key("sev");
+static EVENT_COUNT: Key = key("eventCount");
+static QID: Key = key("qid");
+static QID_NAME: Key = key("qidName");
+static PAYLOAD: Key = key("payload");
+
+/// IPv6 properties: where there is an IPv4 one too it has the predefined key, and they the last one.
+static IPV6_KEYS: [(Field, Field, Key, Key); 2] = [
+    (
+        Field::SourceIpv6,
+        Field::SourceIp,
+        key("src"),
+        key("srcIpv6"),
+    ),
+    (
+        Field::DestinationIpv6,
+        Field::DestinationIp,
+        key("dst"),
+        key("dstIpv6"),
+    ),
+];
+
+static IDENTITY: Key = key("identSrc");
+/// Properties with a predefined key where an identity is sent, and one of our own where none is.
+static IDENTITY_KEYS: [(Field, Key, Key); 3] = [
+    (Field::HostName, key("identHostName"), key("hostName")),
+    (Field::NetBIOSName, key("identNetBios"), key("netBiosName")),
+    (Field::GroupName, key("identGrpName"), key("groupName")),
+];
+static OTHER_KEYS: [(Field, Key); 4] = [
+    (Field::IdentityIp, key("identityIp")),
+    (Field::IdentityIpv6, key("identityIpv6")),
+    (Field::IdentityMac, key("identityMac")),
+    (Field::ExtraIdentityData, key("identityExtra")),
+];
+
+/// Writes events as LEEF. A clone has its own memory, for another thread.
+#[derive(Debug, Clone)]
 pub struct LeefOutput {
     writer: Writer,
     version: leef::Version,
@@ -98,42 +141,38 @@ impl LeefOutput {
         }
         let mut leef = self.writer.event(out, &header)?;
         if let Some(time) = event.device_time() {
-            leef.integer("devTime", time.timestamp_millis())?;
+            leef.integer(&DEVICE_TIME, time.timestamp_millis())?;
         }
         if !event.event_category.is_empty() {
-            leef.attribute("cat", &event.event_category)?;
+            leef.attribute(&CATEGORY, &event.event_category)?;
         }
         if let Some(severity) = event.severity {
             // LEEF's scale begins at 1, that of QIDs at 0.
-            leef.integer("sev", i64::from(severity.clamp(1, 10)))?;
+            leef.integer(&SEVERITY, i64::from(severity.clamp(1, 10)))?;
         }
         if event.event_count > 1 {
             let count = i64::try_from(event.event_count).unwrap_or(i64::MAX);
-            leef.integer("eventCount", count)?;
+            leef.integer(&EVENT_COUNT, count)?;
         }
-        for (field, key) in KEYS {
+        for (field, key) in &KEYS {
             if let Some(property) = fields[*field as usize] {
                 attribute(&mut leef, key, property, text)?;
             }
         }
         identity(&mut leef, event, &fields, text)?;
-        for (field, v4, key) in [
-            (Field::SourceIpv6, Field::SourceIp, "src"),
-            (Field::DestinationIpv6, Field::DestinationIp, "dst"),
-        ] {
-            if let Some(property) = fields[field as usize] {
-                let own = if key == "src" { "srcIpv6" } else { "dstIpv6" };
-                let key = if fields[v4 as usize].is_none() {
+        for (field, v4, key, beside) in &IPV6_KEYS {
+            if let Some(property) = fields[*field as usize] {
+                let key = if fields[*v4 as usize].is_none() {
                     key
                 } else {
-                    own
+                    beside
                 };
                 attribute(&mut leef, key, property, text)?;
             }
         }
         if let Some((record, _)) = event.qid {
-            leef.integer("qid", i64::from(record.qid))?;
-            leef.attribute("qidName", &record.name)?;
+            leef.integer(&QID, i64::from(record.qid))?;
+            leef.attribute(&QID_NAME, &record.name)?;
         }
         let custom = event.mapping().custom_properties();
         for property in &event.properties {
@@ -142,7 +181,7 @@ impl LeefOutput {
             }
         }
         if event.status == Status::Stored {
-            leef.attribute("payload", event.payload)?;
+            leef.attribute(&PAYLOAD, event.payload)?;
         }
         leef.finish()
     }
@@ -150,7 +189,7 @@ impl LeefOutput {
 
 fn attribute(
     leef: &mut leef::EventWriter<'_>,
-    key: &str,
+    key: &Key,
     property: &Property<'_>,
     text: &mut String,
 ) -> Result<(), WriteError> {
@@ -160,8 +199,11 @@ fn attribute(
         Typed::Time(time) => leef.integer(key, time.timestamp_millis()),
         Typed::Ip(ip) => {
             text.clear();
-            // Writing into a String does not fail.
-            let _ = write!(text, "{ip}");
+            match ip {
+                IpAddr::V4(ip) => push_ipv4(text, *ip),
+                // Writing into a String does not fail.
+                IpAddr::V6(ip) => drop(write!(text, "{ip}")),
+            }
             leef.attribute(key, text)
         }
         Typed::Mac(_) | Typed::Protocol(_) | Typed::Number => {
@@ -180,14 +222,10 @@ fn identity(
         .identity
         .and_then(|identity| fields[identity.address as usize]);
     if let Some(address) = sent {
-        attribute(leef, "identSrc", address, text)?;
+        attribute(leef, &IDENTITY, address, text)?;
     }
-    for (field, with_identity, without) in [
-        (Field::HostName, "identHostName", "hostName"),
-        (Field::NetBIOSName, "identNetBios", "netBiosName"),
-        (Field::GroupName, "identGrpName", "groupName"),
-    ] {
-        if let Some(property) = fields[field as usize] {
+    for (field, with_identity, without) in &IDENTITY_KEYS {
+        if let Some(property) = fields[*field as usize] {
             let key = if sent.is_some() {
                 with_identity
             } else {
@@ -196,20 +234,57 @@ fn identity(
             attribute(leef, key, property, text)?;
         }
     }
-    for (field, key) in [
-        (Field::IdentityIp, "identityIp"),
-        (Field::IdentityIpv6, "identityIpv6"),
-        (Field::IdentityMac, "identityMac"),
-        (Field::ExtraIdentityData, "identityExtra"),
-    ] {
+    for (field, key) in &OTHER_KEYS {
         let already = event
             .identity
-            .is_some_and(|identity| identity.address == field);
-        if let Some(property) = fields[field as usize]
+            .is_some_and(|identity| identity.address == *field);
+        if let Some(property) = fields[*field as usize]
             && !already
         {
             attribute(leef, key, property, text)?;
         }
     }
     Ok(())
+}
+
+/// The dotted form. Formatting by the standard library costs more than all the rest of an attribute.
+fn push_ipv4(text: &mut String, ip: Ipv4Addr) {
+    let digit = |value: u8| char::from(b'0' + value % 10);
+    for (index, octet) in ip.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        if octet >= 100 {
+            text.push(digit(octet / 100));
+        }
+        if octet >= 10 {
+            text.push(digit(octet / 10));
+        }
+        text.push(digit(octet));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_addresses_are_written_as_the_standard_library_does() {
+        for octet in 0..=u8::MAX {
+            let ip = Ipv4Addr::new(octet, 0, 255, octet.wrapping_add(97));
+            let mut text = String::new();
+            push_ipv4(&mut text, ip);
+            assert_eq!(text, ip.to_string());
+        }
+    }
+
+    #[test]
+    fn keys_of_our_own_cannot_be_taken_by_custom_properties() {
+        let own = IPV6_KEYS.iter().map(|(_, _, _, key)| key);
+        let own = own.chain(IDENTITY_KEYS.iter().map(|(_, _, key)| key));
+        let own = own.chain(OTHER_KEYS.iter().map(|(_, key)| key));
+        for key in own.chain([&EVENT_COUNT, &QID, &QID_NAME, &PAYLOAD]) {
+            assert!(RESERVED_KEYS.contains(&key.as_str()), "{key}");
+        }
+    }
 }

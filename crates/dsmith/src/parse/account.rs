@@ -47,26 +47,43 @@ impl Kind {
     }
 }
 
-/// Complaints, counted by kind.
+/// Complaints, counted by kind, and those that are to be shown, in order.
 #[derive(Debug, Default)]
-pub(super) struct Complaints([u64; Kind::ALL.len()]);
+pub(super) struct Complaints {
+    counts: [u64; Kind::ALL.len()],
+    shown: Vec<(Kind, String)>,
+}
 
 impl Complaints {
-    /// Shows a complaint, unless there were many of its kind.
-    pub(super) fn add(&mut self, kind: Kind, progress: &ProgressBar, text: &str) {
-        let count = &mut self.0[kind as usize];
+    /// Notes a complaint, with its words unless there were many of its kind.
+    pub(super) fn add(&mut self, kind: Kind, text: impl FnOnce() -> String) {
+        let count = &mut self.counts[kind as usize];
         *count += 1;
         if *count <= MAX_SHOWN {
-            progress.suspend(|| terminal::warning(text));
+            self.shown.push((kind, text()));
         }
     }
 
-    pub(super) fn count(&self, kind: Kind) -> u64 {
-        self.0[kind as usize]
+    fn count(&self, kind: Kind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    /// Adds what comes next in the input, and shows what there have not been too many of.
+    fn show(&mut self, next: Self, progress: &ProgressBar) {
+        let mut so_far = self.counts;
+        for (kind, text) in next.shown {
+            so_far[kind as usize] += 1;
+            if so_far[kind as usize] <= MAX_SHOWN {
+                progress.suspend(|| terminal::warning(&text));
+            }
+        }
+        for (sum, count) in self.counts.iter_mut().zip(next.counts) {
+            *sum += count;
+        }
     }
 
     /// Says what was not shown.
-    pub(super) fn finish(&self) {
+    fn finish(&self) {
         for kind in Kind::ALL {
             if let Some(more @ 1..) = self.count(kind).checked_sub(MAX_SHOWN) {
                 terminal::warning(&format!("and {more} more {}", kind.plural()));
@@ -101,13 +118,153 @@ impl Counts {
     }
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.mapped += other.mapped;
+        self.unknown += other.unknown;
+        self.stored += other.stored;
+    }
+}
+
 impl std::iter::Sum for Counts {
     fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.fold(Self::default(), |sum, counts| Self {
-            mapped: sum.mapped + counts.mapped,
-            unknown: sum.unknown + counts.unknown,
-            stored: sum.stored + counts.stored,
+        counts.fold(Self::default(), |mut sum, counts| {
+            sum += counts;
+            sum
         })
+    }
+}
+
+/// What came of the input, or of a piece of it.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// By slug; nothing stands for payloads that no mapping recognises.
+    types: Vec<(Option<String>, Counts)>,
+    pub(super) complaints: Complaints,
+    /// Payloads.
+    pub(super) seen: u64,
+    /// Inputs that could not be read, or not to their end.
+    pub(super) unread: u64,
+    pub(super) sanitized: u64,
+    pub(super) truncated: u64,
+    pub(super) over_budget: u64,
+    /// The status of the event that was explained.
+    pub(super) explained: Option<Status>,
+}
+
+impl Account {
+    /// The counts of a type.
+    pub(super) fn counts(&mut self, slug: Option<&str>) -> &mut Counts {
+        let known = self
+            .types
+            .iter()
+            .position(|(known, _)| known.as_deref() == slug);
+        let index = known.unwrap_or_else(|| {
+            self.types
+                .push((slug.map(str::to_owned), Counts::default()));
+            self.types.len() - 1
+        });
+        &mut self.types[index].1
+    }
+
+    /// Adds the account of what comes next in the input, and shows its complaints.
+    pub(super) fn add(&mut self, next: Self, progress: &ProgressBar) {
+        for (slug, counts) in next.types {
+            *self.counts(slug.as_deref()) += counts;
+        }
+        self.complaints.show(next.complaints, progress);
+        self.seen += next.seen;
+        self.unread += next.unread;
+        self.sanitized += next.sanitized;
+        self.truncated += next.truncated;
+        self.over_budget += next.over_budget;
+        self.explained = self.explained.or(next.explained);
+    }
+
+    /// Says what was not said yet.
+    pub(super) fn finish(&self) {
+        self.complaints.finish();
+    }
+
+    /// Whether no mapping recognises some of the payloads.
+    pub(super) fn is_some_unrecognised(&self) -> bool {
+        self.types.iter().any(|(slug, _)| slug.is_none())
+    }
+
+    /// Whether something of the input is missing in the output, or did not come in whole.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.unread > 0
+            || [Kind::Fault, Kind::Json, Kind::NotWritten]
+                .iter()
+                .any(|kind| self.complaints.count(*kind) > 0)
+    }
+
+    /// Whether all events that were asked for are mapped.
+    pub(super) fn is_all_mapped(&self) -> bool {
+        match self.explained {
+            Some(status) => status == Status::Mapped,
+            None => self
+                .types
+                .iter()
+                .all(|(_, counts)| counts.mapped == counts.total()),
+        }
+    }
+
+    /// What there is to say at the end: counts, and what was not as it should be.
+    pub(super) fn summary(&self) -> String {
+        let mut rows: Vec<(&str, Counts)> = self
+            .types
+            .iter()
+            .map(|(slug, counts)| (slug.as_deref().unwrap_or("not recognised"), *counts))
+            .collect();
+        // What was not recognised comes last.
+        rows.sort_by_key(|(name, _)| (*name == "not recognised", *name));
+        let mut text = table(&rows);
+        let complaints = &self.complaints;
+        for (count, one, many) in [
+            (
+                self.unread,
+                "input was not read, or not to its end",
+                "inputs were not read, or not to their end",
+            ),
+            (
+                complaints.count(Kind::Fault),
+                "fault in the input",
+                "faults in the input",
+            ),
+            (
+                complaints.count(Kind::Json),
+                "payload with broken JSON",
+                "payloads with broken JSON",
+            ),
+            (
+                complaints.count(Kind::NotWritten),
+                "event was not written",
+                "events were not written",
+            ),
+            (
+                self.sanitized,
+                "event with characters that LEEF cannot carry (see leefSanitized)",
+                "events with characters that LEEF cannot carry (see leefSanitized)",
+            ),
+            (
+                self.truncated,
+                "event shortened to the size limit (see leefTruncated)",
+                "events shortened to the size limit (see leefTruncated)",
+            ),
+            (
+                self.over_budget,
+                "event with a pattern that used up its step budget",
+                "events with patterns that used up their step budget",
+            ),
+        ] {
+            match count {
+                0 => {}
+                1 => text.push_str(&format!("1 {one}\n")),
+                _ => text.push_str(&format!("{count} {many}\n")),
+            }
+        }
+        text
     }
 }
 
@@ -121,7 +278,7 @@ pub(super) fn events(count: u64) -> String {
 }
 
 /// The counts of each log source type: a sentence for one, a table for several.
-pub(super) fn summary(rows: &[(&str, Counts)]) -> String {
+fn table(rows: &[(&str, Counts)]) -> String {
     match rows {
         [] => "no events\n".to_owned(),
         [(name, counts)] => format!(
@@ -173,14 +330,14 @@ mod tests {
             unknown: 2,
             stored: 0,
         };
-        assert_eq!(summary(&[]), "no events\n");
+        assert_eq!(table(&[]), "no events\n");
         assert_eq!(
-            summary(&[("acme", one)]),
+            table(&[("acme", one)]),
             "acme: 1 event, 1 mapped, 0 unknown, 0 stored\n"
         );
-        let table = summary(&[("acme", one), ("openssh-server", many)]);
+        let several = table(&[("acme", one), ("openssh-server", many)]);
         assert_eq!(
-            table,
+            several,
             "                  events    mapped   unknown    stored\n\
              acme                   1         1         0         0\n\
              openssh-server  12345680  12345678         2         0\n\

@@ -1,15 +1,22 @@
 //! What is read: files, folders, standard input.
 
-use crate::args::ParseArgs;
+use super::work::Batch;
+use crate::args::{FramingArg, ParseArgs};
 use crate::{UsageError, terminal};
-use authoring::input::{self, HEAD, NotText};
+use authoring::input::{self, BLOCK, Blocks, HEAD, NotText};
+use dsm::framing::Framing;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::cell::Cell;
+use ordered::Source;
 use std::fs::File;
 use std::io::{self, Cursor, IsTerminal, Read};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
+
+/// Threads beyond these would wait for the one that reads, which has its own work to do on each byte.
+const MOST_THREADS: usize = 8;
 
 /// Something to read.
 #[derive(Debug)]
@@ -32,9 +39,9 @@ impl Input {
 
     /// Opens it, unless its beginning shows that it holds no text. A file that somebody named may hold zero bytes: they
     /// may be what is looked into. In a folder of logs it is some database or picture.
-    pub(super) fn open(&self, stop: &Stop) -> io::Result<impl Read + use<>> {
-        let mut reader: Box<dyn Read> = match self {
-            Self::Stdin => Box::new(io::stdin().lock()),
+    fn open(&self) -> io::Result<impl Read + Send + use<>> {
+        let mut reader: Reader = match self {
+            Self::Stdin => Box::new(io::stdin()),
             Self::Named(path) | Self::Found(path) => Box::new(File::open(path)?),
         };
         let head = head(&mut reader)?;
@@ -45,18 +52,17 @@ impl Input {
             }
             None => {}
         }
-        Ok(Stoppable {
-            inner: Cursor::new(head).chain(reader),
-            stop: stop.clone(),
-        })
+        Ok(Cursor::new(head).chain(reader))
     }
 
-    fn size(&self) -> u64 {
+    /// How many bytes it has, where that is known before it is read.
+    fn size(&self) -> Option<u64> {
         match self {
-            Self::Stdin => 0,
-            Self::Named(path) | Self::Found(path) => {
-                path.metadata().map_or(0, |metadata| metadata.len())
-            }
+            Self::Stdin => None,
+            Self::Named(path) | Self::Found(path) => match path.metadata() {
+                Ok(metadata) => metadata.is_file().then_some(metadata.len()),
+                Err(_) => Some(0),
+            },
         }
     }
 }
@@ -74,32 +80,87 @@ fn head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A switch that ends reading, for when nobody is interested in the rest.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stop(Rc<Cell<bool>>);
+type Reader = Box<dyn Read + Send>;
 
-impl Stop {
-    pub(super) fn pull(&self) {
-        self.0.set(true);
-    }
-
-    pub(super) fn is_pulled(&self) -> bool {
-        self.0.get()
-    }
+/// Reads the inputs one after the other.
+pub(super) struct Reading {
+    inputs: std::vec::IntoIter<Input>,
+    current: Option<(Arc<str>, Blocks<Reader>)>,
+    framing: Framing,
+    limit: usize,
+    progress: ProgressBar,
 }
 
-struct Stoppable<R> {
-    inner: R,
-    stop: Stop,
-}
-
-impl<R: Read> Read for Stoppable<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_pulled() {
-            return Ok(0);
+impl Reading {
+    pub(super) fn new(args: &ParseArgs, inputs: Vec<Input>, progress: ProgressBar) -> Self {
+        Self {
+            inputs: inputs.into_iter(),
+            current: None,
+            framing: match args.framing {
+                FramingArg::Auto => Framing::Auto,
+                FramingArg::Lines => Framing::Lines,
+                FramingArg::Whole => Framing::Whole,
+            },
+            limit: args.max_payload,
+            progress,
         }
-        self.inner.read(buffer)
     }
+}
+
+impl Source for Reading {
+    type Batch = Batch;
+
+    fn fill(&mut self, batch: &mut Batch) -> bool {
+        loop {
+            if let Some((name, blocks)) = &mut self.current {
+                let filled = blocks.fill(&mut batch.block);
+                batch.name = Arc::clone(name);
+                match filled {
+                    Ok(true) => return true,
+                    Ok(false) => self.current = None,
+                    Err(error) => {
+                        batch.unread = Some(format!("{name}: {error}"));
+                        self.current = None;
+                        return true;
+                    }
+                }
+            }
+            let Some(input) = self.inputs.next() else {
+                return false;
+            };
+            let name: Arc<str> = input.name().into();
+            match input.open() {
+                Ok(reader) => {
+                    let reader: Reader = Box::new(self.progress.wrap_read(reader));
+                    let blocks = Blocks::new(reader, self.framing, self.limit);
+                    self.current = Some((name, blocks));
+                }
+                Err(error) => {
+                    batch.block.clear();
+                    batch.unread = Some(format!("{name}: {error}"));
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// How many threads are worth their while: as many as there are cores, but not more than there are blocks to read.
+pub(super) fn threads(args: &ParseArgs, inputs: &[Input]) -> NonZeroUsize {
+    let count = match args.threads {
+        // Only one event is looked at.
+        _ if args.explain => 1,
+        Some(threads) => threads.get(),
+        None => {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            let size: Option<u64> = inputs.iter().map(Input::size).sum();
+            let blocks = size.map_or(usize::MAX, |size| {
+                usize::try_from(size / BLOCK as u64).unwrap_or(usize::MAX)
+            });
+            cores.min(MOST_THREADS).min(blocks)
+        }
+    };
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The inputs, and how many of them could not even be found.
@@ -148,18 +209,16 @@ pub(super) fn progress(args: &ParseArgs, inputs: &[Input]) -> ProgressBar {
     {
         return ProgressBar::hidden();
     }
-    let total: u64 = inputs.iter().map(Input::size).sum();
-    let is_known = total > 0 && !inputs.iter().any(|input| matches!(input, Input::Stdin));
-    let (bar, template) = if is_known {
-        (
+    let total: Option<u64> = inputs.iter().map(Input::size).sum();
+    let (bar, template) = match total {
+        Some(total @ 1..) => (
             ProgressBar::new(total),
             "{bytes:>10} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left",
-        )
-    } else {
-        (
+        ),
+        _ => (
             ProgressBar::new_spinner(),
             "{spinner} {bytes} read, {bytes_per_sec}",
-        )
+        ),
     };
     let style = ProgressStyle::with_template(template);
     let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -101,12 +101,16 @@ pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Ran {
     }
 }
 
+/// A number that the system knows about a running child, such as `Threads:`, where the system tells.
+pub(crate) fn status(child: &Child, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The most memory a running child has had, in bytes, where the system tells.
 pub(crate) fn peak_memory(child: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
+    Some(status(child, "VmHWM:")? * 1024)
 }
 
 /// A folder that goes away.

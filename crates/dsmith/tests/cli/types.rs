@@ -39,6 +39,30 @@ fn a_type_is_recognised_by_itself_and_said() {
 }
 
 #[test]
+fn a_payload_is_recognised_by_its_object_though_the_mapping_reads_arrays_too() {
+    let folder = Folder::with_acme_cloud();
+    let path = folder.at("mappings/acme-cloud/manifest.toml");
+    let manifest = fs::read_to_string(&path).unwrap();
+    let by_member = manifest.replace(
+        r#"patterns = ['"acme"\s*:']"#,
+        r#"keypaths = ['/"acme"', '/"user"']"#,
+    );
+    assert_ne!(by_member, manifest);
+    fs::write(&path, by_member).unwrap();
+    let path = folder.at("mappings/acme-cloud/extension.xml");
+    let extension = fs::read_to_string(&path).unwrap();
+    let line = format!("<13>Nov 23 10:00:00 gw acme: [{}]\n", login("ann"));
+    let other = line.replace("\"user\"", "\"name\"");
+    for first in ["", "[0]/"] {
+        let extension = extension.replace("/\"user\"", &format!("/{first}\"user\""));
+        fs::write(&path, extension).unwrap();
+        run_with(&acme(&folder, &[]), format!("{line}{other}"))
+            .says(&["acme-cloud", "1"])
+            .says(&["not recognised", "1"]);
+    }
+}
+
+#[test]
 fn a_payload_that_nothing_recognises_is_named_with_the_types_there_are() {
     run_with(&["parse"], "nobody knows this\n")
         .exits_with(0)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Attribute, ReadError, Repairs};
-use crate::charset::KeyFilter;
+use crate::key::{self, KeyFilter};
 use crate::repair::Repair;
 
 /// Up to this many attributes, looking at all of them is faster than hashing.
@@ -260,7 +260,8 @@ impl<'a> Pairs<'a, '_> {
     /// Tells whether a key was taken in before, and remembers it.
     fn is_known(&mut self, key: &'a str) -> bool {
         if self.attributes.len() < FEW {
-            return self.bits.note(key.as_bytes()) && self.attributes.iter().any(|a| a.key == key);
+            return self.bits.note(key::bit(key.as_bytes()))
+                && self.attributes.iter().any(|a| a.key == key);
         }
         if self.seen.is_empty() {
             self.seen.extend(self.attributes.iter().map(|a| a.key));

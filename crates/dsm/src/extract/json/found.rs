@@ -1,7 +1,9 @@
 //! What a scan finds, and why it may find nothing.
 
 use super::MAX_DEPTH;
-use super::plan::SlotIx;
+use super::plan::{Plan, SlotIx};
+use super::select::Class;
+use super::shape::Shape;
 use crate::extract::Span;
 use crate::options::{BrokenJson, DuplicateJsonKey};
 
@@ -46,6 +48,24 @@ impl Hit {
         self.span.is_some()
     }
 
+    /// The place of a scalar that stands in the text as it is read; nothing inside for null and the empty string. Nothing
+    /// at all for what has to be decoded.
+    #[inline]
+    pub(crate) fn scalar(self, text: &str) -> Option<Option<Span>> {
+        match self.form {
+            Form::Plain if self.span.end - self.span.start > 2 => Some(Some(Span {
+                start: self.span.start + 1,
+                end: self.span.end - 1,
+            })),
+            Form::Plain | Form::Null => Some(None),
+            Form::Other => {
+                let first = text.as_bytes().get(self.span.start as usize)?;
+                (!matches!(first, b'{' | b'[')).then_some(Some(self.span))
+            }
+            Form::Escaped => None,
+        }
+    }
+
     /// Neither null nor the empty string.
     pub(super) fn is_data(self) -> bool {
         match self.form {
@@ -56,25 +76,42 @@ impl Hit {
     }
 }
 
-/// The ranges found by a scan, reusable between texts.
+/// The ranges found by a scan, reusable between texts. With another plan it begins anew.
 #[derive(Debug, Default)]
 pub struct Found {
     pub(super) first: Vec<Hit>,
     pub(super) more: Vec<(SlotIx, Hit)>,
-    /// Slots that are filled, so that emptying them costs no more than filling them did.
+    /// Slots of the document that are filled, so that emptying them costs no more than filling them did.
     pub(super) filled: Vec<SlotIx>,
+    /// The same of slots that belong to the elements at hand.
+    pub(super) in_element: Vec<SlotIx>,
     /// Hits of one element on their way out of it.
     pub(super) passing: Vec<(SlotIx, Hit)>,
+    /// By node, what objects looked like so far.
+    pub(super) shapes: Vec<Shape>,
+    /// The plan that the shapes belong to.
+    plan: u64,
+    /// What conditions have learnt of the element at hand.
+    pub(super) classes: Vec<Class>,
 }
 
 impl Found {
-    pub(super) fn clear(&mut self, slots: usize) {
+    /// Makes room for what a plan finds.
+    pub(super) fn clear(&mut self, plan: &Plan) {
+        let slots = plan.slots.len();
+        if self.plan != plan.fingerprint || self.shapes.len() != plan.nodes.len() {
+            self.plan = plan.fingerprint;
+            self.shapes.clear();
+            self.shapes.resize_with(plan.nodes.len(), Shape::default);
+        }
+        self.classes.resize(plan.tested.len(), Class::Unknown);
         if self.first.len() == slots {
-            for slot in self.filled.drain(..) {
+            for slot in self.filled.drain(..).chain(self.in_element.drain(..)) {
                 self.first[slot] = Hit::NONE;
             }
         } else {
             self.filled.clear();
+            self.in_element.clear();
             self.first.clear();
             self.first.resize(slots, Hit::NONE);
         }
@@ -83,8 +120,14 @@ impl Found {
     }
 
     /// The first (for most paths the only) value, as it stands in the text.
+    #[inline]
     pub fn get(&self, slot: SlotIx) -> Option<Hit> {
         self.first.get(slot).copied().filter(|hit| hit.is_some())
+    }
+
+    /// The slots of the document that were filled. Where members repeat, one may stand here twice, or be empty again.
+    pub(crate) fn filled(&self) -> &[SlotIx] {
+        &self.filled
     }
 
     /// All values of a slot in document order.
@@ -97,6 +140,7 @@ impl Found {
         self.get(slot).into_iter().chain(more)
     }
 
+    #[inline]
     pub(super) fn set(&mut self, slot: SlotIx, hit: Hit) {
         if !self.first[slot].is_some() {
             self.filled.push(slot);
@@ -104,9 +148,19 @@ impl Found {
         self.first[slot] = hit;
     }
 
-    pub(super) fn push(&mut self, slot: SlotIx, hit: Hit) {
+    #[inline]
+    pub(super) fn set_in_element(&mut self, slot: SlotIx, hit: Hit) {
+        if !self.first[slot].is_some() {
+            self.in_element.push(slot);
+        }
+        self.first[slot] = hit;
+    }
+
+    pub(super) fn push(&mut self, slot: SlotIx, hit: Hit, in_element: bool) {
         if self.first[slot].is_some() {
             self.more.push((slot, hit));
+        } else if in_element {
+            self.set_in_element(slot, hit);
         } else {
             self.set(slot, hit);
         }

@@ -7,9 +7,13 @@
 //! taken as they are, and half a surrogate pair becomes U+FFFD.
 
 mod found;
+mod names;
 mod plan;
 mod scan;
+mod select;
+mod shape;
 mod text;
+mod token;
 
 pub use found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 pub use plan::{Plan, SlotIx};

@@ -1,12 +1,19 @@
 //! The merged paths: a trie, with what filters need at the nodes that they apply to.
 
 use super::found::{Found, Hit};
+use super::names::Names;
+use super::select::{Commit, Commits, Test, Tested, TestedIx};
 use crate::keypath::{Condition, JsonPath, Step};
 use crate::lsx::Hits as HitsMode;
+use memchr::memmem::{self, Finder};
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 /// Enough for any mapping; a limit on what hostile filters can multiply.
 const MAX_MERGED_NODES: usize = 100_000;
+
+/// Looking for more names than this costs as much as a scan.
+const MAX_NEEDLES: usize = 16;
 
 /// The owner of slots that belong to the whole document.
 const NOBODY: usize = 0;
@@ -24,22 +31,63 @@ pub struct Plan {
     /// The select whose elements a slot belongs to; it is emptied after each.
     pub(super) owner: Vec<usize>,
     owners: usize,
-    pub(super) known: HashMap<(JsonPath, HitsMode), SlotIx>,
+    /// What becomes of the value of each slot at the end of its element.
+    commits: Vec<Commits>,
+    /// The values that conditions compare.
+    pub(super) tested: Vec<Tested>,
+    known: HashMap<(JsonPath, HitsMode), SlotIx>,
     /// A path begins with a position or a fan-out, so the root may be an array.
     pub(super) array_root: bool,
+    /// Tells plans apart.
+    pub(super) fingerprint: u64,
+    /// Names without one of which the document has nothing for any path; nothing where that cannot be said.
+    needles: Option<Vec<Finder<'static>>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    pub(super) members: Members,
+    /// Names of members.
+    pub(super) members: Names,
+    /// Their nodes, in the same order.
+    pub(super) children: Vec<Child>,
     pub(super) indexes: Vec<(usize, NodeIx)>,
+    /// Where the value goes: slots of the document, and slots of the element around it.
     pub(super) captures: Vec<SlotIx>,
+    pub(super) element_captures: Vec<SlotIx>,
     pub(super) select: Option<Box<Select>>,
 }
 
+/// The node of a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Child {
+    pub(super) node: NodeIx,
+    /// The slot of the document that alone wants the value, if there is just one: a scalar needs nothing else of the node.
+    pub(super) only: Option<SlotIx>,
+}
+
 impl Node {
+    fn add(&mut self, name: &str, node: NodeIx) {
+        self.members.add(name);
+        self.children.push(Child { node, only: None });
+    }
+
+    /// The members with their nodes.
+    fn named(&self) -> Vec<(String, NodeIx)> {
+        let names = self.members.iter().map(str::to_owned);
+        names
+            .zip(self.children.iter().map(|child| child.node))
+            .collect()
+    }
+
+    fn only(&self) -> Option<SlotIx> {
+        match self.captures[..] {
+            [slot] if self.element_captures.is_empty() => Some(slot),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_leaf(&self) -> bool {
-        self.members.names.is_empty() && self.indexes.is_empty() && self.select.is_none()
+        self.children.is_empty() && self.indexes.is_empty() && self.select.is_none()
     }
 }
 
@@ -51,136 +99,14 @@ pub(super) struct Select {
     pub(super) owners: Vec<usize>,
     /// For objects: the members of the node and of the element in one, so that one walk serves both.
     pub(super) merged: Option<NodeIx>,
-    /// Values that conditions compare, by their path from the element.
-    pub(super) tested: HashMap<Vec<String>, SlotIx>,
-    /// Values that are wanted, by their path from the element.
-    pub(super) wanted: HashMap<(Vec<Step>, HitsMode), SlotIx>,
-    pub(super) commits: Vec<Commit>,
-    pub(super) dispatch: Dispatch,
-}
-
-/// Which commits can apply to an element: most of them ask one member (such as `@odata.type`) for one value.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Dispatch {
-    /// The slot of that member, and the commits for each of its values.
-    pub(super) by_value: Option<(SlotIx, HashMap<String, Vec<usize>>)>,
-    /// The commits that have to be looked at in any case.
-    pub(super) always: Vec<usize>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Commit {
-    pub(super) conditions: Vec<Test>,
-    pub(super) from: SlotIx,
-    pub(super) to: SlotIx,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Test {
-    pub(super) slot: SlotIx,
-    pub(super) equal: bool,
-    pub(super) value: String,
-}
-
-/// Member names of one object.
-#[derive(Debug, Default)]
-pub(super) struct Members {
-    pub(super) names: Vec<(Box<str>, NodeIx)>,
-    /// Open-addressed table, a power of two in size and at most a quarter full: the index of a name plus one (0 is
-    /// empty) and some more bits of its hash, so that hardly any other name is compared.
-    table: Vec<(u32, u16)>,
-}
-
-impl Members {
-    /// Names of one object often begin alike (`InitiatingProcess…`) and differ in length and at the end.
-    #[inline]
-    fn hash(name: &[u8]) -> u64 {
-        let end = match name.last_chunk::<8>() {
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => name
-                .iter()
-                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        };
-        let mixed = (end ^ (name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
-            .wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        mixed ^ mixed >> 32
-    }
-
-    /// Index of a name.
-    #[inline]
-    pub(super) fn get(&self, name: &[u8]) -> Option<usize> {
-        let mask = self.table.len().checked_sub(1)?;
-        let hash = Self::hash(name);
-        let (mut at, tag) = Self::split(hash);
-        loop {
-            let (index, known) = self.table[at & mask];
-            if index == 0 {
-                return None;
-            }
-            let index = index as usize - 1;
-            if known == tag && self.names[index].0.as_bytes() == name {
-                return Some(index);
-            }
-            at += 1;
-        }
-    }
-
-    /// Where the search in the table begins, and the bits that are kept in it.
-    #[inline]
-    fn split(hash: u64) -> (usize, u16) {
-        ((hash & 0xffff_ffff) as usize, (hash >> 48) as u16)
-    }
-
-    pub(super) fn insert(&mut self, name: &str, node: NodeIx) {
-        self.names.push((name.into(), node));
-        let size = (self.names.len() * 4).next_power_of_two();
-        self.table = vec![(0, 0); size];
-        for (index, (name, _)) in self.names.iter().enumerate() {
-            let (mut at, tag) = Self::split(Self::hash(name.as_bytes()));
-            while self.table[at & (size - 1)].0 != 0 {
-                at += 1;
-            }
-            // Each name takes bytes of a file of at most 64 MiB.
-            let entry = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            self.table[at & (size - 1)] = (entry, tag);
-        }
-    }
-}
-
-impl Dispatch {
-    pub(super) fn of(commits: &[Commit]) -> Self {
-        let mut counts: HashMap<SlotIx, usize> = HashMap::new();
-        for test in commits.iter().filter_map(Commit::key) {
-            *counts.entry(test.slot).or_default() += 1;
-        }
-        let slot = counts
-            .into_iter()
-            .max_by_key(|(slot, count)| (*count, *slot))
-            .map(|(slot, _)| slot);
-        let mut by_value: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut always = Vec::new();
-        for (index, commit) in commits.iter().enumerate() {
-            match commit.key() {
-                Some(test) if Some(test.slot) == slot => {
-                    by_value.entry(test.value.clone()).or_default().push(index);
-                }
-                _ => always.push(index),
-            }
-        }
-        Self {
-            by_value: slot.map(|slot| (slot, by_value)),
-            always,
-        }
-    }
-}
-
-impl Commit {
-    /// The condition by which the commit can be found.
-    pub(super) fn key(&self) -> Option<&Test> {
-        self.conditions
-            .first()
-            .filter(|test| test.equal && !test.value.is_empty())
-    }
+    /// The values of an element that conditions compare.
+    pub(super) tested: Vec<TestedIx>,
+    /// Where the values of an element go on to.
+    targets: Vec<SlotIx>,
+    /// For building: the values that conditions compare, by their path from the element.
+    tested_paths: HashMap<Vec<String>, TestedIx>,
+    /// For building: values that are wanted, by their path from the element.
+    wanted: HashMap<(Vec<Step>, HitsMode), SlotIx>,
 }
 
 impl Plan {
@@ -194,6 +120,8 @@ impl Plan {
         }
         self.array_root |= !matches!(path.steps.first(), Some(Step::Member(_)));
         let slot = self.new_slot(mode, NOBODY);
+        let state = foldhash::quality::FixedState::with_seed(self.fingerprint);
+        self.fingerprint = state.hash_one((path, mode));
         self.insert(0, &path.steps, slot, mode);
         self.known.insert((path.clone(), mode), slot);
         slot
@@ -204,10 +132,60 @@ impl Plan {
         self.slots.is_empty()
     }
 
-    pub(super) fn new_slot(&mut self, mode: HitsMode, owner: usize) -> SlotIx {
+    /// Whether a text can have anything for one of the paths, by a look that costs much less than a scan. The text may
+    /// stand in a JSON string, with its escapes.
+    pub(crate) fn may_find_in(&self, text: &[u8]) -> bool {
+        let Some(needles) = &self.needles else {
+            return true;
+        };
+        // Any character may hide behind this escape.
+        memmem::find(text, b"\\u").is_some()
+            || needles.iter().any(|needle| needle.find(text).is_some())
+    }
+
+    /// The names of the members that all paths begin with, if they are few.
+    fn needles(&self) -> Option<Vec<Finder<'static>>> {
+        let root = self.nodes.first()?;
+        let is_plain = |name: &str| {
+            let needs_escape = |c: char| matches!(c, '"' | '\\') || c.is_control();
+            !name.is_empty() && !name.contains(needs_escape)
+        };
+        let members_only = root.select.is_none() && root.indexes.is_empty();
+        let has_captures = !root.captures.is_empty() || !root.element_captures.is_empty();
+        let names: Vec<&str> = root.members.iter().collect();
+        if !members_only || has_captures || names.len() > MAX_NEEDLES {
+            return None;
+        }
+        names.iter().all(|name| is_plain(name)).then(|| {
+            let finders = names.iter().map(|name| Finder::new(name.as_bytes()));
+            finders.map(Finder::into_owned).collect()
+        })
+    }
+
+    /// What becomes of the value of a slot at the end of its element.
+    #[inline]
+    pub(super) fn commits_from(&self, slot: SlotIx) -> &Commits {
+        &self.commits[slot]
+    }
+
+    fn new_slot(&mut self, mode: HitsMode, owner: usize) -> SlotIx {
         self.slots.push(mode);
         self.owner.push(owner);
+        self.commits.push(Commits::default());
         self.slots.len() - 1
+    }
+
+    /// Whether a slot belongs to elements and not to the document.
+    pub(super) fn is_in_element(&self, slot: SlotIx) -> bool {
+        self.owner[slot] != NOBODY
+    }
+
+    fn capture(&mut self, node: NodeIx, slot: SlotIx) {
+        if self.is_in_element(slot) {
+            self.nodes[node].element_captures.push(slot);
+        } else {
+            self.nodes[node].captures.push(slot);
+        }
     }
 
     fn new_owner(&mut self) -> usize {
@@ -215,24 +193,23 @@ impl Plan {
         self.owners
     }
 
-    pub(super) fn new_node(&mut self) -> NodeIx {
+    fn new_node(&mut self) -> NodeIx {
         self.nodes.push(Node::default());
         self.nodes.len() - 1
     }
 
-    pub(super) fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
-        let members = &self.nodes[node].members;
-        if let Some(index) = members.get(name.as_bytes()) {
-            return members.names[index].1;
+    fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
+        if let Some(index) = self.nodes[node].members.get(name.as_bytes()) {
+            return self.nodes[node].children[index].node;
         }
         let child = self.new_node();
-        self.nodes[node].members.insert(name, child);
+        self.nodes[node].add(name, child);
         child
     }
 
-    pub(super) fn insert(&mut self, node: NodeIx, steps: &[Step], slot: SlotIx, mode: HitsMode) {
+    fn insert(&mut self, node: NodeIx, steps: &[Step], slot: SlotIx, mode: HitsMode) {
         match steps {
-            [] => self.nodes[node].captures.push(slot),
+            [] => self.capture(node, slot),
             [Step::Member(name), rest @ ..] => {
                 let child = self.member(node, name);
                 self.insert(child, rest, slot, mode);
@@ -253,13 +230,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn insert_select(
-        &mut self,
-        node: NodeIx,
-        steps: &[Step],
-        slot: SlotIx,
-        mode: HitsMode,
-    ) {
+    fn insert_select(&mut self, node: NodeIx, steps: &[Step], slot: SlotIx, mode: HitsMode) {
         let conditions: Vec<&Condition> = steps
             .iter()
             .map_while(|step| match step {
@@ -292,43 +263,59 @@ impl Plan {
         };
         let mut tests = Vec::new();
         for condition in conditions {
-            let slot = match select.tested.get(&condition.path) {
+            let tested = match select.tested_paths.get(&condition.path) {
                 Some(known) => *known,
                 None => {
-                    let slot = self.new_slot(HitsMode::First, select.owners[0]);
-                    let mut at = select.element;
-                    for name in &condition.path {
-                        at = self.member(at, name);
-                    }
-                    self.nodes[at].captures.push(slot);
-                    select.tested.insert(condition.path.clone(), slot);
-                    slot
+                    let tested = self.new_tested(&select, &condition.path);
+                    select.tested_paths.insert(condition.path.clone(), tested);
+                    select.tested.push(tested);
+                    tested
                 }
             };
             tests.push(Test {
-                slot,
+                tested,
                 equal: condition.equal,
-                value: condition.value.clone(),
+                text: self.tested[tested].texts.add(&condition.value),
             });
         }
-        select.commits.push(Commit {
+        self.commits[from].all.push(Commit {
             conditions: tests,
-            from,
             to: slot,
         });
+        select.targets.push(slot);
         self.nodes[node].select = Some(select);
+    }
+
+    fn new_tested(&mut self, select: &Select, path: &[String]) -> TestedIx {
+        let slot = self.new_slot(HitsMode::First, select.owners[0]);
+        let mut at = select.element;
+        for name in path {
+            at = self.member(at, name);
+        }
+        self.capture(at, slot);
+        self.tested.push(Tested {
+            slot,
+            texts: Names::default(),
+            empty: None,
+        });
+        self.tested.len() - 1
     }
 
     /// To be called once after the last path was added: prepares the walk over objects that filters apply to.
     pub fn finish(&mut self) {
+        for tested in &mut self.tested {
+            tested.empty = tested.texts.get(b"");
+        }
+        for commits in &mut self.commits {
+            commits.finish(&self.tested);
+        }
         // Merging makes further nodes, which may need it too; the list grows while it is gone through.
         let mut node = 0;
         while node < self.nodes.len() {
-            if let Some(select) = &mut self.nodes[node].select {
-                select.dispatch = Dispatch::of(&select.commits);
+            if let Some(select) = &self.nodes[node].select {
                 let element = select.element;
                 // Beyond the limit an object is walked twice, which is slower and gives the same.
-                let merged = (!self.nodes[node].members.names.is_empty()
+                let merged = (!self.nodes[node].children.is_empty()
                     && self.nodes.len() < MAX_MERGED_NODES)
                     .then(|| self.merge(node, element, true));
                 if let Some(select) = &mut self.nodes[node].select {
@@ -337,6 +324,13 @@ impl Plan {
             }
             node += 1;
         }
+        self.needles = self.needles();
+        let only: Vec<Option<SlotIx>> = self.nodes.iter().map(Node::only).collect();
+        for node in &mut self.nodes {
+            for child in &mut node.children {
+                child.only = only[child.node];
+            }
+        }
     }
 
     /// A node that does what both do. At the top, `a` is an object that filters apply to and `b` their element: what is
@@ -344,33 +338,37 @@ impl Plan {
     fn merge(&mut self, a: NodeIx, b: NodeIx, top: bool) -> NodeIx {
         let node = self.new_node();
         let mut captures = self.nodes[b].captures.clone();
+        let mut element_captures = self.nodes[b].element_captures.clone();
         let mut select = self.nodes[b].select.clone();
         if !top {
             captures.extend_from_slice(&self.nodes[a].captures);
+            element_captures.extend_from_slice(&self.nodes[a].element_captures);
             select = match (self.nodes[a].select.clone(), select) {
                 (Some(first), Some(second)) => Some(Box::new(Select {
                     element: self.merge(first.element, second.element, false),
-                    commits: [&first.commits[..], &second.commits[..]].concat(),
                     owners: [&first.owners[..], &second.owners[..]].concat(),
+                    tested: [&first.tested[..], &second.tested[..]].concat(),
+                    targets: [&first.targets[..], &second.targets[..]].concat(),
                     ..Select::default()
                 })),
                 (first, second) => first.or(second),
             };
         }
         self.nodes[node].captures = captures;
+        self.nodes[node].element_captures = element_captures;
         self.nodes[node].select = select;
-        let own = self.nodes[a].members.names.clone();
-        let other = self.nodes[b].members.names.clone();
+        let own = self.nodes[a].named();
+        let other = self.nodes[b].named();
         for (name, child) in &own {
             let child = match other.iter().find(|(n, _)| n == name) {
                 Some((_, second)) => self.merge(*child, *second, false),
                 None => *child,
             };
-            self.nodes[node].members.insert(name, child);
+            self.nodes[node].add(name, child);
         }
         for (name, child) in &other {
             if !own.iter().any(|(n, _)| n == name) {
-                self.nodes[node].members.insert(name, *child);
+                self.nodes[node].add(name, *child);
             }
         }
         let mut indexes = self.nodes[a].indexes.clone();
@@ -387,26 +385,24 @@ impl Plan {
     /// Forgets what was found in a value, because a member of the same name replaces it.
     pub(super) fn empty(&self, node: NodeIx, found: &mut Found) {
         let node = &self.nodes[node];
-        for &slot in &node.captures {
+        for &slot in node.captures.iter().chain(&node.element_captures) {
             found.first[slot] = Hit::NONE;
         }
-        let children = node.members.names.iter().map(|(_, child)| *child);
+        let children = node.children.iter().map(|child| child.node);
         for child in children.chain(node.indexes.iter().map(|(_, child)| *child)) {
             self.empty(child, found);
         }
         if let Some(select) = &node.select {
             // A slot has further hits only if it has a first one, so that most of the time nothing is to be done.
-            let filled: HashSet<SlotIx> = select
-                .commits
-                .iter()
-                .map(|commit| commit.to)
+            let targets = select.targets.iter().copied();
+            let filled: HashSet<SlotIx> = targets
                 .filter(|slot| found.first[*slot].is_some())
                 .collect();
             if !filled.is_empty() {
                 found.more.retain(|(slot, _)| !filled.contains(slot));
             }
-            for commit in &select.commits {
-                found.first[commit.to] = Hit::NONE;
+            for &slot in &select.targets {
+                found.first[slot] = Hit::NONE;
             }
         }
     }

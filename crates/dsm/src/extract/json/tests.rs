@@ -224,3 +224,24 @@ fn filters_of_the_root_and_inside_it_do_not_disturb_each_other() {
         assert_eq!(found.all(each).count(), 2);
     }
 }
+
+#[test]
+fn a_text_without_any_first_name_has_nothing_for_a_plan_and_escapes_are_not_guessed() {
+    let plan_of = |paths: &[&str]| {
+        let mut plan = Plan::default();
+        for path in paths {
+            plan.add(&json_path(path).unwrap(), HitsMode::First);
+        }
+        plan.finish();
+        plan
+    };
+    let plan = plan_of(&[r#"/"ThreatName""#, r#"/"alpha"/"b""#]);
+    assert!(plan.may_find_in(br#"{\"ThreatName\":\"x\"}"#));
+    assert!(plan.may_find_in(br#"{"alpha":1}"#));
+    assert!(!plan.may_find_in(br#"{"b":1,"threatname":2}"#));
+    assert!(plan.may_find_in(br#"{"\u0061":1}"#));
+    // A filter may hold where its name is missing, and a name that has to be escaped is written in more than one way.
+    assert!(plan_of(&[r#"/[?"x"!="y"]/"z""#]).may_find_in(b"{}"));
+    assert!(plan_of(&[r#"/[0]"#]).may_find_in(b"[1]"));
+    assert!(Plan::default().may_find_in(b"{}"));
+}

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 use std::borrow::Cow;
+use wide::u8x16;
 
 /// The text of a value as it stands in a document: strings without quotes and escapes, `null` as nothing, numbers and
 /// booleans as they are, objects and arrays as compact JSON.
@@ -20,16 +21,33 @@ pub fn unescape(inner: &str) -> Cow<'_, str> {
         return Cow::Borrowed(inner);
     };
     let mut text = String::with_capacity(inner.len());
-    text.push_str(&inner[..first]);
-    let mut rest = &inner[first..];
-    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+    let mut rest = inner;
+    let mut at = first;
+    loop {
         text.push_str(&rest[..at]);
         let (character, length) = escape(&rest[at..]);
         text.push(character);
         rest = &rest[at + length..];
+        match next_backslash(rest.as_bytes()) {
+            Some(next) => at = next,
+            None => break,
+        }
     }
     text.push_str(rest);
     Cow::Owned(text)
+}
+
+/// The next backslash, which is most often near: a path has one behind each name.
+#[inline]
+fn next_backslash(bytes: &[u8]) -> Option<usize> {
+    let backslash = u8x16::splat(b'\\');
+    if let Some(chunk) = bytes.first_chunk::<16>() {
+        let hits = u8x16::new(*chunk).simd_eq(backslash).to_bitmask();
+        if hits != 0 {
+            return Some(hits.trailing_zeros() as usize);
+        }
+    }
+    memchr(b'\\', bytes)
 }
 
 /// The character of the escape that the text begins with, and the length of the escape.

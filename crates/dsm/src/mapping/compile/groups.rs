@@ -1,14 +1,16 @@
 //! Match groups: what their matchers fill, with which part of a match, and what modifiers change.
 
 use super::text::strftime_fault;
-use super::{Compiler, MAX_MATCHERS};
+use super::{Compiler, MAX_MATCHERS, UNUSABLE_KEY};
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest, suggest};
 use crate::field::{Field, Kind as FieldKind};
 use crate::lsx::{self, PatternType, Spanned};
 use crate::manifest::PropertyType;
 use crate::mapping::pattern::{self, Capture, Kind, TemplatePart};
-use crate::mapping::{BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target};
+use crate::mapping::{
+    BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target, Uses,
+};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -104,6 +106,7 @@ impl<'a> Compiler<'a> {
             branch,
             type_override: group.type_override.as_ref().map(|id| id.value),
             event_name,
+            uses: Uses::new(&targets),
             targets,
             singles,
             multiples,
@@ -208,18 +211,21 @@ impl<'a> Compiler<'a> {
     }
 
     /// A LEEF key made from a name, not taken by another property or by LEEF itself.
-    fn free_leef_key(&self, name: &str) -> String {
+    fn free_leef_key(&self, name: &str) -> leef::Key {
         let mut key: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
         if !key.starts_with(|c: char| c.is_ascii_alphabetic()) {
             key.insert_str(0, "custom");
         }
         while leef::attribute::predefined_ignoring_case(&key).is_some()
             || crate::output::leef::RESERVED_KEYS.contains(&key.as_str())
-            || self.custom.iter().any(|property| property.leef_key == key)
+            || self
+                .custom
+                .iter()
+                .any(|property| property.leef_key.as_str() == key)
         {
             key.push_str("Custom");
         }
-        key
+        leef::Key::new(key).unwrap_or(UNUSABLE_KEY)
     }
 
     pub(super) fn kind(&self, target: Target) -> FieldKind {

@@ -8,12 +8,12 @@ mod text;
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
 use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
-use crate::keypath;
+use crate::keypath::{self, Step};
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
 use crate::manifest::{self, Manifest};
 use crate::mapping::pattern::{Compiled, Doc};
 use crate::mapping::{
-    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Source,
+    Branch, BranchIx, BranchKind, CustomProperty, Group, Mapping, Recogniser, Rule, Source, Uses,
 };
 use crate::options::{Options, TrimWhitespace};
 use crate::qidmap::QidMap;
@@ -24,6 +24,9 @@ use text::{EffectiveText, strftime_fault};
 
 /// More matchers than any real file has; beyond this a file is an attack or an accident.
 const MAX_MATCHERS: usize = 20_000;
+
+/// Stands for a LEEF key that cannot be one.
+const UNUSABLE_KEY: leef::Key = leef::Key::from_static("custom");
 
 pub(in crate::mapping) fn folder(source: &Source) -> (Option<Mapping>, Diagnostics) {
     let (manifest, mut out) = manifest::parse(&source.manifest);
@@ -176,6 +179,7 @@ impl<'a> Compiler<'a> {
             custom: std::mem::take(&mut self.custom),
             docs: std::mem::take(&mut self.docs),
             patterns: std::mem::take(&mut self.patterns),
+            name_uses: Uses::new(groups.iter().map(|group| &group.event_name)),
             groups,
             qids: QidMap::default(),
             branches: std::mem::take(&mut self.branches),
@@ -245,7 +249,8 @@ impl<'a> Compiler<'a> {
             self.custom.push(CustomProperty {
                 name: declared.name.value.clone(),
                 kind: declared.kind,
-                leef_key: declared.leef_key.clone(),
+                // One that is not valid was reported when the manifest was read, and nothing is written with it.
+                leef_key: leef::Key::new(declared.leef_key.as_str()).unwrap_or(UNUSABLE_KEY),
                 description: declared.description.clone(),
                 format,
             });
@@ -401,11 +406,22 @@ impl<'a> Compiler<'a> {
         let Some(source) = self.source else {
             return recogniser;
         };
-        for rule in &self.manifest.rules {
-            let mut slots = Vec::new();
-            for text in &rule.keypaths {
+        // What a plan takes for the document depends on whether it looks for an object only, so the rules keep their own
+        // for payloads in which the mapping finds something else.
+        let mut is_shared = !self.docs[0].json.is_empty();
+        for declared in &self.manifest.rules {
+            let mut rule = Rule::default();
+            for text in &declared.keypaths {
                 match keypath::json_path(&text.value) {
-                    Ok(path) => slots.push(recogniser.plan.add(&path, Hits::First)),
+                    Ok(path) => {
+                        rule.slots.push(recogniser.plan.add(&path, Hits::First));
+                        if matches!(path.steps.first(), Some(Step::Member(_))) && is_shared {
+                            let slot = self.docs[0].json.add(&path, Hits::First);
+                            rule.shared.push(slot);
+                        } else {
+                            is_shared = false;
+                        }
+                    }
                     Err(error) => self.out.push(
                         Diagnostic::new(
                             Code::PathInvalid,
@@ -420,10 +436,9 @@ impl<'a> Compiler<'a> {
                     ),
                 }
             }
-            let mut patterns = Vec::new();
-            for text in &rule.patterns {
+            for text in &declared.patterns {
                 match JavaRegex::new(&text.value, Flags::default()) {
-                    Ok(regex) => patterns.push(regex),
+                    Ok(regex) => rule.patterns.push(regex),
                     Err(error) => {
                         let (code, help) = regex_fault(&error);
                         let span = in_toml(&source.manifest, text, &error.span);
@@ -438,8 +453,9 @@ impl<'a> Compiler<'a> {
                     }
                 }
             }
-            recogniser.rules.push((slots, patterns));
+            recogniser.rules.push(rule);
         }
+        recogniser.is_shared = is_shared && !recogniser.plan.is_empty();
         recogniser.plan.finish();
         recogniser
     }

@@ -140,6 +140,7 @@ impl<'a> Compiler<'a> {
         }
         self.docs.push(Doc {
             base: Some(compiled),
+            base_slot: self.requires(compiled).filter(|_| self.is_direct(compiled)),
             ..Doc::default()
         });
         self.doc_of.insert(compiled, self.docs.len() - 1);

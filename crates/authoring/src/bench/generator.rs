@@ -1,165 +1,9 @@
-//! How fast the whole path is, beside a plain parse of the same bytes in the same run.
-//!
-//! Absolute times say little on a machine that others use too; the ratio to [`serde_json::Value`] over the same payloads,
-//! measured in turns, says much.
+//! The payloads themselves.
 
-use dsm::output::leef::LeefOutput;
-use dsm::{Mapping, Normalizer, Payload, Status};
 use std::fmt::Write as _;
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-/// The seed of the generator.
-pub const SEED: u64 = 0x00d5_317e;
-
-/// A corpus and how it fared.
-#[derive(Debug)]
-pub struct Measurement {
-    /// Name of the corpus.
-    pub corpus: &'static str,
-    /// Payloads in it.
-    pub payloads: usize,
-    /// Bytes in it.
-    pub bytes: usize,
-    /// Median time of the plain parse.
-    pub parse: Duration,
-    /// Median time from payload bytes to LEEF bytes.
-    pub whole: Duration,
-    /// Median of the ratios of the rounds: plain parse over whole path. Above 1 the engine is faster.
-    pub ratio: f64,
-    /// Events that were mapped, to show that the work was done.
-    pub mapped: usize,
-}
-
-/// Runs all corpora.
-///
-/// # Errors
-/// The LEEF options contradict each other, which they do not.
-pub fn run(
-    mapping: &Mapping,
-    payloads: usize,
-    rounds: usize,
-) -> Result<Vec<Measurement>, leef::OptionsError> {
-    let mut measurements = Vec::new();
-    for (corpus, made) in corpora(payloads) {
-        measurements.push(measure(mapping, corpus, &made, rounds)?);
-    }
-    Ok(measurements)
-}
-
-/// The payloads that the generator makes, by corpus.
-pub fn corpora(payloads: usize) -> Vec<(&'static str, Vec<String>)> {
-    [
-        ("siem alerts", siem as fn(&mut Random) -> String),
-        ("graph alerts", graph),
-        ("streaming records", streaming),
-    ]
-    .into_iter()
-    .map(|(name, make)| {
-        let mut random = Random(SEED);
-        (name, (0..payloads).map(|_| make(&mut random)).collect())
-    })
-    .collect()
-}
-
-fn measure(
-    mapping: &Mapping,
-    corpus: &'static str,
-    payloads: &[String],
-    rounds: usize,
-) -> Result<Measurement, leef::OptionsError> {
-    let mut leef = LeefOutput::new(leef::WriterOptions::default())?;
-    let mut normalizer = Normalizer::new(mapping);
-    let mut line = Vec::new();
-    let mut mapped = 0;
-    let received = crate::snapshot::received();
-    let mut whole = || {
-        mapped = 0;
-        for text in payloads {
-            let payload = Payload::decode(black_box(text.as_bytes()));
-            let event = normalizer.normalize(&payload, received);
-            mapped += usize::from(event.status == Status::Mapped);
-            line.clear();
-            // A refused event would show as a missing line in the snapshots; here only the time counts.
-            let _ = black_box(leef.write(&event, &mut line));
-            black_box(&line);
-        }
-    };
-    let plain = || {
-        for text in payloads {
-            let _ = black_box(serde_json::from_slice::<serde_json::Value>(black_box(
-                text.as_bytes(),
-            )));
-        }
-    };
-    whole();
-    plain();
-    let mut times: Vec<(Duration, Duration)> = Vec::new();
-    for _ in 0..rounds.max(1) {
-        let start = Instant::now();
-        plain();
-        let parse = start.elapsed();
-        let start = Instant::now();
-        whole();
-        times.push((parse, start.elapsed()));
-    }
-    let mut ratios: Vec<f64> = times
-        .iter()
-        .map(|(parse, whole)| parse.as_secs_f64() / whole.as_secs_f64())
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    let median = |pick: fn(&(Duration, Duration)) -> Duration| {
-        let mut list: Vec<Duration> = times.iter().map(pick).collect();
-        list.sort_unstable();
-        list[list.len() / 2]
-    };
-    Ok(Measurement {
-        corpus,
-        payloads: payloads.len(),
-        bytes: payloads.iter().map(String::len).sum(),
-        parse: median(|times| times.0),
-        whole: median(|times| times.1),
-        ratio: ratios[ratios.len() / 2],
-        mapped,
-    })
-}
-
-/// The measurements as a table.
-pub fn table(measurements: &[Measurement]) -> String {
-    let per_second = |count: usize, time: Duration| {
-        #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = count as f64 / time.as_secs_f64();
-        rate
-    };
-    let mut rows = vec![[
-        "CORPUS".to_owned(),
-        "PAYLOADS".to_owned(),
-        "BYTES EACH".to_owned(),
-        "MAPPED".to_owned(),
-        "EVENTS/S".to_owned(),
-        "MB/S".to_owned(),
-        "PLAIN PARSE/S".to_owned(),
-        "RATIO".to_owned(),
-    ]];
-    for m in measurements {
-        rows.push([
-            m.corpus.to_owned(),
-            m.payloads.to_string(),
-            (m.bytes / m.payloads.max(1)).to_string(),
-            m.mapped.to_string(),
-            format!("{:.0}", per_second(m.payloads, m.whole)),
-            format!("{:.0}", per_second(m.bytes, m.whole) / 1e6),
-            format!("{:.0}", per_second(m.payloads, m.parse)),
-            format!("{:.2}", m.ratio),
-        ]);
-    }
-    let mut out = String::new();
-    crate::snapshot::table(&mut out, &rows);
-    out
-}
 
 /// A small generator (xorshift64*), so that corpora are the same everywhere.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -249,7 +93,7 @@ const TITLES: &[&str] = &[
     "Malware was prevented from running",
 ];
 
-fn siem(r: &mut Random) -> String {
+pub(super) fn siem(r: &mut Random) -> String {
     let (host, user, id, sha1, ioc) = (r.host(), r.user(), r.hex(18), r.hex(40), r.hex(43));
     let machine = host.split('.').next().unwrap_or_default().to_owned();
     format!(
@@ -271,7 +115,7 @@ fn siem(r: &mut Random) -> String {
     )
 }
 
-fn graph(r: &mut Random) -> String {
+pub(super) fn graph(r: &mut Random) -> String {
     let count = 1 + r.below(8);
     let mut evidence = Vec::new();
     for index in 0..count {
@@ -354,7 +198,7 @@ fn account(r: &mut Random) -> String {
     )
 }
 
-fn streaming(r: &mut Random) -> String {
+pub(super) fn streaming(r: &mut Random) -> String {
     let (host, user) = (r.host(), r.user());
     let (table, own) = match r.below(3) {
         0 => (
@@ -400,22 +244,141 @@ fn streaming(r: &mut Random) -> String {
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) fn vpn(r: &mut Random) -> String {
+    let (host, user, tunnel) = (r.host(), r.user(), r.below(10_000));
+    let head = format!(
+        "<134>1 {} vpn-{:02}.corp.example.com",
+        r.time(),
+        r.below(20)
+    );
+    let machine = host.split('.').next().unwrap_or_default();
+    let (client, port, octet) = (r.ip(), 1024 + r.below(60_000), r.below(256));
+    match r.below(4) {
+        0 => format!(
+            "{head} exvpnd[611]: event=tunnel-up;time={time};tid=T-0000-{tunnel:04};user={user};realm=CONTOSO;group=Finance;client={client};cport={port};inner=10.8.0.{octet};gw=203.0.113.2;gport=4500;proto=17;host={machine};mac=00:00:5e:00:53:{octet:02x}",
+            time = 1_767_225_600 + r.below(10_000_000),
+        ),
+        1 => format!(
+            "{head} exvpnd[611]: event=auth-fail;time={time};user={user};realm=CONTOSO;client={client};cport={port};gw=203.0.113.2;gport=443;proto=6;reason=bad password",
+            time = r.time(),
+        ),
+        2 => format!(
+            "{head} exvpnd[611]: event=tunnel-down;time={time};tid=T-0000-{tunnel:04};user={user};client={client};inner=10.8.0.{octet};in={received};out={sent};reason=user request",
+            time = r.time(),
+            received = r.below(1 << 30),
+            sent = r.below(1 << 30),
+        ),
+        _ => format!(
+            "{head} exvpn-acct: stop,{day:02}.03.2026 12:00:01 +0100,{day:02}.03.2026 08:00:02 +0100,T-0000-{tunnel:04},{user},{client},10.8.0.{octet},{received},{sent},user request",
+            day = 1 + r.below(28),
+            received = r.below(1 << 30),
+            sent = r.below(1 << 30),
+        ),
+    }
+}
 
-    #[test]
-    fn generated_payloads_are_json_and_the_same_in_every_run() {
-        for make in [siem as fn(&mut Random) -> String, graph, streaming] {
-            let (mut a, mut b) = (Random(SEED), Random(SEED));
-            for _ in 0..200 {
-                let payload = make(&mut a);
-                assert_eq!(payload, make(&mut b));
-                assert!(
-                    serde_json::from_str::<serde_json::Value>(&payload).is_ok(),
-                    "{payload}"
-                );
-            }
+pub(super) fn sshd(r: &mut Random) -> String {
+    let (time, user, client, port) = (r.time(), r.user(), r.ip(), 1024 + r.below(60_000));
+    let head = format!(
+        "<38>1 {time} host-{:04}.corp.example.com sshd {} - -",
+        r.below(10_000),
+        r.below(65_536)
+    );
+    match r.below(5) {
+        0 => format!("{head} Accepted password for {user} from {client} port {port} ssh2"),
+        1 => format!(
+            "{head} Accepted publickey for {user} from {client} port {port} ssh2: ED25519 SHA256:{}",
+            r.hex(43)
+        ),
+        2 => format!("{head} Failed password for {user} from {client} port {port} ssh2"),
+        3 => {
+            format!("{head} Failed password for invalid user {user} from {client} port {port} ssh2")
+        }
+        _ => format!(
+            "{head} pam_unix(sshd:session): session opened for user {user}(uid={}) by {user}(uid=0)",
+            r.below(65_536)
+        ),
+    }
+}
+
+/// A SIEM alert whose first member is a nest of arrays, closed or not.
+pub(super) fn nested(r: &mut Random, depth: usize, closed: bool) -> Vec<u8> {
+    let alert = siem(r);
+    let close = if closed {
+        "]".repeat(depth) + ","
+    } else {
+        String::new()
+    };
+    format!(r#"{{"x":{}{close}{}"#, "[".repeat(depth), &alert[1..]).into_bytes()
+}
+
+/// A SIEM alert with every member twice; the later one counts.
+pub(super) fn twice(r: &mut Random) -> Vec<u8> {
+    let (first, second) = (siem(r), siem(r));
+    format!("{},{}", &first[..first.len() - 1], &second[1..]).into_bytes()
+}
+
+/// A SIEM alert with a description in which every character is an escape.
+pub(super) fn escaped(r: &mut Random) -> Vec<u8> {
+    let alert = siem(r);
+    let mut text = String::new();
+    for _ in 0..200 {
+        let _ = write!(text, "\\u{:04x}\\n\\\"", 0x400 + r.below(0x50));
+    }
+    let description = format!(r#""Description":"{text}"#);
+    alert
+        .replacen(r#""Description":""#, &description, 1)
+        .into_bytes()
+}
+
+/// A SIEM alert with a byte that is not UTF-8 in every hundred.
+pub(super) fn not_utf8(r: &mut Random) -> Vec<u8> {
+    let mut alert = siem(r).into_bytes();
+    for _ in 0..alert.len() / 100 {
+        let at = r.below(alert.len() as u64);
+        let byte = &mut alert[usize::try_from(at).unwrap_or_default()];
+        // Letters only: the JSON stays JSON.
+        if byte.is_ascii_alphanumeric() {
+            *byte = 0xe9;
         }
     }
+    alert
+}
+
+/// A SIEM alert that breaks off somewhere.
+pub(super) fn truncated(r: &mut Random) -> Vec<u8> {
+    let mut alert = siem(r).into_bytes();
+    let length = 1 + r.below(alert.len() as u64 - 1);
+    alert.truncate(usize::try_from(length).unwrap_or_default());
+    alert
+}
+
+/// A Graph alert of exactly so many bytes (at least 1,000), filled up with evidences or with one long text.
+pub(super) fn graph_of_size(r: &mut Random, bytes: usize, evidences: bool) -> Vec<u8> {
+    let mut evidence = String::new();
+    // What is around the evidences takes less than this.
+    while evidences && evidence.len() + 2_400 < bytes {
+        let kind = r.below(5);
+        if !evidence.is_empty() {
+            evidence.push(',');
+        }
+        evidence.push_str(&graph_evidence(r, kind));
+    }
+    let mut alert = format!(
+        r#"{{"id":"da{id}_1","incidentId":"{incident}","status":"new","severity":"high","serviceSource":"microsoftDefenderForEndpoint","title":"{title}","category":"{category}","createdDateTime":"{created}","firstActivityDateTime":"{first}","evidence":[{evidence}],"description":"#,
+        id = r.hex(18),
+        incident = r.below(100_000),
+        title = r.pick(TITLES),
+        category = r.pick(CATEGORIES),
+        created = r.time(),
+        first = r.time(),
+    );
+    alert.push('"');
+    while alert.len() + 2 < bytes {
+        alert.push_str(
+            &"The activity was seen on a monitored device. "[..45.min(bytes - alert.len() - 2)],
+        );
+    }
+    alert.push_str("\"}");
+    alert.into_bytes()
 }
