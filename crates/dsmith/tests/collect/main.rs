@@ -98,6 +98,28 @@ fn pages_are_followed_to_their_end() {
     }
 }
 
+#[test]
+fn a_server_that_cuts_pages_below_what_was_asked_for_hides_nothing() {
+    // More than two of what one request asks for, in pages of a fifth of that.
+    for (protocol, service) in PROTOCOLS {
+        let mut scenario = scenario(service);
+        for feed in &mut scenario.feeds {
+            feed.backlog = 2300;
+            feed.limit = Some(2350);
+        }
+        let mut rig = Rig::new(
+            protocol,
+            Scenario {
+                mde_page: 200,
+                graph_page: 100,
+                ..scenario
+            },
+        );
+        rig.run(60);
+        rig.assert_exact();
+    }
+}
+
 /// Faults that pass, each for some requests in the middle of the backlog and again later.
 fn passing_faults() -> Vec<(&'static str, Fault)> {
     let throttled = |after| Fault::Throttled(after);
