@@ -1,6 +1,8 @@
 //! Developer commands, a thin front to the `authoring` crate.
 
 mod bench;
+mod chaos;
+mod delivery;
 
 use anyhow::{Context, bail};
 use authoring::render::{self, Format};
@@ -46,10 +48,16 @@ Exit codes: 0 all is well, 1 there are findings.")]
   cargo xtask bench --quick
   cargo xtask bench --peers --json bench.json --svg docs/performance --doc docs/performance.md
   cargo xtask bench --instructions --doc docs/performance.md
+  cargo xtask bench pipeline --doc docs/performance.md
 
 Exit codes: 0 it was measured, whether or not the goals are met; 1 it could not be,
 or --instructions found more of them than are committed.")]
     Bench(BenchArgs),
+    /// Kill the program at random moments and count what is lost and repeated.
+    Chaos {
+        #[command(subcommand)]
+        what: chaos::What,
+    },
     /// Write the generated pages of the documentation.
     Codegen {
         /// Only check that they are current.
@@ -80,6 +88,7 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         } => validate(slug, accept, accept_unreached),
         Task::Ci => ci(),
         Task::Bench(args) => bench::run(&args),
+        Task::Chaos { what } => chaos::run(&what),
         Task::Codegen { check } => codegen(check),
     }
 }
