@@ -59,7 +59,15 @@ fn bench_refuses_options_that_say_nothing_together() {
 fn the_page_about_performance_has_a_block_for_every_table_and_its_pictures_are_there() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let page = std::fs::read_to_string(docs.join("performance.md")).unwrap();
-    for block in ["goals", "stages", "profile", "processes", "growth", "peers"] {
+    for block in [
+        "goals",
+        "stages",
+        "profile",
+        "processes",
+        "growth",
+        "peers",
+        "instructions",
+    ] {
         let (_, rest) = page
             .split_once(&format!("<!-- measured: {block} -->\n```text\n"))
             .unwrap_or_else(|| panic!("{block} is missing or empty"));

@@ -8,6 +8,7 @@
 //! an object or cannot be JSON, with a [`Fault`] that says where; what follows is read as usual.
 
 use memchr::{memchr, memchr3};
+use wide::u8x16;
 
 /// How to split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -549,21 +550,23 @@ impl Scan {
         if self.at > 0 && self.depth == 0 && !self.in_string {
             return Progress::End(self.at);
         }
-        while self.at < bytes.len() {
-            if self.in_string {
-                if let Some(broken) = self.string(bytes) {
-                    return broken;
-                }
-                continue;
-            }
+        if self.in_string
+            && let Some(broken) = self.string(bytes)
+        {
+            return broken;
+        }
+        while let Some(&byte) = bytes.get(self.at) {
             let at = self.at;
             self.at += 1;
-            match bytes[at] {
+            match byte {
                 b'"' => {
                     self.in_string = true;
                     if self.depth == 1 {
                         self.name = (at + 1, at + 1);
                         self.named = false;
+                    }
+                    if let Some(broken) = self.string(bytes) {
+                        return broken;
                     }
                 }
                 b':' if self.depth == 1 => self.named = true,
@@ -608,7 +611,7 @@ impl Scan {
                         return Progress::More;
                     }
                 },
-                byte if self.top && !self.spans_lines && !may_be_in_json(byte) => {
+                _ if self.top && !self.spans_lines && !may_be_in_json(byte) => {
                     return Progress::Text;
                 }
                 _ => {}
@@ -617,33 +620,47 @@ impl Scan {
         Progress::More
     }
 
-    /// Passes over the inside of a string; a line break in it means that the line was cut.
+    /// Passes over the rest of a string, if it is there; a line break in it means that the line was cut.
+    #[inline(always)]
     fn string(&mut self, bytes: &[u8]) -> Option<Progress> {
-        if self.escaped {
-            self.escaped = false;
+        loop {
+            if self.escaped && self.at < bytes.len() {
+                self.escaped = false;
+                self.at += 1;
+            }
+            self.at = string_break(bytes, self.at);
+            let byte = bytes.get(self.at)?;
             self.at += 1;
-            return None;
-        }
-        let Some(next) = memchr3(b'"', b'\\', b'\n', &bytes[self.at..]) else {
-            self.at = bytes.len();
-            return None;
-        };
-        self.at += next + 1;
-        match bytes[self.at - 1] {
-            b'"' => {
-                self.in_string = false;
-                if self.depth == 1 {
-                    self.name.1 = self.at - 1;
+            match byte {
+                b'"' => {
+                    self.in_string = false;
+                    if self.depth == 1 {
+                        self.name.1 = self.at - 1;
+                    }
+                    return None;
                 }
-                None
+                b'\\' => self.escaped = true,
+                _ => return Some(Progress::Broken(self.at)),
             }
-            b'\\' => {
-                self.escaped = true;
-                None
-            }
-            _ => Some(Progress::Broken(self.at)),
         }
     }
+}
+
+/// The next quote, backslash or line break, or the end. Most strings are short, so the search stands here itself.
+#[inline(always)]
+fn string_break(bytes: &[u8], mut at: usize) -> usize {
+    let [quote, backslash, line] = [b'"', b'\\', b'\n'].map(u8x16::splat);
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let block = u8x16::new(*chunk);
+        let hits = block.simd_eq(quote) | block.simd_eq(backslash) | block.simd_eq(line);
+        let hits = hits.to_bitmask();
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize;
+        }
+        at += 16;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + memchr3(b'"', b'\\', b'\n', rest).unwrap_or(rest.len())
 }
 
 /// Whether a line within a JSON value, but not within a string, can begin with this byte.

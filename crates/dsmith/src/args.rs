@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Check the configuration of a run and report every fault.
     #[command(after_help = CHECK_CONFIG_EXAMPLES)]
     CheckConfig(CheckConfigArgs),
+    /// Test a log source: name, connection, TLS, token, one page.
+    #[command(after_help = TEST_SOURCE_EXAMPLES)]
+    TestSource(TestSourceArgs),
     /// Collect from log sources, normalize, and deliver to destinations.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
@@ -192,6 +195,32 @@ Exit codes:
   0   no errors (there may be warnings)
   1   errors
   64  the command line is wrong";
+
+const TEST_SOURCE_EXAMPLES: &str = "Example:
+  dsmith test-source -c dsmith.toml contoso-defender
+
+Nothing is stored: the page that is read is thrown away, and the next run
+collects it. It stops at the first thing that fails.
+
+Exit codes:
+  0   everything works
+  1   something does not, or the configuration has errors
+  64  the command line is wrong, or there is no such log source";
+
+#[derive(Debug, Args)]
+pub(crate) struct TestSourceArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The log source identifier.
+    #[arg(value_name = "IDENTIFIER")]
+    pub(crate) identifier: String,
+}
 
 const PROTOCOL_EXAMPLES: &str = "Examples:
   dsmith protocol list

@@ -10,6 +10,7 @@ mod protocols;
 mod run;
 mod status;
 mod terminal;
+mod test_source;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::TestSource(args) => test_source::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Protocol(args) => protocols::run(&args),

@@ -16,7 +16,7 @@ const ROUNDS: usize = 5;
 /// So long may a run take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many times the alerts of the corpus are in the file.
-const TIMES: usize = 10;
+const TIMES: usize = 4;
 
 /// A program and how it is told what to do.
 struct Program {

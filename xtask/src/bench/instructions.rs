@@ -45,7 +45,7 @@ pub(crate) fn run(accept: bool, document: Option<&Path>) -> anyhow::Result<bool>
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    let costs = instructions::read_costs(&prefix)?;
+    let counts = instructions::read_counts(&prefix)?;
     let path = Path::new(COMMITTED);
     let mut committed = if path.exists() {
         super::read(path)?
@@ -55,20 +55,25 @@ pub(crate) fn run(accept: bool, document: Option<&Path>) -> anyhow::Result<bool>
             costs: std::collections::BTreeMap::new(),
         }
     };
-    let comparisons = instructions::compare(&committed, &costs);
+    let comparisons = instructions::compare(&committed, &counts);
     say(&instructions::table(&comparisons))?;
-    if let Some(document) = document {
-        let profile = instructions::read_profile(&prefix)?.table();
-        super::put_tables(document, &[("profile", profile)])?;
-    }
+    let mut passed = comparisons.iter().all(|(_, _, _, change)| change.passes());
     if accept {
-        committed.costs = costs;
+        let costs = counts
+            .iter()
+            .map(|(corpus, counts)| (corpus.clone(), counts.cost()));
+        committed.costs = costs.collect();
         std::fs::write(path, serde_json::to_string_pretty(&committed)? + "\n")
             .with_context(|| format!("cannot write {COMMITTED}"))?;
         say(&format!("wrote {COMMITTED}\n"))?;
-        return Ok(true);
+        passed = true;
     }
-    Ok(comparisons.iter().all(|(_, _, _, change)| change.passes()))
+    if let Some(document) = document {
+        let costs = instructions::table(&instructions::compare(&committed, &counts));
+        let profile = instructions::read_profile(&prefix)?.table();
+        super::put_tables(document, &[("instructions", costs), ("profile", profile)])?;
+    }
+    Ok(passed)
 }
 
 fn has_valgrind() -> bool {

@@ -107,7 +107,23 @@ pub struct Committed {
     pub costs: BTreeMap<String, f64>,
 }
 
-/// Reads the costs from the files that callgrind wrote: `PREFIX.1`, `PREFIX.2` and so on, one for each lap.
+/// Instructions for a byte of payload.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counts {
+    /// Of the plain parse.
+    pub plain: f64,
+    /// Of the whole path.
+    pub whole: f64,
+}
+
+impl Counts {
+    /// The whole path in plain parses, with four decimals.
+    pub fn cost(self) -> f64 {
+        (self.whole / self.plain * 1e4).round() / 1e4
+    }
+}
+
+/// Reads the counts by corpus from the files that callgrind wrote: `PREFIX.1`, `PREFIX.2` and so on, one for each lap.
 ///
 /// # Errors
 /// A file is missing or is not one of callgrind's.
@@ -115,9 +131,9 @@ pub struct Committed {
     clippy::cast_precision_loss,
     reason = "a ratio needs no more than f64 has"
 )]
-pub fn read_costs(prefix: &Path) -> Result<BTreeMap<String, f64>, InstructionsError> {
+pub fn read_counts(prefix: &Path) -> Result<BTreeMap<String, Counts>, InstructionsError> {
     let corpora = corpora();
-    let mut costs = BTreeMap::new();
+    let mut counts = BTreeMap::new();
     for (index, corpus) in corpora.iter().enumerate() {
         let total = |lap: usize| read_total(prefix, index * LAPS + lap + 1);
         let (parse, ours) = (total(1)?, total(2)?);
@@ -127,10 +143,13 @@ pub fn read_costs(prefix: &Path) -> Result<BTreeMap<String, f64>, InstructionsEr
             &corpora[0]
         };
         let per_byte = |count: u64, corpus: &Corpus| count as f64 / corpus.bytes() as f64;
-        let cost = per_byte(ours, corpus) / per_byte(parse, reference);
-        costs.insert(corpus.name.to_owned(), (cost * 1e4).round() / 1e4);
+        let found = Counts {
+            plain: per_byte(parse, reference),
+            whole: per_byte(ours, corpus),
+        };
+        counts.insert(corpus.name.to_owned(), found);
     }
-    Ok(costs)
+    Ok(counts)
 }
 
 /// Where the instructions of the whole path went, by corpus.
@@ -199,42 +218,44 @@ impl Change {
     }
 }
 
-/// A corpus, its committed cost, the one that was found, and what to think of it.
-pub type Comparison = (String, Option<f64>, Option<f64>, Change);
+/// A corpus, its committed cost, the counts that were found, and what to think of it.
+pub type Comparison = (String, Option<f64>, Option<Counts>, Change);
 
-/// Compares costs with the committed ones.
-pub fn compare(committed: &Committed, found: &BTreeMap<String, f64>) -> Vec<Comparison> {
+/// Compares counts with the committed costs.
+pub fn compare(committed: &Committed, found: &BTreeMap<String, Counts>) -> Vec<Comparison> {
     let names: std::collections::BTreeSet<&String> =
         committed.costs.keys().chain(found.keys()).collect();
     let compare = |name: &String| {
-        let (old, new) = (committed.costs.get(name).copied(), found.get(name).copied());
-        let change = match (old, new) {
+        let (old, counts) = (committed.costs.get(name).copied(), found.get(name).copied());
+        let change = match (old, counts.map(Counts::cost)) {
             (Some(old), Some(new)) if new > old * (1.0 + committed.tolerance) => Change::Worse,
             (Some(old), Some(new)) if new < old * (1.0 - committed.tolerance) => Change::Better,
             (Some(_), Some(_)) => Change::Same,
             (None, _) => Change::New,
             (Some(_), None) => Change::Gone,
         };
-        (name.clone(), old, new, change)
+        (name.clone(), old, counts, change)
     };
     names.into_iter().map(compare).collect()
 }
 
 /// The comparison as a table.
 pub fn table(comparisons: &[Comparison]) -> String {
-    let mut rows = vec![["CORPUS", "COMMITTED", "FOUND", ""].map(str::to_owned)];
+    let mut rows = vec![["CORPUS", "PARSE", "WHOLE", "COST", "COMMITTED", ""].map(str::to_owned)];
     let number =
-        |cost: &Option<f64>| cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3}"));
-    for (name, old, new, change) in comparisons {
+        |cost: Option<f64>| cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3}"));
+    for (name, old, counts, change) in comparisons {
         rows.push([
             name.clone(),
-            number(old),
-            number(new),
+            number(counts.map(|counts| counts.plain)),
+            number(counts.map(|counts| counts.whole)),
+            number(counts.map(Counts::cost)),
+            number(*old),
             change.text().to_owned(),
         ]);
     }
-    super::report::aligned(&rows, &[1, 2])
-        + "instructions of the whole path for a byte, to those of the plain parse for a byte; less is better\n"
+    super::report::aligned(&rows, &[1, 2, 3, 4])
+        + "PARSE, WHOLE: instructions for a byte; COST: WHOLE / PARSE, less is better\n"
 }
 
 #[cfg(test)]
@@ -253,8 +274,15 @@ mod tests {
             tolerance: 0.05,
             costs: costs(&[("a", 1.0), ("b", 1.0), ("c", 1.0), ("gone", 1.0)]),
         };
+        let counts = |(name, cost): (String, f64)| {
+            let counts = Counts {
+                plain: 8.0,
+                whole: 8.0 * cost,
+            };
+            (name, counts)
+        };
         let found = costs(&[("a", 1.049), ("b", 1.051), ("c", 0.94), ("new", 0.1)]);
-        let comparisons = compare(&committed, &found);
+        let comparisons = compare(&committed, &found.into_iter().map(counts).collect());
         let changes: Vec<(&str, Change, bool)> = comparisons
             .iter()
             .map(|(name, _, _, change)| (name.as_str(), *change, change.passes()))
@@ -271,11 +299,11 @@ mod tests {
         );
         let table = table(&comparisons);
         assert!(
-            table.contains("b           1.000  1.051  WORSE\n"),
+            table.contains("b       8.000  8.408  1.051      1.000  WORSE\n"),
             "{table}"
         );
         assert!(
-            table.contains("new             -  0.100  not committed yet"),
+            table.contains("new     8.000  0.800  0.100          -  not committed yet"),
             "{table}"
         );
     }
@@ -299,17 +327,19 @@ mod tests {
             let text = format!("version: 1\nevents: Ir\n\nfn=(1) x\n1 5\n\ntotals: {total}\n");
             std::fs::write(folder.join(format!("out.{part}")), text).unwrap();
         }
-        let costs = read_costs(&prefix).unwrap();
-        assert_eq!(costs.len(), corpora.len());
+        let counts = read_counts(&prefix).unwrap();
+        assert_eq!(counts.len(), corpora.len());
         assert!(
-            costs.values().all(|cost| (*cost - 0.5).abs() < 1e-9),
-            "{costs:?}"
+            counts
+                .values()
+                .all(|counts| (counts.cost() - 0.5).abs() < 1e-9),
+            "{counts:?}"
         );
         std::fs::write(folder.join("out.3"), "version: 1\n").unwrap();
-        let error = read_costs(&prefix).unwrap_err().to_string();
+        let error = read_counts(&prefix).unwrap_err().to_string();
         assert!(error.contains("holds no line `totals: NUMBER`"), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
-        let error = read_costs(&prefix).unwrap_err().to_string();
+        let error = read_counts(&prefix).unwrap_err().to_string();
         assert!(error.starts_with("cannot read "), "{error}");
     }
 }

@@ -16,5 +16,6 @@ mod protocols;
 mod run;
 mod support;
 mod terminal;
+mod test_source;
 mod threads;
 mod types;

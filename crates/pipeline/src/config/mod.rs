@@ -173,7 +173,10 @@ fn config(
     let number = |name: &str| limits.as_ref().and_then(|table| table.number(name));
     let log_text = |name: &str| log.as_ref().and_then(|table| table.text(name));
     let destinations = destinations::read(reader, &table, base);
-    let log_sources = log_sources::read(reader, &table, &destinations, hidden);
+    let mut log_sources = log_sources::read(reader, &table, &destinations, hidden);
+    for source in &mut log_sources {
+        source.parameters.begin_paths_at(base);
+    }
     let config = Config {
         file: Arc::clone(reader.file),
         state_directory: table.path("state_directory", base).unwrap_or_default(),
