@@ -34,15 +34,39 @@ pub(crate) struct PipelineArgs {
 
 pub(crate) fn run(what: &What) -> anyhow::Result<bool> {
     let What::Pipeline(args) = what;
+    pipeline(args)
+}
+
+/// As often as continuous integration has the time for.
+pub(crate) fn quick() -> anyhow::Result<bool> {
+    pipeline(&PipelineArgs {
+        kills: None,
+        seed: 1,
+        quick: true,
+    })
+}
+
+fn pipeline(args: &PipelineArgs) -> anyhow::Result<bool> {
+    // The short run takes the program that the tests were run with; the long one the program as it is shipped.
+    let profile = if args.quick { "dev" } else { "release" };
     let built = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--package", "dsmith"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "dsmith",
+            "--profile",
+            profile,
+        ])
         .status()
         .context("cannot start cargo")?;
     if !built.success() {
         bail!("dsmith cannot be built");
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = Path::new(&target).join("release/dsmith");
+    let program = Path::new(&target)
+        .join(if args.quick { "debug" } else { "release" })
+        .join("dsmith");
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let chaos = Chaos {
         program: program

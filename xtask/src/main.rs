@@ -41,7 +41,7 @@ Exit codes: 0 all is well, 1 there are findings.")]
         #[arg(long)]
         accept_unreached: bool,
     },
-    /// Everything that has to pass: format, lints, tests, mappings, instruction counts, documentation.
+    /// Everything that has to pass: format, lints, tests, mappings, kills, instruction counts, documentation.
     Ci,
     /// Measure the engine beside a plain JSON parse of the same payloads, and mark the goals.
     #[command(after_help = "Examples:
@@ -192,6 +192,8 @@ fn ci() -> anyhow::Result<bool> {
     passed &= validate(None, false, false)?;
     say("== codegen --check\n")?;
     passed &= codegen(true)?;
+    say("== chaos pipeline --quick\n")?;
+    passed &= chaos::quick()?;
     say("== bench --instructions\n")?;
     passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;

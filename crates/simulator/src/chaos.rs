@@ -5,11 +5,12 @@
 //! delivered, and the keys of what arrived are compared with the ledger.
 
 use crate::collector::{Collector, Running, keys_of};
-use crate::ledger::Comparison;
+use crate::ledger::{Comparison, Ledger};
 use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::scenario::{Feed, Scenario, Service};
 use crate::server::{Simulator, StartError};
+use crate::stamp::Stamp;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ pub struct Chaos {
 }
 
 /// At most so many events are sent at once. A crash repeats at most these, for each destination.
-const BATCH: u32 = 40;
+const BATCH: u32 = 20;
 
 /// What the program was doing when it was killed, as far as that shows from outside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,14 +48,16 @@ pub struct Moments {
 /// What came of it.
 #[derive(Debug)]
 pub struct Outcome {
+    /// What decided the alerts and the moments.
+    pub seed: u64,
     /// When the program was killed.
     pub moments: Moments,
-    /// The files beside the ledger.
-    pub files: Comparison,
+    /// What is in the files.
+    pub files: Delivered,
     /// How many files there are.
     pub rotated: usize,
-    /// What was received over TCP beside the ledger.
-    pub received: Comparison,
+    /// What was received over TCP.
+    pub received: Delivered,
     /// Connections that ended within a line.
     pub torn: u64,
     /// The most repeats for each destination that are in order.
@@ -63,13 +66,35 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+/// What one destination got.
+#[derive(Debug)]
+pub struct Delivered {
+    /// How many lines.
+    pub lines: usize,
+    /// The lines beside the ledger.
+    pub comparison: Comparison,
+}
+
+impl Delivered {
+    fn new(ledger: &Ledger, lines: &[Vec<u8>]) -> Self {
+        Self {
+            lines: lines.len(),
+            comparison: ledger.compare(keys_of(lines)),
+        }
+    }
+
+    fn has_everything(&self) -> bool {
+        self.comparison.missing.is_empty()
+    }
+}
+
 impl Outcome {
     /// Whether nothing was lost, nothing invented, and no more repeated than is in order.
     pub fn passed(&self) -> bool {
         [&self.files, &self.received].into_iter().all(|delivered| {
-            delivered.missing.is_empty()
-                && delivered.unknown.is_empty()
-                && delivered.repeats() <= self.bound
+            delivered.has_everything()
+                && delivered.comparison.unknown.is_empty()
+                && delivered.comparison.repeats() <= self.bound
         })
     }
 }
@@ -82,23 +107,41 @@ impl fmt::Display for Outcome {
             delivering,
             idle,
         } = self.moments;
-        let kills = starting + collecting + delivering + idle;
         writeln!(
             f,
-            "killed   {kills} times in {:.0} s",
+            "seed {}: killed {} times in {:.0} s: {starting} while it started, {collecting} while it collected, \
+             {delivering} while it only delivered, {idle} while it was idle",
+            self.seed,
+            starting + collecting + delivering + idle,
             self.took.as_secs_f64()
         )?;
-        writeln!(
-            f,
-            "         {starting} starting, {collecting} collecting, {delivering} delivering, {idle} idle"
-        )?;
-        writeln!(f, "files    {} ({} files)", self.files, self.rotated)?;
-        writeln!(f, "tcp      {} ({} lines torn)", self.received, self.torn)?;
         write!(
             f,
-            "in order at most {} repeats for each destination",
-            self.bound
-        )
+            "{:<12} {:>9} {:>9} {:>8} {:>9} {:>6} {:>8}",
+            "DESTINATION", "PRODUCED", "DELIVERED", "MISSING", "REPEATED", "BOUND", "UNKNOWN"
+        )?;
+        let files = format!("{} files", self.rotated);
+        for (name, Delivered { lines, comparison }) in
+            [(files.as_str(), &self.files), ("tcp", &self.received)]
+        {
+            write!(
+                f,
+                "\n{name:<12} {:>9} {lines:>9} {:>8} {:>9} {:>6} {:>8}",
+                comparison.expected,
+                comparison.missing.len(),
+                comparison.repeats(),
+                self.bound,
+                comparison.unknown.len()
+            )?;
+        }
+        if !self.passed() {
+            write!(
+                f,
+                "\nfiles: {}\ntcp: {}",
+                self.files.comparison, self.received.comparison
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -132,9 +175,16 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ChaosError {
     move |error| ChaosError::Io(what, error)
 }
 
+/// So much time passes for the simulator from kill to kill: more than collectors reach back for late arrivals, so that a
+/// start asks for what is new and not for everything so far.
+const STEP: Duration = Duration::from_secs(360);
+
 /// The longest wait for the first request after a start, and for the rest at the end.
 const START: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_secs(120);
+
+/// Between two looks at the rest.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Where alerts are published.
 const FEEDS: [(Service, &str); 4] = [
@@ -164,6 +214,8 @@ impl Chaos {
             collector: Collector::new(&self.program, &self.folder),
             simulator: Simulator::start(Scenario {
                 seed: self.seed,
+                // The program's clock is that of the machine, so the simulator begins in the past.
+                start: Some(Stamp::now() - STEP * (self.kills + 1)),
                 feeds: vec![
                     Feed::siem("eu"),
                     Feed::siem("us"),
@@ -171,8 +223,8 @@ impl Chaos {
                     Feed::graph(),
                 ],
                 // Several pages, and so several commits, in a round.
-                mde_page: 50,
-                graph_page: 50,
+                mde_page: 20,
+                graph_page: 20,
                 ..Scenario::default()
             })?,
             receiver: Receiver::start().map_err(failed("cannot listen"))?,
@@ -195,10 +247,11 @@ impl Chaos {
             .files()
             .map_err(failed("cannot read the output"))?;
         Ok(Outcome {
+            seed: self.seed,
             moments: run.moments,
-            files: ledger.compare(keys_of(&lines)),
+            files: Delivered::new(&ledger, &lines),
             rotated: files.len(),
-            received: ledger.compare(keys_of(&run.receiver.lines())),
+            received: Delivered::new(&ledger, &run.receiver.lines()),
             torn: run.receiver.torn(),
             bound: self.kills * BATCH,
             took: begun.elapsed(),
@@ -214,7 +267,7 @@ name = \"files\"
 type = \"file\"
 path = \"out/events.log\"
 format = \"raw\"
-rotate_size = \"100 KiB\"
+rotate_size = \"50 KiB\"
 batch_events = {BATCH}
 
 [[destination]]
@@ -233,9 +286,10 @@ batch_events = {BATCH}
 
     /// Starts the program, lets it work for a moment, kills it.
     fn kill_once(&mut self) -> Result<(), ChaosError> {
+        self.simulator.clock().advance(STEP);
         for (service, region) in FEEDS {
             self.simulator
-                .publish(service, region, self.random.below(120));
+                .publish(service, region, self.random.below(60));
         }
         let requests = self.simulator.request_count();
         let mut running = self.start()?;
@@ -254,7 +308,9 @@ batch_events = {BATCH}
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            std::thread::sleep(Duration::from_micros(self.random.below(250_000)));
+            // Half of them soon, while there is something to do.
+            let longest = [60_000, 250_000][usize::from(self.random.below(2) == 0)];
+            std::thread::sleep(Duration::from_micros(self.random.below(longest)));
         }
         self.check(&mut running)?;
         let progress = self.simulator.progress();
@@ -275,20 +331,16 @@ batch_events = {BATCH}
     fn finish(&self) -> Result<(), ChaosError> {
         let mut running = self.start()?;
         let begun = Instant::now();
-        let ledger = self.simulator.ledger();
+        let mut before = None;
         while begun.elapsed() < REST {
             self.check(&mut running)?;
-            let lines = self
-                .collector
-                .lines()
-                .map_err(failed("cannot read the output"))?;
-            let everywhere = [lines, self.receiver.lines()]
-                .iter()
-                .all(|lines| ledger.compare(keys_of(lines)).missing.is_empty());
-            if everywhere {
+            std::thread::sleep(PAUSE);
+            let now = (self.written()?, self.receiver.count());
+            // To compare takes longer than to look whether anything still comes.
+            let is_still = before.replace(now) == Some(now);
+            if is_still && self.simulator.progress().unserved == 0 && self.is_complete()? {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(300));
         }
         running
             .terminate()
@@ -301,6 +353,27 @@ batch_events = {BATCH}
                 log: self.end_of_log(),
             }),
         }
+    }
+
+    /// How many bytes the files have.
+    fn written(&self) -> Result<u64, ChaosError> {
+        let files = self.collector.files();
+        let sizes = files.map_err(failed("cannot read the output"))?;
+        // One that is renamed at this moment changes the sum, and so makes us look again.
+        let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
+        Ok(sizes.into_iter().map(size).sum())
+    }
+
+    /// Whether everything has arrived everywhere.
+    fn is_complete(&self) -> Result<bool, ChaosError> {
+        let ledger = self.simulator.ledger();
+        let lines = self
+            .collector
+            .lines()
+            .map_err(failed("cannot read the output"))?;
+        Ok([lines, self.receiver.lines()]
+            .iter()
+            .all(|lines| Delivered::new(&ledger, lines).has_everything()))
     }
 
     fn start(&self) -> Result<Running, ChaosError> {

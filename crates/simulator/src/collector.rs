@@ -180,6 +180,7 @@ destinations = [{}]
 client_id = \"{}\"
 client_secret = {{ env = \"{SECRET}\" }}
 recurrence = \"1M\"
+initial_lookback = \"180D\"
 endpoint_override = \"{url}\"
 ",
         service.name(),

@@ -38,7 +38,7 @@ mod service;
 mod stamp;
 
 pub use alert::{TENANT, alerts, key_of};
-pub use chaos::{Chaos, ChaosError, Moments, Outcome};
+pub use chaos::{Chaos, ChaosError, Delivered, Moments, Outcome};
 pub use clock::{Clock, Pace};
 pub use collector::{Collector, Running, keys_of};
 pub use fault::{Fault, RetryAfter, Rule};
