@@ -49,6 +49,9 @@ impl Colour {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See the whole way from Microsoft's interfaces to LEEF, with a simulator in Microsoft's place.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
     /// Turn raw payloads into normalized events.
     #[command(after_help = PARSE_EXAMPLES)]
     Parse(ParseArgs),
@@ -153,6 +156,18 @@ pub(crate) struct CheckConfigArgs {
     pub(crate) format: CheckFormat,
 }
 
+const DEMO_EXAMPLES: &str = "Examples:
+  dsmith demo
+  dsmith demo --dir demo && less demo/events.leef
+
+No network beyond this machine, no set-up. What it writes stays: the
+configuration, the events, the state.
+
+Exit codes:
+  0   everything there was has been delivered, once
+  1   the numbers disagree, or it could not be done
+  64  the command line is wrong";
+
 const PARSE_EXAMPLES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   curl -s https://api.example.com/alerts | dsmith parse --format json
@@ -215,6 +230,13 @@ const PROTOCOL_EXAMPLES: &str = "Examples:
 Exit codes:
   0   everything was done
   64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A new folder for what it writes; without it one among the temporary files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ParseArgs {

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod check_config;
+mod demo;
 mod library;
 mod parse;
 mod protocols;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     };
     cli.colour.write_global();
     let result = match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),

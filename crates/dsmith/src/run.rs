@@ -84,7 +84,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 /// A plan, if the configuration has no errors.
-fn plan(path: &Path) -> anyhow::Result<(Option<Plan>, Diagnostics)> {
+pub(crate) fn plan(path: &Path) -> anyhow::Result<(Option<Plan>, Diagnostics)> {
     let (loaded, findings) = check_config::load(path, Severity::Error)?;
     let loaded = loaded.filter(|_| !findings.has_errors());
     let plan = loaded.map(|(config, library)| Plan {

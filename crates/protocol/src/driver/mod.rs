@@ -69,6 +69,8 @@ struct Round {
     began: DateTime<Utc>,
     pages: u32,
     payloads: u64,
+    /// It goes on within a result that was asked for earlier, and so does not see what came since.
+    resumes: bool,
 }
 
 impl LaneDriver {
@@ -119,10 +121,12 @@ impl LaneDriver {
             return self.offer(now, sink);
         }
         if self.round.is_none() {
+            let within = self.lane.poll.rewind(&self.cursor);
             self.round = Some(Round {
                 began: now,
                 pages: 0,
                 payloads: 0,
+                resumes: matches!(within, Ok(Some(_))),
             });
             if self.cursor == Cursor::START {
                 // From here on the start stands still, however long the first page takes.
@@ -349,7 +353,11 @@ impl LaneDriver {
             );
             warn!(lane = %self.id, "{message}");
             status.set(now, State::Warn, message, None);
+        } else if round.resumes {
+            self.round = None;
+            return Step::Again;
         } else {
+            status.rounds += 1;
             if status.state != State::Ok {
                 info!(lane = %self.id, "collecting");
             }
@@ -360,7 +368,6 @@ impl LaneDriver {
                 None,
             );
         }
-        status.rounds += 1;
         self.end_round(now, TimeDelta::zero())
     }
 
