@@ -1,6 +1,8 @@
 //! Developer commands, a thin front to the `authoring` crate.
 
 mod bench;
+mod chaos;
+mod delivery;
 
 use anyhow::{Context, bail};
 use authoring::render::{self, Format};
@@ -39,17 +41,23 @@ Exit codes: 0 all is well, 1 there are findings.")]
         #[arg(long)]
         accept_unreached: bool,
     },
-    /// Everything that has to pass: format, lints, tests, mappings, instruction counts, documentation.
+    /// Everything that has to pass: format, lints, tests, mappings, kills, instruction counts, documentation.
     Ci,
     /// Measure the engine beside a plain JSON parse of the same payloads, and mark the goals.
     #[command(after_help = "Examples:
   cargo xtask bench --quick
   cargo xtask bench --peers --json bench.json --svg docs/performance --doc docs/performance.md
   cargo xtask bench --instructions --doc docs/performance.md
+  cargo xtask bench pipeline --doc docs/performance.md
 
 Exit codes: 0 it was measured, whether or not the goals are met; 1 it could not be,
 or --instructions found more of them than are committed.")]
     Bench(BenchArgs),
+    /// Kill the program at random moments and count what is lost and repeated.
+    Chaos {
+        #[command(subcommand)]
+        what: chaos::What,
+    },
     /// Write the generated pages of the documentation.
     Codegen {
         /// Only check that they are current.
@@ -80,6 +88,7 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         } => validate(slug, accept, accept_unreached),
         Task::Ci => ci(),
         Task::Bench(args) => bench::run(&args),
+        Task::Chaos { what } => chaos::run(&what),
         Task::Codegen { check } => codegen(check),
     }
 }
@@ -183,6 +192,8 @@ fn ci() -> anyhow::Result<bool> {
     passed &= validate(None, false, false)?;
     say("== codegen --check\n")?;
     passed &= codegen(true)?;
+    say("== chaos pipeline --quick\n")?;
+    passed &= chaos::quick()?;
     say("== bench --instructions\n")?;
     passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;

@@ -9,7 +9,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
-  dsmith check-config -c dsmith.toml
+  dsmith run -c dsmith.toml
 
 Exit codes:
   0   everything was done
@@ -18,7 +18,7 @@ Exit codes:
   2   --strict: an event is not mapped
   64  the command line is wrong";
 
-/// Normalize security events with QRadar log source extensions, offline.
+/// Collect security events, normalize them with QRadar log source extensions, and deliver them.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -49,18 +49,84 @@ impl Colour {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See the whole way from Microsoft's interfaces to LEEF, with a simulator in Microsoft's place.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
     /// Turn raw payloads into normalized events.
     #[command(after_help = PARSE_EXAMPLES)]
     Parse(ParseArgs),
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// The protocols that fetch payloads, and their parameters.
-    #[command(after_help = PROTOCOL_EXAMPLES)]
-    Protocol(ProtocolArgs),
     /// Check the configuration of a run and report every fault.
     #[command(after_help = CHECK_CONFIG_EXAMPLES)]
     CheckConfig(CheckConfigArgs),
+    /// Test a log source: name, connection, TLS, token, one page.
+    #[command(after_help = TEST_SOURCE_EXAMPLES)]
+    TestSource(TestSourceArgs),
+    /// Collect from log sources, normalize, and deliver to destinations.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show how the log sources and destinations of a configuration are doing.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// The protocols that fetch payloads, and their parameters.
+    #[command(after_help = PROTOCOL_EXAMPLES)]
+    Protocol(ProtocolArgs),
+}
+
+const RUN_EXAMPLES: &str = "Examples:
+  dsmith run -c /etc/dsmith/dsmith.toml
+  dsmith run -c dsmith.toml --once      read what there is, deliver it, end
+
+What was collected waits in the state directory until its destinations have
+accepted it; a crash loses nothing. SIGTERM and SIGINT end the run, SIGHUP reads
+the configuration and the mappings again and keeps the old ones if the new ones
+have errors.
+
+Exit codes:
+  0   it was told to end; --once: everything was read and delivered
+  1   it cannot run; --once: something was not read or not delivered
+  64  the command line is wrong";
+
+const STATUS_EXAMPLES: &str = "Examples:
+  dsmith status -c /etc/dsmith/dsmith.toml
+
+It reads the state directory, whether a process runs or not.
+
+Exit codes:
+  0   there is a state, and it is shown
+  1   there is none, or it cannot be read
+  64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Read everything that there is once, deliver it, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Give up the events of a log source that wait for a destination it no longer has.
+    #[arg(long, value_name = "LOG_SOURCE/DESTINATION")]
+    pub(crate) forget: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
 }
 
 const CHECK_CONFIG_EXAMPLES: &str = "Examples:
@@ -90,6 +156,18 @@ pub(crate) struct CheckConfigArgs {
     pub(crate) format: CheckFormat,
 }
 
+const DEMO_EXAMPLES: &str = "Examples:
+  dsmith demo
+  dsmith demo --dir demo && less demo/events.leef
+
+No network beyond this machine, no set-up. What it writes stays: the
+configuration, the events, the state.
+
+Exit codes:
+  0   everything there was has been delivered, once
+  1   the numbers disagree, or it could not be done
+  64  the command line is wrong";
+
 const PARSE_EXAMPLES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   curl -s https://api.example.com/alerts | dsmith parse --format json
@@ -118,6 +196,32 @@ Exit codes:
   1   errors
   64  the command line is wrong";
 
+const TEST_SOURCE_EXAMPLES: &str = "Example:
+  dsmith test-source -c dsmith.toml contoso-defender
+
+Nothing is stored: the page that is read is thrown away, and the next run
+collects it. It stops at the first thing that fails.
+
+Exit codes:
+  0   everything works
+  1   something does not, or the configuration has errors
+  64  the command line is wrong, or there is no such log source";
+
+#[derive(Debug, Args)]
+pub(crate) struct TestSourceArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The log source identifier.
+    #[arg(value_name = "IDENTIFIER")]
+    pub(crate) identifier: String,
+}
+
 const PROTOCOL_EXAMPLES: &str = "Examples:
   dsmith protocol list
   dsmith protocol show syslog
@@ -126,6 +230,13 @@ const PROTOCOL_EXAMPLES: &str = "Examples:
 Exit codes:
   0   everything was done
   64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A new folder for what it writes; without it one among the temporary files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ParseArgs {

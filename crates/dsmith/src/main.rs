@@ -3,10 +3,14 @@
 mod args;
 mod check;
 mod check_config;
+mod demo;
 mod library;
 mod parse;
 mod protocols;
+mod run;
+mod status;
 mod terminal;
+mod test_source;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -49,9 +53,13 @@ fn main() -> ExitCode {
     };
     cli.colour.write_global();
     let result = match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::TestSource(args) => test_source::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Protocol(args) => protocols::run(&args),
     };
     match result {

@@ -9,10 +9,13 @@
 mod bad_input;
 mod check;
 mod check_config;
+mod collected;
 mod formats;
 mod input;
 mod protocols;
+mod run;
 mod support;
 mod terminal;
+mod test_source;
 mod threads;
 mod types;
