@@ -88,7 +88,7 @@ impl Charset {
     }
 
     /// The same for a text of less than sixteen bytes, which fills a block by being repeated.
-    #[inline]
+    #[inline(always)]
     fn is_plain_short(&self, text: &[u8]) -> bool {
         let (low, high) = if let Some((first, last)) = ends::<8>(text) {
             (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
