@@ -197,6 +197,9 @@ pub struct Event<'e> {
     pub budget_exceeded: u32,
     /// How many events this one stands for: 1, or more where whoever runs the engine has coalesced events.
     pub event_count: u64,
+    /// Whether LEEF and CEF carry the payload. A stored event always does, because it has little else; for others whoever
+    /// runs the engine decides.
+    pub with_payload: bool,
 }
 
 impl<'e> Event<'e> {

@@ -34,13 +34,16 @@ impl Mappings for Loaded {
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let (plan, findings) = plan(&args.config)?;
-    let text = render::render(&findings, Format::Human, terminal::stderr_is_styled());
-    terminal::stderr(&text);
     let Some(plan) = plan else {
+        show(&findings);
         terminal::error("the configuration has errors; `dsmith check-config` reports the same");
         return Ok(Exit::Failure);
     };
-    begin_log(plan.config.log);
+    let form = begin_log(plan.config.log);
+    match form {
+        Form::Text => show(&findings),
+        Form::Json => log(&findings),
+    }
     let signals = Signals::of_process().context("cannot receive signals")?;
     let store = Arc::new(Store::open(
         &plan.config.state_directory,
@@ -65,7 +68,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     };
     let report = run.run(plan, &mut || reload(&args.config))?;
     if args.once {
-        terminal::stderr(&summary(&report, &board));
+        let summary = summary(&report, &board);
+        match form {
+            Form::Text => terminal::stderr(&summary),
+            Form::Json => summary.lines().for_each(|line| tracing::info!("{line}")),
+        }
     }
     let incomplete = args.once && !is_complete(&report);
     let cut_off = report.closed.is_some() && report.waiting > 0;
@@ -87,16 +94,27 @@ pub(crate) fn plan(path: &Path) -> anyhow::Result<(Option<Plan>, Diagnostics)> {
     Ok((plan, findings))
 }
 
+/// Findings for people, with the lines they are about.
+fn show(findings: &Diagnostics) {
+    let text = render::render(findings, Format::Human, terminal::stderr_is_styled());
+    terminal::stderr(&text);
+}
+
+/// Findings as messages, one a line.
+fn log(findings: &Diagnostics) {
+    for finding in findings {
+        match finding.severity {
+            Severity::Error => tracing::error!("{finding}"),
+            Severity::Warning => tracing::warn!("{finding}"),
+        }
+    }
+}
+
 /// The plan after a change of the configuration; nothing if the old one has to stay.
 fn reload(path: &Path) -> Option<Plan> {
     match plan(path) {
         Ok((plan, findings)) => {
-            for finding in &findings {
-                match finding.severity {
-                    Severity::Error => tracing::error!("{finding}"),
-                    Severity::Warning => tracing::warn!("{finding}"),
-                }
-            }
+            log(&findings);
             if plan.is_none() {
                 tracing::error!("the new configuration has errors: the old one stays in force");
             }
@@ -174,27 +192,34 @@ fn summary(report: &Report, board: &Board) -> String {
     text
 }
 
+/// How standard error is written: all of it, or a reader of JSON would stumble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+}
+
 /// Messages go to standard error: for people on a terminal, JSON for everybody else.
-fn begin_log(config: LogConfig) {
+fn begin_log(config: LogConfig) -> Form {
     let level = match config.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    let json = match config.format {
-        LogFormat::Auto => !terminal::is_watched(),
-        LogFormat::Text => false,
-        LogFormat::Json => true,
+    let form = match config.format {
+        LogFormat::Auto if terminal::is_watched() => Form::Text,
+        LogFormat::Text => Form::Text,
+        LogFormat::Auto | LogFormat::Json => Form::Json,
     };
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(terminal::stderr_is_styled());
     // It fails only where there is a log already.
-    let _ = if json {
-        log.json().flatten_event(true).try_init()
-    } else {
-        log.with_target(false).try_init()
+    let _ = match form {
+        Form::Json => log.json().flatten_event(true).try_init(),
+        Form::Text => log.with_target(false).try_init(),
     };
+    form
 }

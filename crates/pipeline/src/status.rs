@@ -141,6 +141,8 @@ impl Status {
 pub struct Overview {
     peek: Peek,
     status: Option<Status>,
+    /// Rows of log sources that have no lanes.
+    idle: Vec<Vec<String>>,
 }
 
 impl Overview {
@@ -152,7 +154,26 @@ impl Overview {
         Ok(Self {
             peek: Store::peek(dir)?,
             status: Status::read(dir),
+            idle: Vec::new(),
         })
+    }
+
+    /// Adds log sources that have not collected, each with whether it is enabled, so that none is missing.
+    #[must_use]
+    pub fn with_log_sources<'a>(mut self, known: impl Iterator<Item = (&'a str, bool)>) -> Self {
+        for (identifier, enabled) in known {
+            let lanes = self.status.iter().flat_map(|status| &status.lanes);
+            if lanes.clone().any(|lane| lane.log_source == identifier) {
+                continue;
+            }
+            let (state, message) = match enabled {
+                true => (State::NotAvailable.as_str(), "it has not collected yet"),
+                false => ("DISABLED", "it has `enabled = false`"),
+            };
+            self.idle
+                .push(row(&[identifier, "-", state, "-", "-", "-", message]));
+        }
+        self
     }
 
     /// The tables, for people.
@@ -185,6 +206,7 @@ impl Overview {
                 format!("{}{remedy}", lane.message),
             ]);
         }
+        rows.extend(self.idle.iter().cloned());
         out.push('\n');
         out.push_str(&aligned(&rows));
         let mut rows = vec![row(&[

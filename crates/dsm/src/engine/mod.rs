@@ -163,6 +163,7 @@ impl<'m> Normalizer<'m> {
             identity: None,
             budget_exceeded: 0,
             event_count: 1,
+            with_payload: false,
         };
         if chosen.is_some()
             && let Some(group) = group

@@ -4,8 +4,9 @@
 //! Attributes come in the order of their importance, so that a size limit costs the least important ones. The device
 //! time is written as milliseconds since the epoch, which needs no `devTimeFormat`.
 //!
-//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `eventCount` of a coalesced event; `hostName`, `groupName`, `netBiosName` where
-//! no identity is sent; `payload` for a stored event, which otherwise would say nothing.
+//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `eventCount` of a coalesced event; `hostName`,
+//! `groupName`, `netBiosName` where no identity is sent; `payload` for a stored event, which otherwise would say nothing,
+//! and for others if that is asked for.
 
 use crate::event::{Event, Property, Status, canonical};
 use crate::field::{Field, Typed};
@@ -180,7 +181,7 @@ impl LeefOutput {
                 attribute(&mut leef, &custom[index].leef_key, property, text)?;
             }
         }
-        if event.status == Status::Stored {
+        if event.with_payload || event.status == Status::Stored {
             leef.attribute(&PAYLOAD, event.payload)?;
         }
         leef.finish()

@@ -1,10 +1,13 @@
 //! `dsmith run` against Microsoft's side on loopback: what was there is delivered, and no secret gets anywhere.
 
+use crate::run::Running;
 use crate::support::{Folder, Ran, command, run};
-use simulator::{Client, Fault, Feed, Pace, RetryAfter, Rule, Scenario, Simulator, key_of};
+use simulator::{
+    Client, Fault, Feed, Pace, RetryAfter, Rule, Scenario, Service, Simulator, key_of,
+};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn configuration(simulator: &Simulator) -> String {
     let client = Client::default();
@@ -70,7 +73,7 @@ fn two_regions_are_delivered_whole_though_one_stumbles_and_no_secret_is_seen_any
             .map(|region| Feed::siem(region).backlog(300, Duration::from_secs(3600)))
             .to_vec(),
         faults: vec![
-            Rule::always(Fault::Throttled(RetryAfter::Fraction("0.5".to_owned())))
+            Rule::always(Fault::Throttled(RetryAfter::Fraction("1.5".to_owned())))
                 .region("us")
                 .requests(1, 1),
             Rule::always(Fault::Status(500)).region("us").requests(2, 2),
@@ -97,6 +100,23 @@ fn two_regions_are_delivered_whole_though_one_stumbles_and_no_secret_is_seen_any
         ran.out.lines().all(|line| line.starts_with("LEEF:1.0|")),
         "{ran:?}"
     );
+
+    // The other region had its turn long before this one came back.
+    let requests = simulator.requests();
+    let regions: Vec<&str> = requests
+        .iter()
+        .filter(|request| request.service == Service::SiemApi)
+        .map(|request| request.region.as_str())
+        .collect();
+    let nth = |region, n| {
+        let mut found = regions
+            .iter()
+            .enumerate()
+            .filter(|found| *found.1 == region);
+        found.nth(n).map(|(index, _)| index)
+    };
+    assert!(nth("us", 3).is_some(), "{regions:?}");
+    assert!(nth("eu", 0) < nth("us", 1), "{regions:?}");
 
     let config = folder.at("dsmith.toml");
     let status = run(&["status", "-c", config.as_str()]).exits_with(0);
@@ -126,4 +146,47 @@ fn two_regions_are_delivered_whole_though_one_stumbles_and_no_secret_is_seen_any
     // Nothing comes again.
     let again = run_once(&folder).exits_with(0);
     assert_eq!(again.out, "");
+}
+
+#[test]
+fn a_secret_that_was_renewed_in_its_file_is_taken_at_sighup() {
+    let scenario = Scenario {
+        pace: Pace::Real,
+        feeds: vec![Feed::siem("eu").backlog(20, Duration::from_secs(3600))],
+        ..Scenario::default()
+    };
+    let simulator = Simulator::start(scenario).unwrap();
+    let folder = Folder::new();
+    folder.file(
+        "dsmith.toml",
+        configuration(&simulator)
+            .replace("{ env = \"DSMITH_TEST_SECRET\" }", "{ file = \"secret\" }")
+            .replace("[\"eu\", \"us\"]", "[\"eu\"]"),
+    );
+    folder.file("secret", "one that has expired\n");
+    let errors = folder.file("errors", "");
+    let mut command = command(&["run", "-c", folder.at("dsmith.toml").as_str()]);
+    command
+        .stdout(std::process::Stdio::null())
+        .stderr(fs::File::create(&errors).unwrap());
+    let running = Running(command.spawn().unwrap());
+    let wait_until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_so() {
+            let errors = fs::read_to_string(&errors).unwrap();
+            assert!(Instant::now() < deadline, "{what}: {errors}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait_until("the refusal", &|| {
+        fs::read_to_string(&errors)
+            .unwrap()
+            .contains("AADSTS7000215")
+    });
+    folder.file("secret", format!("{}\n", Client::default().secret));
+    running.signal("HUP");
+    wait_until("twenty events", &|| {
+        let raw = fs::read_to_string(folder.at("raw.log")).unwrap_or_default();
+        raw.lines().count() == 20
+    });
 }

@@ -102,10 +102,10 @@ impl Site {
 }
 
 /// A process that does not outlive its test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([format!("-{name}"), self.0.id().to_string()])
             .status();
@@ -306,12 +306,20 @@ fn metrics_and_health_are_served() {
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
-    // Each sample belongs to a metric that was announced.
+    // Each sample belongs to a metric that was announced, and the guide has each of these.
+    let guide = crate::support::repository().join("docs/collecting.md");
+    let guide = fs::read_to_string(guide).unwrap();
     let body = metrics.split("\r\n\r\n").nth(1).unwrap();
     let mut announced = "";
     for line in body.lines() {
         match line.strip_prefix("# TYPE ") {
-            Some(rest) => announced = rest.split(' ').next().unwrap(),
+            Some(rest) => {
+                announced = rest.split(' ').next().unwrap();
+                assert!(
+                    guide.contains(&format!("`{announced}`")),
+                    "{announced} in no guide"
+                );
+            }
             None if line.starts_with('#') => {}
             None => assert!(line.starts_with(announced), "{line} under {announced}"),
         }
@@ -324,4 +332,190 @@ fn metrics_and_health_are_served() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("400"), "{answer}");
+}
+
+/// Delivery cannot go on while `blocked` is a file.
+const BLOCKED: &str = "path = \"blocked/out.log\"";
+
+#[test]
+fn a_full_spool_pauses_collection_says_so_and_loses_nothing() {
+    let site = Site::new(0);
+    site.configure(
+        &CONFIG
+            .replace("free_disk = 0", "free_disk = 0\nspool = \"64 KiB\"")
+            .replace("path = \"out.log\"", BLOCKED),
+    );
+    site.0.file("blocked", "");
+    let mut running = site.start();
+    site.wait_until("the start", |site| site.errors().contains("collecting"));
+    // More than the spool may hold, in several pages.
+    let lines: u32 = 6000;
+    for begin in (0..lines).step_by(1000) {
+        site.append(begin..begin + 1000);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    site.wait_until("the pause", |site| {
+        site.errors().contains("the spool is full")
+    });
+    site.wait_until("the status", |site| {
+        let table = run(&site.args("status", &[])).out;
+        ["WARN", "collection pauses", "cannot write"]
+            .iter()
+            .all(|part| table.contains(part))
+    });
+    fs::remove_file(site.0.at("blocked")).unwrap();
+    let delivered = |site: &Site| {
+        let text = fs::read_to_string(site.0.at("blocked/out.log")).unwrap_or_default();
+        text.lines().count()
+    };
+    site.wait_until("all events", |site| delivered(site) == 6000);
+    site.wait_until("the end of the pause", |site| {
+        site.errors().contains("there is room again")
+    });
+    running.signal("TERM");
+    running.ends_with(0);
+    fs::rename(site.0.at("blocked/out.log"), site.0.at("out.log")).unwrap();
+    assert_eq!(site.delivered(), users(0..lines));
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_pauses_collection_until_there_is_room() {
+    let site = Site::new(20);
+    site.configure(&CONFIG.replace("free_disk = 0", "free_disk = \"4000000 GiB\""));
+    let mut running = site.start();
+    site.wait_until("the pause", |site| {
+        let errors = site.errors();
+        ["the disk of", "is nearly full", "limits.free_disk"]
+            .iter()
+            .all(|part| errors.contains(part))
+    });
+    assert!(site.delivered().is_empty());
+    // There is room now, as far as the limit is concerned.
+    site.configure(CONFIG);
+    running.signal("HUP");
+    site.wait_until("twenty events", |site| site.delivered().len() == 20);
+    running.signal("TERM");
+    running.ends_with(0);
+    assert_eq!(site.delivered(), users(0..20));
+}
+
+#[test]
+fn a_state_of_a_later_version_is_refused_with_what_to_do_and_left_as_it_is() {
+    let site = Site::new(2);
+    run(&site.args("run", &["--once"])).exits_with(0);
+    // SQLite keeps the number of the format at this place of the file.
+    let path = site.0.at("state/state.db");
+    let mut state = fs::read(&path).unwrap();
+    state[60..64].copy_from_slice(&99u32.to_be_bytes());
+    fs::write(&path, &state).unwrap();
+    for command in ["run", "status"] {
+        run(&site.args(command, &[]))
+            .exits_with(1)
+            .says(&["has format 99", "run the version of dsmith that wrote it"]);
+    }
+    assert!(fs::read(&path).unwrap() == state, "it was touched");
+}
+
+#[test]
+fn sighup_reads_mappings_again_and_keeps_the_old_ones_if_the_new_ones_have_errors() {
+    let site = Site(Folder::with_acme_cloud());
+    site.0.file("in.log", "");
+    site.configure(
+        &CONFIG
+            .replace(
+                "state_directory",
+                "mappings = \"mappings\"\nstate_directory",
+            )
+            .replace("openssh-server", "acme-cloud"),
+    );
+    let add = || {
+        let mut file = fs::File::options().append(true).open(site.0.at("in.log"));
+        let line = crate::support::login("ann") + "\n";
+        file.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+    };
+    let names = |site: &Site| -> Vec<String> {
+        let text = fs::read_to_string(site.0.at("out.log")).unwrap_or_default();
+        let name = |line: &str| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            event["name"].as_str().unwrap().to_owned()
+        };
+        text.lines().map(name).collect()
+    };
+    add();
+    let running = site.start();
+    site.wait_until("an event", |site| names(site) == ["Acme Login"]);
+    let qids = |name: &str| {
+        site.0.file(
+            "mappings/acme-cloud/qidmap.csv",
+            format!("qid,name,description,severity,lowlevelcategory\n2480001,{name},x,2,3021\n"),
+        );
+    };
+    qids("Renamed");
+    running.signal("HUP");
+    site.wait_until("the reload", |site| {
+        site.errors().contains("the new configuration is in force")
+    });
+    add();
+    site.wait_until("two events", |site| {
+        names(site) == ["Acme Login", "Renamed"]
+    });
+
+    qids("Broken,and,too,many,columns");
+    running.signal("HUP");
+    site.wait_until("the refusal", |site| {
+        let errors = site.errors();
+        errors.contains("qidmap.csv") && errors.contains("the old one stays in force")
+    });
+    add();
+    site.wait_until("three events", |site| {
+        names(site) == ["Acme Login", "Renamed", "Renamed"]
+    });
+}
+
+#[test]
+fn a_status_names_log_sources_that_do_not_collect() {
+    let site = Site::new(1);
+    let more = |identifier: &str, enabled: bool| {
+        format!(
+            "[[log_source]]\nidentifier = \"{identifier}\"\ntype = \"openssh-server\"\nprotocol = \"file\"\n\
+             enabled = {enabled}\ndestinations = [\"out\"]\nparameters = {{ path = \"in.log\", format = \"text\" }}\n"
+        )
+    };
+    run(&site.args("run", &["--once"])).exits_with(0);
+    site.configure(&format!(
+        "{CONFIG}{}{}",
+        more("new-one", true),
+        more("asleep", false)
+    ));
+    let status = run(&site.args("status", &[])).exits_with(0);
+    let row = |identifier: &str| {
+        let mut lines = status.out.lines();
+        lines.find(|line| line.starts_with(identifier)).unwrap()
+    };
+    assert!(row("new-one").contains("N/A") && row("new-one").contains("has not collected yet"));
+    assert!(row("asleep").contains("DISABLED"), "{status:?}");
+    assert!(row("build-02").contains("OK"), "{status:?}");
+}
+
+#[test]
+fn all_that_a_run_says_to_a_machine_is_json_and_its_state_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new(3);
+    // A warning, as a secret of nobody would be.
+    site.configure(&format!(
+        "{CONFIG}[[destination]]\nname = \"unused\"\ntype = \"file\"\npath = \"unused.log\"\n"
+    ));
+    let ran = run(&site.args("run", &["--once"])).exits_with(0);
+    let mut levels = Vec::new();
+    for line in ran.err.lines() {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        levels.push(message["level"].as_str().unwrap().to_owned());
+    }
+    assert!(levels.contains(&"WARN".to_owned()), "{ran:?}");
+    ran.says(&["no log source names the destination `unused`"]);
+    let mode = fs::metadata(site.0.at("state"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
 }

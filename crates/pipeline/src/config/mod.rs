@@ -19,7 +19,6 @@ pub use reference::{json_schema, page, pages};
 use crate::store::Limits;
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
 use dsm::manifest::explain_malformed;
-use protocol::parameter::Kind;
 use protocol::secret::Secrets;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -276,22 +275,15 @@ impl Config {
         out: &mut Diagnostics,
     ) {
         for source in self.log_sources.iter().filter(|source| source.enabled) {
-            let Some(protocol) = source.protocol else {
-                continue;
-            };
-            for parameter in protocol.parameters() {
-                let reference = source.parameters.secret(parameter.name);
-                let Some(reference) = reference.filter(|_| parameter.kind == Kind::Password) else {
-                    continue;
-                };
+            for (parameter, reference) in source.secrets() {
                 if let Err(error) = secrets.resolve(reference) {
-                    let span = source.span_of(parameter.name);
+                    let span = source.span_of(parameter);
                     out.push(
                         Diagnostic::new(
                             Code::SecretUnavailable,
                             format!(
-                                "`{}` of log source `{}`: {error}",
-                                parameter.name, source.identifier.value
+                                "`{parameter}` of log source `{}`: {error}",
+                                source.identifier.value
                             ),
                             "set it in the environment of the process, or give it to the file",
                         )

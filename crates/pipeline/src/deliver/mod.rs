@@ -120,7 +120,7 @@ struct Work {
     lane: usize,
     batch: destination::Batch,
     /// What cannot be written in the format of the destination.
-    refused: Vec<Refused>,
+    refused: VecDeque<Refused>,
     /// Where the position is when all of this is done.
     position: Position,
     counts: Counts,
@@ -144,6 +144,7 @@ struct Counts {
     repaired: u64,
     truncated: u64,
     budget_exceeded: u64,
+    refused: u64,
 }
 
 impl<'m> Deliverer<'m> {
@@ -289,7 +290,7 @@ impl<'m> Deliverer<'m> {
             Outcome::Accepted(refused) => {
                 work.is_sent = true;
                 work.refuse(refused);
-                if let Err(error) = self.account(&work, now) {
+                if let Err(error) = self.account(&mut work, now) {
                     self.ready.push_front(work);
                     return Err(error);
                 }
@@ -314,28 +315,30 @@ impl<'m> Deliverer<'m> {
     }
 
     /// What has to be durable before a batch is forgotten: what was refused, then the position.
-    fn account(&mut self, work: &Work, now: DateTime<Utc>) -> Result<(), StoreError> {
+    fn account(&mut self, work: &mut Work, now: DateTime<Utc>) -> Result<(), StoreError> {
         let Some(lane) = self.lanes.get_mut(work.lane) else {
             return Ok(());
         };
         let source = lane.route.source;
-        for refused in &work.refused {
+        // Each of them once, though the position may have to wait.
+        while let Some(refused) = work.refused.front() {
             let batch = self.store.read(source, refused.sequence, 1, usize::MAX)?;
-            let Some(stored) = batch.get(0) else { continue };
-            let letter = DeadLetter {
-                log_source: &lane.route.log_source.identifier,
-                destination: &self.options.name,
-                sequence: refused.sequence,
-                received: stored.received,
-                reason: &refused.reason,
-                payload: stored.payload,
-            };
-            self.dead_letters
-                .add(&[letter], now)
-                .map_err(|error| StoreError::Io {
-                    dir: self.store.dir().to_owned(),
-                    reason: format!("a dead letter cannot be written: {error}"),
-                })?;
+            if let Some(stored) = batch.get(0) {
+                let letter = DeadLetter {
+                    log_source: &lane.route.log_source.identifier,
+                    destination: &self.options.name,
+                    sequence: refused.sequence,
+                    received: stored.received,
+                    reason: &refused.reason,
+                    payload: stored.payload,
+                };
+                self.dead_letters
+                    .add(&[letter], now)
+                    .map_err(|error| StoreError::Io {
+                        dir: self.store.dir().to_owned(),
+                        reason: format!("a dead letter cannot be written: {error}"),
+                    })?;
+            }
             tracing::warn!(
                 destination = %self.options.name,
                 log_source = %lane.route.log_source.identifier,
@@ -343,6 +346,8 @@ impl<'m> Deliverer<'m> {
                 "an event is refused for good and stands in the dead letters: {}",
                 refused.reason
             );
+            work.refused.pop_front();
+            work.counts.refused += 1;
         }
         self.store
             .advance(source, &self.options.name, &work.position)?;
@@ -355,7 +360,7 @@ impl<'m> Deliverer<'m> {
         metrics.repaired.add(counts.repaired);
         metrics.truncated.add(counts.truncated);
         metrics.budget_exceeded.add(counts.budget_exceeded);
-        metrics.refused.add(work.refused.len() as u64);
+        metrics.refused.add(counts.refused);
         metrics.records.add(work.batch.records.len() as u64);
         metrics.delivered(now);
         Ok(())
@@ -367,7 +372,7 @@ impl Work {
     fn refuse(&mut self, refused: Vec<Refusal>) {
         for Refusal { index, reason } in refused {
             if let Some(record) = self.batch.records.get(index) {
-                self.refused.push(Refused {
+                self.refused.push_back(Refused {
                     sequence: record.sequence,
                     reason,
                 });
@@ -388,7 +393,7 @@ impl Work {
                 });
                 self.batch.bytes.push(b'\n');
             }
-            Err(reason) => self.refused.push(Refused {
+            Err(reason) => self.refused.push_back(Refused {
                 sequence,
                 reason: reason.clone(),
             }),
@@ -486,7 +491,7 @@ impl<'m> Lane<'m> {
                 identifier: self.route.log_source.identifier.clone(),
                 ..destination::Batch::default()
             },
-            refused: Vec::new(),
+            refused: VecDeque::new(),
             position: Position::at(self.next),
             counts: Counts::default(),
             is_sent: false,

@@ -6,6 +6,7 @@ use crate::config::{Config, LogSourceConfig};
 use crate::metrics::Board;
 use protocol::Protocol;
 use protocol::clock::Stop;
+use protocol::secret::Secret;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub(super) struct Collecting<'a> {
 /// A log source that collects, or comes to its end.
 struct Slot {
     config: LogSourceConfig,
+    /// What its secrets were when it was opened: another one in the same place is a change too.
+    secrets: Vec<Option<Secret>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
 }
@@ -79,10 +82,19 @@ impl<'a> Collecting<'a> {
         );
         self.slots.push(Slot {
             config: source.clone(),
+            secrets: self.secrets(source),
             stop,
             threads,
         });
         Ok(())
+    }
+
+    /// The secrets of a log source, as far as they can be had.
+    fn secrets(&self, source: &LogSourceConfig) -> Vec<Option<Secret>> {
+        source
+            .secrets()
+            .map(|(_, reference)| self.opener.secrets.resolve(reference).ok())
+            .collect()
     }
 
     /// Stops what is not in a configuration in the same form, and starts what is new.
@@ -93,10 +105,10 @@ impl<'a> Collecting<'a> {
             .filter(|source| source.enabled)
             .collect();
         for slot in &self.slots {
-            if !wanted
-                .iter()
-                .any(|source| source.collects_like(&slot.config))
-            {
+            let is_same = |source: &&LogSourceConfig| {
+                source.collects_like(&slot.config) && self.secrets(source) == slot.secrets
+            };
+            if wanted.iter().find(|source| is_same(source)).is_none() {
                 slot.stop.set();
             }
         }
