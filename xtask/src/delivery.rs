@@ -134,9 +134,8 @@ pub(crate) fn run(args: &DeliveryArgs) -> anyhow::Result<bool> {
         memory.peak / 1000
     );
     say(&text)?;
-    match &args.doc {
-        Some(path) => put_tables(path, &[(BLOCK, text)])?,
-        None => {}
+    if let Some(path) = &args.doc {
+        put_tables(path, &[(BLOCK, text)])?;
     }
     Ok(true)
 }

@@ -457,6 +457,9 @@ impl LaneDriver {
             self.rewound = true;
             self.status.count_retry(RetryReason::Unreadable);
         }
+        if let Some(round) = &mut self.round {
+            round.resumes &= self.lane.poll.rewind(&cursor)?.is_some();
+        }
         self.cursor = cursor;
         Ok(true)
     }
