@@ -455,6 +455,10 @@ impl LaneDriver {
             self.status.count_retry(RetryReason::TooLarge);
         } else {
             self.rewound = true;
+            if let Some(round) = &mut self.round {
+                // The result is asked for anew, with all that came since.
+                round.resumes = false;
+            }
             self.status.count_retry(RetryReason::Unreadable);
         }
         self.cursor = cursor;
