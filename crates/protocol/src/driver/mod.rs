@@ -458,6 +458,7 @@ impl LaneDriver {
             self.status.count_retry(RetryReason::Unreadable);
         }
         if let Some(round) = &mut self.round {
+            // A result that is asked for anew has all that came since.
             round.resumes &= self.lane.poll.rewind(&cursor)?.is_some();
         }
         self.cursor = cursor;
