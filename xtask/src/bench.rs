@@ -130,7 +130,7 @@ fn write(args: &BenchArgs, report: &Report) -> anyhow::Result<()> {
 }
 
 /// Puts tables into the marked blocks of a document.
-fn put_tables(path: &Path, tables: &[(&'static str, String)]) -> anyhow::Result<()> {
+pub(crate) fn put_tables(path: &Path, tables: &[(&'static str, String)]) -> anyhow::Result<()> {
     let mut text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     for (block, table) in tables {

@@ -13,10 +13,12 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
 
 Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input is broken or could not be
-      read or written; all other events came out
-  2   --strict: an event is not mapped
-  64  the command line is wrong";
+  1   a mapping or a configuration has errors, or something is broken or could
+      not be read, written or delivered; everything else was done
+  2   parse --strict: an event is not mapped
+  64  the command line is wrong
+
+dsmith COMMAND --help says more about each.";
 
 /// Collect security events, normalize them with QRadar log source extensions, and deliver them.
 #[derive(Debug, Parser)]

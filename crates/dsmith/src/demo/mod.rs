@@ -170,7 +170,7 @@ fn show(bar: &ProgressBar, simulator: &Simulator, board: &Board) {
     ));
 }
 
-/// Some events, one of each kind that comes first, cut to the width of the terminal.
+/// Some events, one of each kind that comes first; on a terminal cut to its width.
 fn sample(events: &str, width: Option<usize>) -> String {
     let mut shown: Vec<&str> = Vec::new();
     for line in events.lines() {
@@ -181,8 +181,13 @@ fn sample(events: &str, width: Option<usize>) -> String {
     }
     let mut text = String::new();
     for line in shown {
+        let Some(width) = width else {
+            text += &format!("{line}\n");
+            continue;
+        };
+        // Tabs would make the line longer than it is.
         let line = line.replace('\t', " ");
-        match width.and_then(|width| line.char_indices().nth(width.saturating_sub(1))) {
+        match line.char_indices().nth(width.saturating_sub(1)) {
             Some((end, _)) => text += &format!("{}…\n", &line[..end]),
             None => text += &format!("{line}\n"),
         }

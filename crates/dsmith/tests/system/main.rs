@@ -12,6 +12,7 @@ use simulator::{
 };
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a slow machine.
@@ -252,6 +253,44 @@ format = \"raw\"
         .ledger()
         .compare(keys_of(&receiver.lines()));
     assert!(comparison.is_exact(), "{comparison}");
+}
+
+#[test]
+fn the_demonstration_shows_that_everything_is_delivered_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dsmith"))
+        .args(["demo", "--dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.starts_with("LEEF:1.0|Microsoft|"), "{text}");
+    let total = text.lines().find(|line| line.starts_with("total "));
+    let numbers: Vec<u64> = total
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [alerts, fetched, mapped, delivered, repeated, missing] = numbers[..] else {
+        panic!("{text}");
+    };
+    assert!(alerts > 10_000, "{text}");
+    assert_eq!([fetched, mapped, delivered], [alerts; 3], "{text}");
+    assert_eq!([repeated, missing], [0; 2], "{text}");
+    // Something of each kind has gone wrong meanwhile.
+    let troubles = text.lines().find(|line| line.contains("on purpose"));
+    let troubles = troubles.unwrap_or_default();
+    assert!(!troubles.contains(" 0 "), "{troubles}");
+    // Another one does not write over it.
+    let again = Command::new(env!("CARGO_BIN_EXE_dsmith"))
+        .args(["demo", "--dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    let error = String::from_utf8(again.stderr).unwrap();
+    assert!(error.contains("is not empty; name a new folder"), "{error}");
 }
 
 /// Looks for a text in all files below a folder.

@@ -106,6 +106,8 @@ pub struct Deliverer<'m> {
 struct Lane<'m> {
     route: Route<'m>,
     workers: Vec<Worker<'m>>,
+    /// Room for the lines of a batch.
+    parts: Vec<Lines>,
     throttle: Throttle,
     coalescer: Option<Coalescer>,
     /// The next event to read; ahead of the position by what is in `ready`.
@@ -459,6 +461,7 @@ impl<'m> Lane<'m> {
         Ok(Self {
             throttle: Throttle::new(route.eps),
             workers,
+            parts: Vec::new(),
             coalescer,
             next: position.next,
             route,
@@ -545,7 +548,23 @@ impl<'m> Lane<'m> {
         store: &Store,
         work: &mut Work,
     ) -> Result<(), StoreError> {
-        let parts = lines::lines(&mut self.workers, batch);
+        let mut parts = std::mem::take(&mut self.parts);
+        lines::lines(&mut self.workers, batch, &mut parts);
+        let result = self.add_lines(batch, &parts, store, work);
+        self.parts = parts;
+        result
+    }
+
+    fn add_lines(
+        &mut self,
+        batch: &Batch,
+        parts: &[Lines],
+        store: &Store,
+        work: &mut Work,
+    ) -> Result<(), StoreError> {
+        let bytes = parts.iter().map(|part| part.bytes.len()).sum();
+        work.batch.bytes.reserve(bytes);
+        work.batch.records.reserve(batch.len());
         let pairs = parts
             .iter()
             .flat_map(|part| part.lines.iter().map(move |line| (part, line)));

@@ -457,6 +457,10 @@ impl LaneDriver {
             self.rewound = true;
             self.status.count_retry(RetryReason::Unreadable);
         }
+        if let Some(round) = &mut self.round {
+            // A result that is asked for anew has all that came since.
+            round.resumes &= self.lane.poll.rewind(&cursor)?.is_some();
+        }
         self.cursor = cursor;
         Ok(true)
     }
