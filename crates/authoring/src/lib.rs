@@ -6,7 +6,9 @@
 pub mod bench;
 pub mod explain;
 pub mod folder;
+pub mod git;
 pub mod input;
+mod markup;
 pub mod reference;
 pub mod render;
 pub mod snapshot;

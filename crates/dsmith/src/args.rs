@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+use crate::explain::ExplainArgs;
+use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -9,13 +11,15 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
+  dsmith test acme
+  dsmith explain DSM007
   dsmith check-config -c dsmith.toml
 
 Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input is broken or could not be
-      read or written; all other events came out
-  2   --strict: an event is not mapped
+  1   a mapping has errors, a test fails, or some of the input is broken or
+      could not be read or written; all other events came out
+  2   parse --strict: an event is not mapped
   64  the command line is wrong";
 
 /// Normalize security events with QRadar log source extensions, offline.
@@ -55,6 +59,12 @@ pub(crate) enum Command {
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Run the fixtures of mappings and compare with their snapshots.
+    #[command(after_help = crate::test::EXAMPLES)]
+    Test(TestArgs),
+    /// Explain diagnostic codes.
+    #[command(after_help = crate::explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// The protocols that fetch payloads, and their parameters.
     #[command(after_help = PROTOCOL_EXAMPLES)]
     Protocol(ProtocolArgs),
@@ -111,6 +121,7 @@ const CHECK_EXAMPLES: &str = "Examples:
   dsmith check                          all mappings in ./dsm-mappings
   dsmith check dsm-mappings/acme        one mapping folder
   dsmith check exported.xml             a bare extension
+  dsmith check --explain                with what each code means
   dsmith check --format github          annotations for a pull request
 
 Exit codes:
@@ -233,6 +244,18 @@ pub(crate) struct CheckArgs {
     /// How findings are shown.
     #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
     pub(crate) format: CheckFormat,
+    /// Explain the code of each finding (for people).
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// How a command for authors shows what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Text for people.
+    Human,
+    /// JSON, an object a line.
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,10 +3,13 @@
 mod args;
 mod check;
 mod check_config;
+mod explain;
 mod library;
 mod parse;
+mod place;
 mod protocols;
 mod terminal;
+mod test;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -51,6 +54,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Protocol(args) => protocols::run(&args),
     };

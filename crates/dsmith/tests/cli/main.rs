@@ -9,10 +9,12 @@
 mod bad_input;
 mod check;
 mod check_config;
+mod explain;
 mod formats;
 mod input;
 mod protocols;
 mod support;
 mod terminal;
+mod tests;
 mod threads;
 mod types;
