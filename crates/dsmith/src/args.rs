@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use crate::coverage::CoverageArgs;
 use crate::explain::ExplainArgs;
 use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
   dsmith test acme
+  dsmith coverage acme --min 95
   dsmith explain DSM007
   dsmith check-config -c dsmith.toml
 
@@ -62,6 +64,9 @@ pub(crate) enum Command {
     /// Run the fixtures of mappings and compare with their snapshots.
     #[command(after_help = crate::test::EXAMPLES)]
     Test(TestArgs),
+    /// Measure which branches of a mapping its fixtures reach.
+    #[command(after_help = crate::coverage::EXAMPLES)]
+    Coverage(CoverageArgs),
     /// Explain diagnostic codes.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(ExplainArgs),

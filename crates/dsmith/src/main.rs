@@ -3,6 +3,8 @@
 mod args;
 mod check;
 mod check_config;
+mod corpus;
+mod coverage;
 mod explain;
 mod library;
 mod parse;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Coverage(args) => coverage::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Protocol(args) => protocols::run(&args),

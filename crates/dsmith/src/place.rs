@@ -1,6 +1,12 @@
 //! Where an author keeps mappings and fixtures.
 
+use crate::UsageError;
+use anyhow::bail;
+use authoring::folder::{self, Library};
+use authoring::render::{self, Format};
 use clap::Args;
+use dsm::Mapping;
+use dsm::diagnostic::{Diagnostics, suggest};
 use dsm::mapping::FILES;
 use std::path::{Path, PathBuf};
 
@@ -54,5 +60,45 @@ impl Place {
     pub(crate) fn advice(&self) -> String {
         "run it where dsm-mappings and fixtures are, or name them with --mappings and --fixtures"
             .to_owned()
+    }
+
+    /// The mapping of a type, named by its slug or the path of its folder.
+    pub(crate) fn mapping(&mut self, name: &str) -> anyhow::Result<(Mapping, Diagnostics)> {
+        let slug = self.enter(name).unwrap_or_else(|| name.to_owned());
+        let mappings = self.mappings();
+        let folder = mappings.join(&slug);
+        if !folder.is_dir() {
+            let known = Library::load(&mappings)
+                .map(|(library, _)| library.slugs().join(", "))
+                .unwrap_or_default();
+            let known: Vec<&str> = known.split(", ").filter(|slug| !slug.is_empty()).collect();
+            if known.is_empty() {
+                return Err(UsageError(format!(
+                    "no log source type `{slug}`: {} has none; {}",
+                    mappings.display(),
+                    self.advice()
+                ))
+                .into());
+            }
+            return Err(UsageError(format!(
+                "no log source type `{slug}` in {}: {}",
+                mappings.display(),
+                suggest(&slug, "types", &known)
+            ))
+            .into());
+        }
+        let (mapping, findings) = folder::load(&folder);
+        match mapping {
+            Some(mapping) => Ok((mapping, findings)),
+            None => {
+                let text = render::render(
+                    &findings,
+                    Format::Human,
+                    crate::terminal::stderr_is_styled(),
+                );
+                crate::terminal::stderr(&text);
+                bail!("the mapping cannot be used; `dsmith check` reports the same")
+            }
+        }
     }
 }

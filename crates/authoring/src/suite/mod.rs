@@ -14,6 +14,7 @@ use crate::input;
 use crate::snapshot::{self, Rendered};
 use dsm::Mapping;
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+pub(crate) use selection::name_below;
 use selection::{Part, name_of};
 use similar::{ChangeTag, TextDiff};
 use std::collections::BTreeSet;

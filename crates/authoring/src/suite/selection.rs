@@ -86,13 +86,14 @@ impl Selection {
 
 /// `<slug>/<shape>/<file>`, with slashes on every system.
 pub(super) fn name_of(fixture: &Path, folder: &Path, slug: &str) -> String {
-    let below = fixture.strip_prefix(folder).unwrap_or(fixture);
-    let mut name = slug.to_owned();
-    for part in below {
-        name.push('/');
-        name.push_str(&part.to_string_lossy());
-    }
-    name
+    format!("{slug}/{}", name_below(fixture, folder))
+}
+
+/// `<shape>/<file>`, with slashes on every system.
+pub(crate) fn name_below(fixture: &Path, folder: &Path) -> String {
+    let below = fixture.strip_prefix(folder).unwrap_or(fixture).iter();
+    let parts: Vec<_> = below.map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
 }
 
 /// The path as it really is; the folder of a file that is gone is enough.

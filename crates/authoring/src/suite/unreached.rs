@@ -56,6 +56,42 @@ fn by_name<'m>(mapping: &'m Mapping, reached: &BTreeSet<BranchIx>) -> BTreeMap<&
         .collect()
 }
 
+/// Why no fixture reaches a branch, by its name, as the list beside the fixtures says.
+pub(crate) fn reasons(folder: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(folder.join(UNREACHED)).unwrap_or_default();
+    let mut reasons = BTreeMap::new();
+    let mut reason: Vec<&str> = Vec::new();
+    let mut previous_is_comment = false;
+    for line in text.lines().map(str::trim) {
+        let comment = line.strip_prefix('#');
+        if line.is_empty() || (comment.is_some() && !previous_is_comment) {
+            reason.clear();
+        }
+        previous_is_comment = comment.is_some();
+        if line == NO_REASON {
+            continue;
+        }
+        if let Some(comment) = comment {
+            reason.push(comment.trim());
+        } else if !line.is_empty() && !reason.is_empty() {
+            reasons.insert(line.to_owned(), reason.join(" "));
+        }
+    }
+    reasons
+}
+
+/// What is wrong with the lines of the list: reasons that are missing, and branches that are reached or do not exist.
+pub(crate) fn check_given(
+    folder: &Path,
+    mapping: &Mapping,
+    reached: &BTreeSet<BranchIx>,
+    out: &mut Diagnostics,
+) {
+    let path = folder.join(UNREACHED);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    check_lines(&path, &text, &by_name(mapping, reached), out);
+}
+
 /// What stands in the list where a reason is still to be given.
 const NO_REASON: &str = "# reason?";
 
@@ -67,6 +103,30 @@ fn check_list(
     unreached: &BTreeMap<&str, BranchIx>,
     out: &mut Diagnostics,
 ) {
+    let listed = check_lines(path, text, unreached, out);
+    for (id, index) in unreached {
+        if listed.contains(*id) {
+            continue;
+        }
+        let branch = &mapping.branches()[*index];
+        out.push(
+            Diagnostic::new(
+                Code::BranchUnreached,
+                format!("no fixture reaches {} `{id}`", kind_name(branch.kind)),
+                "add a fixture that goes through it, or remove it from the mapping",
+            )
+            .at(&branch.file, branch.span.clone(), ""),
+        );
+    }
+}
+
+/// The same for the lines of the list alone; the branches that it rightly has.
+fn check_lines(
+    path: &Path,
+    text: &str,
+    unreached: &BTreeMap<&str, BranchIx>,
+    out: &mut Diagnostics,
+) -> BTreeSet<String> {
     let file = SourceFile::new(path.display().to_string(), text);
     let mut listed = BTreeSet::new();
     for (line, start) in lines(&file.text) {
@@ -81,7 +141,7 @@ fn check_list(
                 .at(&file, span, ""),
             );
         } else if unreached.contains_key(line) {
-            listed.insert(line);
+            listed.insert(line.to_owned());
         } else if is_entry(line) {
             out.push(
                 Diagnostic::new(
@@ -93,20 +153,7 @@ fn check_list(
             );
         }
     }
-    for (id, index) in unreached {
-        if listed.contains(id) {
-            continue;
-        }
-        let branch = &mapping.branches()[*index];
-        out.push(
-            Diagnostic::new(
-                Code::BranchUnreached,
-                format!("no fixture reaches {} `{id}`", kind_name(branch.kind)),
-                "add a fixture that goes through it, or remove it from the mapping",
-            )
-            .at(&branch.file, branch.span.clone(), ""),
-        );
-    }
+    listed
 }
 
 fn is_entry(line: &str) -> bool {
@@ -189,6 +236,7 @@ fn kind_name(kind: BranchKind) -> &'static str {
         BranchKind::Matcher => "matcher",
         BranchKind::EventMatch => "event match",
         BranchKind::Filter => "filter",
+        BranchKind::Property => "custom property",
         BranchKind::Qid => "QID",
         BranchKind::EventMapping => "event mapping",
     }
