@@ -59,18 +59,18 @@ pub fn changed_files(revision: &str, folders: &[&Path]) -> Result<BTreeSet<PathB
     Ok(changed)
 }
 
-/// The file of a revision, by its path from a folder inside the repository; nothing if it has no such file.
+/// A file of a revision, by its name `REVISION:PATH`; nothing if the revision has no such file. A path that begins with
+/// `./` is relative to the folder, any other to the top of the repository.
 ///
 /// # Errors
-/// There is no git, no repository, or no such revision.
-pub fn file(folder: &Path, revision: &str, path: &str) -> Result<Option<Vec<u8>>, GitError> {
-    let name = format!("{revision}:./{path}");
-    if run(folder, "cat-file", &["-e", &name]).is_err() {
-        // No such file is an answer; no such revision is not.
-        commit(folder, revision)?;
-        return Ok(None);
+/// There is no git, or no repository.
+pub fn blob(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, GitError> {
+    check_revision(name)?;
+    match run(folder, "cat-file", &["-e", name]) {
+        Ok(_) => run(folder, "cat-file", &["blob", name]).map(Some),
+        Err(GitError::Failed { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
-    run(folder, "cat-file", &["blob", &name]).map(Some)
 }
 
 /// The commit that a name stands for.

@@ -4,6 +4,8 @@
 //! author is here; what a mapping means is in `dsm`.
 
 pub mod bench;
+pub mod census;
+pub mod compare;
 pub mod corpus;
 pub mod coverage;
 pub mod explain;

@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+use crate::census::CensusArgs;
 use crate::coverage::CoverageArgs;
+use crate::diff::DiffArgs;
 use crate::explain::ExplainArgs;
 use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
@@ -14,6 +16,8 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith check dsm-mappings/acme
   dsmith test acme
   dsmith coverage acme --min 95
+  dsmith diff HEAD dsm-mappings/acme
+  dsmith census acme --corpus logs/
   dsmith explain DSM007
   dsmith check-config -c dsmith.toml
 
@@ -67,6 +71,12 @@ pub(crate) enum Command {
     /// Measure which branches of a mapping its fixtures reach.
     #[command(after_help = crate::coverage::EXAMPLES)]
     Coverage(CoverageArgs),
+    /// Tell which events another version of a mapping changes.
+    #[command(after_help = crate::diff::EXAMPLES)]
+    Diff(DiffArgs),
+    /// Count what a corpus holds that the mapping or the fixtures do not know.
+    #[command(after_help = crate::census::EXAMPLES)]
+    Census(CensusArgs),
     /// Explain diagnostic codes.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(ExplainArgs),

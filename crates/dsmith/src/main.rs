@@ -1,10 +1,12 @@
 //! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
 
 mod args;
+mod census;
 mod check;
 mod check_config;
 mod corpus;
 mod coverage;
+mod diff;
 mod explain;
 mod library;
 mod parse;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Coverage(args) => coverage::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Census(args) => census::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Protocol(args) => protocols::run(&args),

@@ -7,9 +7,12 @@
 )]
 
 mod bad_input;
+mod census;
 mod check;
 mod check_config;
+mod corpus;
 mod coverage;
+mod diff;
 mod explain;
 mod formats;
 mod input;

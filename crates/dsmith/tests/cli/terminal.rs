@@ -14,6 +14,8 @@ fn help_has_an_example_and_the_exit_codes_for_every_command() {
         &["check", "--help"],
         &["test", "--help"],
         &["coverage", "--help"],
+        &["diff", "--help"],
+        &["census", "--help"],
     ] {
         let ran = run(args).exits_with(0);
         assert_eq!(ran.err, "");
