@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 /// How many fixtures are named for a line.
 const NAMED: usize = 8;
 
+/// The file that has patterns.
+const EXTENSION: &str = "extension.xml";
+
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:110rem}
 h1,h2{font-weight:600}table{border-collapse:collapse}td,th{padding:.1rem .7rem;text-align:left;vertical-align:top}
 .n{text-align:right;color:#666;font-variant-numeric:tabular-nums}
@@ -54,7 +57,11 @@ pub fn html(coverage: &Coverage) -> String {
         for (index, text) in file.text.lines().enumerate() {
             let number = index + 1;
             let on_line = lines.get(&number).map_or(&[][..], Vec::as_slice);
-            line(&mut out, coverage, name, number, text, on_line);
+            let pattern = coverage.patterns.get(&number);
+            match pattern.filter(|_| on_line.is_empty() && name == EXTENSION) {
+                Some(hits) => pattern_line(&mut out, number, *hits, text),
+                None => line(&mut out, coverage, name, number, text, on_line),
+            }
         }
         out.push_str("</table>\n");
     }
@@ -105,6 +112,16 @@ fn missed(out: &mut String, coverage: &Coverage) {
         );
     }
     out.push_str("</table>\n");
+}
+
+/// A pattern is as good as the matchers that use it.
+fn pattern_line(out: &mut String, number: usize, hits: u64, text: &str) {
+    let class = if hits > 0 { "hit" } else { "miss" };
+    let _ = writeln!(
+        out,
+        "<tr class=\"{class}\" id=\"{EXTENSION}-{number}\" title=\"values found by this pattern\"><td class=\"n\">{number}</td><td class=\"n\">{hits}</td><td>{}</td></tr>",
+        escape(text)
+    );
 }
 
 fn line(

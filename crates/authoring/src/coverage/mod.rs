@@ -15,7 +15,7 @@ use dsm::diagnostic::{Diagnostics, SourceFile};
 use dsm::framing::Framing;
 use dsm::mapping::{BranchIx, BranchKind};
 use dsm::{Mapping, Normalizer, Payload};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,6 +34,9 @@ pub struct Coverage {
     pub corpus: Option<u64>,
     /// Reasons that are missing, or given for what is reached.
     pub findings: Diagnostics,
+    /// By line of the extension: how many events took a value by the patterns there. Patterns are no branches, the
+    /// matchers that use them are.
+    patterns: BTreeMap<usize, u64>,
     /// Where each branch of the mapping is in the list.
     place: Vec<usize>,
 }
@@ -156,6 +159,7 @@ impl Coverage {
         for covered in coverage.branches.iter_mut().filter(|c| c.hits == 0) {
             covered.reason = reasons.get(&covered.id).cloned();
         }
+        coverage.patterns = coverage.pattern_lines(mapping);
         Ok(coverage)
     }
 
@@ -210,8 +214,43 @@ impl Coverage {
             events: 0,
             corpus: None,
             findings: Diagnostics::new(),
+            patterns: BTreeMap::new(),
             place,
         }
+    }
+
+    /// What the matchers and modifiers have reached, by the lines of the patterns that they use.
+    fn pattern_lines(&self, mapping: &Mapping) -> BTreeMap<usize, u64> {
+        let mut lines = BTreeMap::new();
+        let Some(first) = mapping.branches().first() else {
+            return lines;
+        };
+        let (document, _) = dsm::lsx::parse(&first.file);
+        let mut hits: HashMap<&str, u64> = HashMap::new();
+        for (index, at) in self.place.iter().enumerate() {
+            let covered = &self.branches[*at];
+            let by_modifier = covered.id.split_once("/event-match-multiple/");
+            let used = mapping.pattern_of(index);
+            if let Some(pattern) = used.or(by_modifier.map(|(_, id)| id)) {
+                *hits.entry(pattern).or_default() += covered.hits;
+            }
+        }
+        let of_id = |id: &str| document.patterns.iter().find(|p| p.id.value == id);
+        for pattern in &document.patterns {
+            let count = hits.get(pattern.id.value.as_str()).copied().unwrap_or(0);
+            // A value within another one goes through that one's pattern too; a chain is no longer than the list.
+            let mut next = Some(pattern);
+            for _ in 0..=document.patterns.len() {
+                let Some(pattern) = next else {
+                    break;
+                };
+                let (line, _) = document.file.line_column(pattern.span.start);
+                *lines.entry(line).or_default() += count;
+                let base = pattern.within.as_ref();
+                next = base.and_then(|base| of_id(&base.value));
+            }
+        }
+        lines
     }
 
     /// The branches in the list that the event of a payload goes through, each once.

@@ -39,11 +39,17 @@ fn memory_does_not_grow_with_the_corpus() {
             // All but what the pipe holds has been read.
             let peak = peak_memory(&child);
             drop(stdin);
-            assert!(child.wait_with_output().unwrap().status.success(), "{args:?}");
+            assert!(
+                child.wait_with_output().unwrap().status.success(),
+                "{args:?}"
+            );
             peak
         };
         if let (Some(small), Some(large)) = (peak(10_000), peak(80_000)) {
-            assert!(large < small + (2 << 20), "{args:?}: {small} bytes, then {large}");
+            assert!(
+                large < small + (2 << 20),
+                "{args:?}: {small} bytes, then {large}"
+            );
         }
     }
 }

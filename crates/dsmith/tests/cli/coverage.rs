@@ -181,6 +181,9 @@ fn the_page_shows_the_files_with_their_lines_coloured() {
     assert!(line(10).contains("json/login.json"));
     assert!(line(11).starts_with("<tr class=\"miss\""), "{}", line(11));
     assert!(line(1).starts_with("<tr class=\"\""), "{}", line(1));
+    // A pattern is as good as the matchers that use it.
+    assert!(line(4).starts_with("<tr class=\"hit\""), "{}", line(4));
+    assert!(line(5).starts_with("<tr class=\"miss\""), "{}", line(5));
     assert!(
         !page.contains("<script") && !page.contains("http"),
         "it needs nothing else"
