@@ -5,9 +5,8 @@ mod chaos;
 mod delivery;
 
 use anyhow::{Context, bail};
-use authoring::render::{self, Format};
-use authoring::suite::{Outcome, Suite};
-use authoring::{reference, snapshot};
+use authoring::reference;
+use authoring::suite::{self, Selection, Shown, Suite};
 use bench::BenchArgs;
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
@@ -112,52 +111,15 @@ fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyho
     let suite = Suite {
         mappings: PathBuf::from("dsm-mappings"),
         fixtures: PathBuf::from("fixtures"),
-        only: slug,
+        selection: slug.map_or_else(Selection::default, Selection::of_type),
         accept,
         accept_unreached,
+        strict: true,
     };
     let outcome = suite.run()?;
-    report(&outcome)?;
-    Ok(outcome.passed())
-}
-
-/// Findings come last but one, where they are still on the screen.
-fn report(outcome: &Outcome) -> anyhow::Result<()> {
-    for difference in &outcome.differences {
-        say(&format!(
-            "--- {}\n{}\n",
-            difference.snapshot.display(),
-            difference.diff
-        ))?;
-    }
-    for path in &outcome.written {
-        say(&format!("wrote {}\n", path.display()))?;
-    }
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    say(&render::render(&outcome.findings, Format::Human, colour))?;
-    let rows: Vec<[String; 4]> = outcome
-        .types
-        .iter()
-        .map(|t| {
-            let (reached, all) = t.reached;
-            [
-                t.slug.clone(),
-                count(t.fixtures, "fixture"),
-                count(t.events, "event"),
-                format!("{reached} of {all} branches reached"),
-            ]
-        })
-        .collect();
-    let mut table = String::new();
-    snapshot::table(&mut table, &rows);
-    say(&table)?;
-    let summary = render::summary(&outcome.findings).unwrap_or_else(|| "no findings".to_owned());
-    say(&format!("{summary}\n"))
-}
-
-fn count(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    say(&suite::report(&outcome, Shown { colour, width: 120 }))?;
+    Ok(outcome.passed())
 }
 
 fn ci() -> anyhow::Result<bool> {

@@ -29,19 +29,7 @@ impl Library {
     /// # Errors
     /// The folder cannot be listed.
     pub fn load(dir: &Path) -> Result<(Self, Diagnostics), FolderError> {
-        let error = |source| FolderError {
-            path: dir.to_owned(),
-            source,
-        };
-        let mut folders = Vec::new();
-        for entry in std::fs::read_dir(dir).map_err(error)? {
-            let entry = entry.map_err(error)?;
-            let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
-            if entry.path().is_dir() && !hidden {
-                folders.push(entry.path());
-            }
-        }
-        folders.sort();
+        let folders = folders(dir)?;
         let mut library = Self::default();
         let mut out = Diagnostics::new();
         for folder in folders {
@@ -152,6 +140,27 @@ impl Library {
     pub fn recognise(&self, payload: &str) -> Option<&Mapping> {
         self.asked().find(|mapping| mapping.recognises(payload))
     }
+}
+
+/// The mapping folders in a folder, in order; hidden ones and those that begin with `_` are passed over.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn folders(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let error = |source| FolderError {
+        path: dir.to_owned(),
+        source,
+    };
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
+        if entry.path().is_dir() && !hidden {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
 }
 
 /// Loads one mapping folder; its name is the slug.

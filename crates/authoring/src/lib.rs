@@ -4,9 +4,15 @@
 //! author is here; what a mapping means is in `dsm`.
 
 pub mod bench;
+pub mod census;
+pub mod compare;
+pub mod corpus;
+pub mod coverage;
 pub mod explain;
 pub mod folder;
+pub mod git;
 pub mod input;
+mod markup;
 pub mod reference;
 pub mod render;
 pub mod snapshot;

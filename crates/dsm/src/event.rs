@@ -279,6 +279,9 @@ impl<'e> Event<'e> {
             };
             let mut through = self.mapping.filters_of(branch);
             through.push(branch);
+            if let Target::Custom(index) = property.target {
+                through.extend(self.mapping.property_branch(index));
+            }
             through
         });
         self.group

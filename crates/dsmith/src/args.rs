@@ -1,5 +1,10 @@
 //! What can be said on the command line.
 
+use crate::census::CensusArgs;
+use crate::coverage::CoverageArgs;
+use crate::diff::DiffArgs;
+use crate::explain::ExplainArgs;
+use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -9,12 +14,17 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
+  dsmith test acme
+  dsmith coverage acme --min 95
+  dsmith diff HEAD dsm-mappings/acme
+  dsmith census acme --corpus logs/
+  dsmith explain DSM007
   dsmith run -c dsmith.toml
 
 Exit codes:
   0   everything was done
-  1   a mapping or a configuration has errors, or something is broken or could
-      not be read, written or delivered; everything else was done
+  1   a mapping or a configuration has errors, a test fails, or something is
+      broken or could not be read, written or delivered; everything else was done
   2   parse --strict: an event is not mapped
   64  the command line is wrong
 
@@ -60,6 +70,21 @@ pub(crate) enum Command {
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Run the fixtures of mappings and compare with their snapshots.
+    #[command(after_help = crate::test::EXAMPLES)]
+    Test(TestArgs),
+    /// Measure which branches of a mapping its fixtures reach.
+    #[command(after_help = crate::coverage::EXAMPLES)]
+    Coverage(CoverageArgs),
+    /// Tell which events another version of a mapping changes.
+    #[command(after_help = crate::diff::EXAMPLES)]
+    Diff(DiffArgs),
+    /// Count what a corpus holds that the mapping or the fixtures do not know.
+    #[command(after_help = crate::census::EXAMPLES)]
+    Census(CensusArgs),
+    /// Explain diagnostic codes.
+    #[command(after_help = crate::explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// Check the configuration of a run and report every fault.
     #[command(after_help = CHECK_CONFIG_EXAMPLES)]
     CheckConfig(CheckConfigArgs),
@@ -191,6 +216,7 @@ const CHECK_EXAMPLES: &str = "Examples:
   dsmith check                          all mappings in ./dsm-mappings
   dsmith check dsm-mappings/acme        one mapping folder
   dsmith check exported.xml             a bare extension
+  dsmith check --explain                with what each code means
   dsmith check --format github          annotations for a pull request
 
 Exit codes:
@@ -346,6 +372,18 @@ pub(crate) struct CheckArgs {
     /// How findings are shown.
     #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
     pub(crate) format: CheckFormat,
+    /// Explain the code of each finding (for people).
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// How a command for authors shows what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Text for people.
+    Human,
+    /// JSON, an object a line.
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,15 +1,22 @@
 //! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
 
 mod args;
+mod census;
 mod check;
 mod check_config;
+mod corpus;
+mod coverage;
 mod demo;
+mod diff;
+mod explain;
 mod library;
 mod parse;
+mod place;
 mod protocols;
 mod run;
 mod status;
 mod terminal;
+mod test;
 mod test_source;
 
 use args::{Cli, Command};
@@ -56,6 +63,11 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Coverage(args) => coverage::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Census(args) => census::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::TestSource(args) => test_source::run(&args),
         Command::Run(args) => run::run(&args),

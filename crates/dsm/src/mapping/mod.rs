@@ -79,6 +79,8 @@ pub enum BranchKind {
     EventMatch,
     /// A filter in a key path.
     Filter,
+    /// A declared custom property.
+    Property,
     /// A QID record.
     Qid,
     /// A row of the event mappings.
@@ -198,6 +200,8 @@ pub struct Mapping {
     pub(crate) branches: Vec<Branch>,
     /// The compiled pattern of each matcher branch.
     pub(crate) pattern_of: HashMap<BranchIx, usize>,
+    /// Where the branches of declared custom properties begin, and how many there are; a bare extension declares none.
+    pub(crate) property_branches: (BranchIx, usize),
     /// Where the branches of QID records and of event mappings begin.
     pub(crate) qid_branches: BranchIx,
     pub(crate) mapping_branches: BranchIx,
@@ -379,6 +383,12 @@ impl Mapping {
             next = self.docs[self.patterns[pattern].doc].base;
         }
         filters
+    }
+
+    /// The branch of a custom property, if the manifest declares it.
+    pub fn property_branch(&self, property: usize) -> Option<BranchIx> {
+        let (start, count) = self.property_branches;
+        (property < count).then_some(start + property)
     }
 
     /// The branch of a QID record.

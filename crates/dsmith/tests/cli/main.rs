@@ -7,9 +7,14 @@
 )]
 
 mod bad_input;
+mod census;
 mod check;
 mod check_config;
 mod collected;
+mod corpus;
+mod coverage;
+mod diff;
+mod explain;
 mod formats;
 mod input;
 mod protocols;
@@ -17,5 +22,6 @@ mod run;
 mod support;
 mod terminal;
 mod test_source;
+mod tests;
 mod threads;
 mod types;

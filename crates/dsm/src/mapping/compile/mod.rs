@@ -167,6 +167,7 @@ impl<'a> Compiler<'a> {
         }
         self.unused_patterns();
         self.unfilled_properties();
+        let property_branches = self.property_branches();
         let recogniser = self.recogniser();
         for doc in &mut self.docs {
             doc.json.finish();
@@ -189,6 +190,7 @@ impl<'a> Compiler<'a> {
             qids: QidMap::default(),
             branches: std::mem::take(&mut self.branches),
             pattern_of: std::mem::take(&mut self.pattern_of),
+            property_branches,
             qid_branches,
             mapping_branches: qid_branches,
             recogniser,
@@ -216,6 +218,20 @@ impl<'a> Compiler<'a> {
             span,
         });
         self.branches.len() - 1
+    }
+
+    /// A branch for each property that the manifest declares; they come first among the custom properties.
+    fn property_branches(&mut self) -> (BranchIx, usize) {
+        let start = self.branches.len();
+        let manifest = self.manifest;
+        if let Some(source) = self.source {
+            for declared in &manifest.properties {
+                let id = format!("property/{}", declared.name.value);
+                let span = declared.name.span.clone();
+                self.branch(&id, BranchKind::Property, &source.manifest, span);
+            }
+        }
+        (start, self.branches.len() - start)
     }
 
     fn properties(&mut self) {
