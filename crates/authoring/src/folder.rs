@@ -29,19 +29,7 @@ impl Library {
     /// # Errors
     /// The folder cannot be listed.
     pub fn load(dir: &Path) -> Result<(Self, Diagnostics), FolderError> {
-        let error = |source| FolderError {
-            path: dir.to_owned(),
-            source,
-        };
-        let mut folders = Vec::new();
-        for entry in std::fs::read_dir(dir).map_err(error)? {
-            let entry = entry.map_err(error)?;
-            let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
-            if entry.path().is_dir() && !hidden {
-                folders.push(entry.path());
-            }
-        }
-        folders.sort();
+        let folders = folders(dir)?;
         let mut library = Self::default();
         let mut out = Diagnostics::new();
         for folder in folders {
@@ -154,6 +142,27 @@ impl Library {
     }
 }
 
+/// The mapping folders in a folder, in order; hidden ones and those that begin with `_` are passed over.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn folders(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let error = |source| FolderError {
+        path: dir.to_owned(),
+        source,
+    };
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
+        if entry.path().is_dir() && !hidden {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
 /// Loads one mapping folder; its name is the slug.
 pub fn load(folder: &Path) -> (Option<Mapping>, Diagnostics) {
     let slug = folder
@@ -165,6 +174,19 @@ pub fn load(folder: &Path) -> (Option<Mapping>, Diagnostics) {
 
 /// Loads a mapping folder under another name than its own.
 pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
+    let (source, mut out) = read_as(folder, slug);
+    let Some(source) = source else {
+        return (None, out);
+    };
+    let (mapping, found) = Mapping::load(&source);
+    out.append(found);
+    out.sort();
+    let usable = !out.has_errors();
+    (mapping.filter(|_| usable), out)
+}
+
+/// Reads the files of a mapping folder under a name, without a look into them.
+pub fn read_as(folder: &Path, slug: String) -> (Option<Source>, Diagnostics) {
     let mut out = Diagnostics::new();
     let place = SourceFile::new(folder.display().to_string(), "");
     if !is_slug(&slug) {
@@ -231,17 +253,14 @@ pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
         out.sort();
         return (None, out);
     };
-    let (mapping, found) = Mapping::load(&Source {
+    let source = Source {
         slug,
         manifest,
         extension,
         qidmap,
         event_mappings,
-    });
-    out.append(found);
-    out.sort();
-    let usable = !out.has_errors();
-    (mapping.filter(|_| usable), out)
+    };
+    (Some(source), out)
 }
 
 /// Loads a bare extension.

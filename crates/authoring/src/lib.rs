@@ -5,9 +5,13 @@
 
 pub mod bench;
 pub mod explain;
+pub mod export;
 pub mod folder;
 pub mod input;
+pub mod lint;
 pub mod reference;
 pub mod render;
+pub mod replay;
+pub mod rewrite;
 pub mod snapshot;
 pub mod suite;

@@ -9,6 +9,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
+  dsmith lint acme
   dsmith check-config -c dsmith.toml
 
 Exit codes:
@@ -55,6 +56,9 @@ pub(crate) enum Command {
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Find what works in a mapping, and is slow, dead, misleading or lost on the way to QRadar.
+    #[command(after_help = crate::lint::EXAMPLES)]
+    Lint(crate::lint::LintArgs),
     /// The protocols that fetch payloads, and their parameters.
     #[command(after_help = PROTOCOL_EXAMPLES)]
     Protocol(ProtocolArgs),

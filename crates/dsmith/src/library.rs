@@ -33,6 +33,17 @@ pub(crate) fn embedded() -> (Library, Diagnostics) {
     Library::from_sources(EMBEDDED.iter().map(|(slug, texts)| source(slug, texts)))
 }
 
+/// The files of a mapping of this program.
+pub(crate) fn embedded_source(slug: &str) -> anyhow::Result<Source> {
+    match EMBEDDED.iter().find(|(known, _)| *known == slug) {
+        Some((slug, texts)) => Ok(source(slug, texts)),
+        None => {
+            let known: Vec<&str> = EMBEDDED.iter().map(|(slug, _)| *slug).collect();
+            Err(unknown_type(slug, "", &known))
+        }
+    }
+}
+
 /// The mapping of a type, or all of them, and whether some of them have errors; findings go to standard error.
 pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<(Library, bool)> {
     let (library, findings) = match (dir, slug) {
@@ -63,7 +74,7 @@ pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<(Li
     Ok((library, findings.has_errors()))
 }
 
-fn unknown_type(slug: &str, place: &str, known: &[&str]) -> anyhow::Error {
+pub(crate) fn unknown_type(slug: &str, place: &str, known: &[&str]) -> anyhow::Error {
     let known = if known.is_empty() {
         "there are none".to_owned()
     } else {

@@ -1,9 +1,11 @@
 //! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
 
 mod args;
+mod author;
 mod check;
 mod check_config;
 mod library;
+mod lint;
 mod parse;
 mod protocols;
 mod terminal;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Lint(args) => lint::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Protocol(args) => protocols::run(&args),
     };

@@ -95,7 +95,7 @@ pub(super) enum GroupKind {
 }
 
 /// A part of a pattern.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     /// Nothing: what Java makes of the text before a quantifier that has nothing to repeat, as in `a{2}{3}`.
     Empty,

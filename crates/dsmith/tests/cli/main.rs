@@ -11,6 +11,7 @@ mod check;
 mod check_config;
 mod formats;
 mod input;
+mod lint;
 mod protocols;
 mod support;
 mod terminal;
