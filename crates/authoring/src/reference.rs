@@ -1,7 +1,7 @@
 //! Pages of the documentation that are generated from the tables of the engine, so that they cannot rot.
 
 use crate::lint::table::{LINTS, Lint};
-use crate::snapshot;
+use crate::{schema, snapshot};
 use dsm::diagnostic::{Code, Severity};
 use dsm::manifest::KEYS;
 use dsm::options::register;
@@ -37,6 +37,18 @@ pub fn pages() -> Vec<Page> {
         Page {
             path: "docs/lints/README.md".to_owned(),
             text: lints(),
+        },
+        Page {
+            path: "docs/reference/lsx.xsd".to_owned(),
+            text: schema::extension(),
+        },
+        Page {
+            path: "docs/reference/lsx-dsmith.xsd".to_owned(),
+            text: schema::ours(),
+        },
+        Page {
+            path: "docs/reference/manifest.schema.json".to_owned(),
+            text: schema::manifest(),
         },
     ];
     pages.extend(LINTS.iter().map(|lint| Page {

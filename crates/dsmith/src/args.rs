@@ -10,6 +10,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
   dsmith lint acme
+  dsmith export acme --to qradar --out acme-for-qradar
   dsmith check-config -c dsmith.toml
 
 Exit codes:
@@ -59,6 +60,15 @@ pub(crate) enum Command {
     /// Find what works in a mapping, and is slow, dead, misleading or lost on the way to QRadar.
     #[command(after_help = crate::lint::EXAMPLES)]
     Lint(crate::lint::LintArgs),
+    /// Write a mapping in the forms that QRadar takes, and list what is lost.
+    #[command(after_help = crate::export::EXAMPLES)]
+    Export(crate::export::ExportArgs),
+    /// Make a mapping folder of an extension, a QID map and custom properties of QRadar.
+    #[command(after_help = crate::import::EXAMPLES)]
+    Import(crate::import::ImportArgs),
+    /// Print the schemas by which an editor completes and checks mapping files.
+    #[command(after_help = crate::schema::EXAMPLES)]
+    Schema(crate::schema::SchemaArgs),
     /// The protocols that fetch payloads, and their parameters.
     #[command(after_help = PROTOCOL_EXAMPLES)]
     Protocol(ProtocolArgs),
@@ -237,6 +247,15 @@ pub(crate) struct CheckArgs {
     /// How findings are shown.
     #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
     pub(crate) format: CheckFormat,
+}
+
+/// How a command shows what it has to say beside its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shown {
+    /// Text for people.
+    Human,
+    /// JSON, an object a line.
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

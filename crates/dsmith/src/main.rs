@@ -4,10 +4,13 @@ mod args;
 mod author;
 mod check;
 mod check_config;
+mod export;
+mod import;
 mod library;
 mod lint;
 mod parse;
 mod protocols;
+mod schema;
 mod terminal;
 
 use args::{Cli, Command};
@@ -54,6 +57,9 @@ fn main() -> ExitCode {
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Protocol(args) => protocols::run(&args),
     };

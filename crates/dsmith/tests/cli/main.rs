@@ -9,6 +9,7 @@
 mod bad_input;
 mod check;
 mod check_config;
+mod export;
 mod formats;
 mod input;
 mod lint;
