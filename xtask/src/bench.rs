@@ -3,19 +3,23 @@
 pub(crate) mod instructions;
 mod process;
 
+use crate::delivery::{self, DeliveryArgs};
 use crate::{say, tell};
 use anyhow::{Context, bail};
 use authoring::bench::corpus::SEED;
 use authoring::bench::plot;
 use authoring::bench::report::{Engine, Machine, Peer, Report, splice};
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// What to measure, and where to put it.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<What>,
     /// A short run: fewer payloads, samples and points.
     #[arg(long)]
     quick: bool,
@@ -39,8 +43,20 @@ pub(crate) struct BenchArgs {
     accept: bool,
 }
 
+/// What else is measured.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Durable delivery from the spool to a file and over TCP, beside the engine alone, and the memory used.
+    #[command(after_help = "Example:
+  cargo xtask bench pipeline --waiting 1000000 --delivered 200000")]
+    Pipeline(DeliveryArgs),
+}
+
 /// Tells whether everything went well; a goal that is not met is shown, not failed.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
+    if let Some(What::Pipeline(args)) = &args.what {
+        return delivery::run(args);
+    }
     if args.instructions {
         return instructions::run(args.accept, args.doc.as_deref());
     }
@@ -114,7 +130,7 @@ fn write(args: &BenchArgs, report: &Report) -> anyhow::Result<()> {
 }
 
 /// Puts tables into the marked blocks of a document.
-fn put_tables(path: &Path, tables: &[(&'static str, String)]) -> anyhow::Result<()> {
+pub(crate) fn put_tables(path: &Path, tables: &[(&'static str, String)]) -> anyhow::Result<()> {
     let mut text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     for (block, table) in tables {

@@ -1,12 +1,13 @@
 //! Developer commands, a thin front to the `authoring` crate.
 
 mod bench;
+mod chaos;
+mod delivery;
 
 use anyhow::{Context, bail};
-use authoring::render::{self, Format};
 use authoring::replay::Corpus;
-use authoring::suite::{Outcome, Suite};
-use authoring::{lint, reference, snapshot};
+use authoring::suite::{self, Selection, Shown, Suite};
+use authoring::{lint, reference};
 use bench::BenchArgs;
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
@@ -40,17 +41,23 @@ Exit codes: 0 all is well, 1 there are findings.")]
         #[arg(long)]
         accept_unreached: bool,
     },
-    /// Everything that has to pass: format, lints, tests, mappings, instruction counts, documentation.
+    /// Everything that has to pass: format, lints, tests, mappings, kills, instruction counts, documentation.
     Ci,
     /// Measure the engine beside a plain JSON parse of the same payloads, and mark the goals.
     #[command(after_help = "Examples:
   cargo xtask bench --quick
   cargo xtask bench --peers --json bench.json --svg docs/performance --doc docs/performance.md
   cargo xtask bench --instructions --doc docs/performance.md
+  cargo xtask bench pipeline --doc docs/performance.md
 
 Exit codes: 0 it was measured, whether or not the goals are met; 1 it could not be,
 or --instructions found more of them than are committed.")]
     Bench(BenchArgs),
+    /// Kill the program at random moments and count what is lost and repeated.
+    Chaos {
+        #[command(subcommand)]
+        what: chaos::What,
+    },
     /// Write the generated pages of the documentation.
     Codegen {
         /// Only check that they are current.
@@ -81,6 +88,7 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         } => validate(slug, accept, accept_unreached),
         Task::Ci => ci(),
         Task::Bench(args) => bench::run(&args),
+        Task::Chaos { what } => chaos::run(&what),
         Task::Codegen { check } => codegen(check),
     }
 }
@@ -104,65 +112,25 @@ fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyho
     let suite = Suite {
         mappings: PathBuf::from("dsm-mappings"),
         fixtures: PathBuf::from("fixtures"),
-        only: slug,
+        selection: slug.map_or_else(Selection::default, Selection::of_type),
         accept,
         accept_unreached,
+        strict: true,
     };
     let mut outcome = suite.run()?;
-    for folder in authoring::folder::folders(&suite.mappings)? {
-        let slug = folder.file_name().unwrap_or_default().to_string_lossy();
-        if suite.only.as_ref().is_some_and(|only| *only != slug) {
-            continue;
-        }
-        let corpus = Corpus::read(&suite.fixtures.join(&*slug))?;
-        let (source, _) = authoring::folder::read_as(&folder, slug.into_owned());
+    for of_type in &outcome.types {
+        let slug = of_type.slug.as_str();
+        let corpus = Corpus::read(&suite.fixtures.join(slug))?;
+        let (source, _) = authoring::folder::read_as(&suite.mappings.join(slug), slug.to_owned());
         // What the check says is there already.
-        let findings = source.map(|source| lint::lint(&source, &corpus).findings);
-        for finding in findings.into_iter().flatten() {
+        let found = source.map(|source| lint::lint(&source, &corpus).findings);
+        for finding in found.into_iter().flatten() {
             outcome.findings.push(finding.diagnostic);
         }
     }
-    report(&outcome)?;
-    Ok(outcome.passed())
-}
-
-/// Findings come last but one, where they are still on the screen.
-fn report(outcome: &Outcome) -> anyhow::Result<()> {
-    for difference in &outcome.differences {
-        say(&format!(
-            "--- {}\n{}\n",
-            difference.snapshot.display(),
-            difference.diff
-        ))?;
-    }
-    for path in &outcome.written {
-        say(&format!("wrote {}\n", path.display()))?;
-    }
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    say(&render::render(&outcome.findings, Format::Human, colour))?;
-    let rows: Vec<[String; 4]> = outcome
-        .types
-        .iter()
-        .map(|t| {
-            let (reached, all) = t.reached;
-            [
-                t.slug.clone(),
-                count(t.fixtures, "fixture"),
-                count(t.events, "event"),
-                format!("{reached} of {all} branches reached"),
-            ]
-        })
-        .collect();
-    let mut table = String::new();
-    snapshot::table(&mut table, &rows);
-    say(&table)?;
-    let summary = render::summary(&outcome.findings).unwrap_or_else(|| "no findings".to_owned());
-    say(&format!("{summary}\n"))
-}
-
-fn count(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    say(&suite::report(&outcome, Shown { colour, width: 120 }))?;
+    Ok(outcome.passed())
 }
 
 fn ci() -> anyhow::Result<bool> {
@@ -197,6 +165,8 @@ fn ci() -> anyhow::Result<bool> {
     passed &= validate(None, false, false)?;
     say("== codegen --check\n")?;
     passed &= codegen(true)?;
+    say("== chaos pipeline --quick\n")?;
+    passed &= chaos::quick()?;
     say("== bench --instructions\n")?;
     passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;

@@ -278,7 +278,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// As much of the beginning of a text as fits into so many columns.
-fn first_columns(text: &str, columns: usize) -> &str {
+pub(crate) fn first_columns(text: &str, columns: usize) -> &str {
     let mut used = 0;
     for (at, c) in text.char_indices() {
         used += c.width().unwrap_or(0);

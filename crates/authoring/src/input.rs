@@ -44,6 +44,11 @@ impl Block {
         })
     }
 
+    /// How many bytes it holds.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Nothing is in it any more. The memory for payloads of an unusual size goes.
     pub fn clear(&mut self) {
         self.frames.clear();

@@ -4,12 +4,18 @@
 //! author is here; what a mapping means is in `dsm`.
 
 pub mod bench;
+pub mod census;
+pub mod compare;
+pub mod corpus;
+pub mod coverage;
 pub mod explain;
 pub mod export;
 pub mod folder;
+pub mod git;
 pub mod import;
 pub mod input;
 pub mod lint;
+mod markup;
 pub mod reference;
 pub mod render;
 pub mod replay;

@@ -193,6 +193,18 @@ pub fn as_json(finding: &Diagnostic) -> Value {
     })
 }
 
+/// What a code means, as a line of JSON, with a report that shows it.
+pub fn explained_json(code: Code, example: Option<&str>) -> String {
+    let value = json!({
+        "code": code.as_str(),
+        "severity": code.severity().to_string(),
+        "title": code.title(),
+        "why": code.why(),
+        "example": example,
+    });
+    value.to_string() + "\n"
+}
+
 /// GitHub's workflow commands have their own escapes.
 fn github(finding: &Diagnostic) -> String {
     let data = |text: &str| {

@@ -1,5 +1,6 @@
 //! Payloads that are run through several versions of a mapping, and what may not differ.
 
+use crate::corpus;
 use crate::input::{self, Item};
 use crate::snapshot::received;
 use dsm::event::{Event, canonical};
@@ -30,19 +31,30 @@ pub struct Corpus {
 pub type Facts = BTreeMap<String, String>;
 
 impl Corpus {
-    /// The payloads of a file, or of all files below a folder. A path that does not exist has none.
+    /// The payloads of a file, or of all files below a folder. A path that does not exist has none; what is no payload is
+    /// passed over.
     ///
     /// # Errors
     /// Something cannot be listed or read.
     pub fn read(path: &Path) -> io::Result<Self> {
         let mut corpus = Self::default();
-        if path.exists() {
-            for file in input::files(path)? {
-                let name = file.display().to_string();
-                corpus.add(&name, &std::fs::read(&file)?)?;
-            }
+        if !path.exists() {
+            return Ok(corpus);
         }
-        Ok(corpus)
+        let listing = corpus::inputs(&[path.to_owned()]);
+        if let Some((path, error)) = listing.refused.first() {
+            let text = format!("{}: {error}", path.display());
+            return Err(io::Error::new(error.kind(), text));
+        }
+        let unread = corpus::read(
+            &listing.inputs,
+            |_| {},
+            |name, item| corpus.add_item(name, item),
+        );
+        match unread.into_iter().next() {
+            Some(error) => Err(io::Error::other(error)),
+            None => Ok(corpus),
+        }
     }
 
     /// The payloads in some bytes. What is no payload is passed over.
@@ -51,13 +63,17 @@ impl Corpus {
     /// Never in memory.
     pub fn add(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
         input::read(bytes, Framing::Auto, DEFAULT_LIMIT, |item| {
-            if let Item::Payload(bytes, _) = item {
-                self.samples.push(Sample {
-                    file: file.to_owned(),
-                    bytes: bytes.to_owned(),
-                });
-            }
+            self.add_item(file, item);
         })
+    }
+
+    fn add_item(&mut self, file: &str, item: Item<'_>) {
+        if let Item::Payload(bytes, _) = item {
+            self.samples.push(Sample {
+                file: file.to_owned(),
+                bytes: bytes.to_owned(),
+            });
+        }
     }
 
     /// Normalizes every payload, in order.

@@ -32,7 +32,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pipeline", &["dsm", "leef", "protocol"]),
     ("protocol", &[]),
     ("simulator", &[]),
-    ("xtask", &["authoring", "pipeline", "protocol"]),
+    (
+        "xtask",
+        &[
+            "authoring",
+            "dsm",
+            "leef",
+            "pipeline",
+            "protocol",
+            "simulator",
+        ],
+    ),
 ];
 
 fn root() -> PathBuf {

@@ -7,7 +7,7 @@
 )]
 
 use authoring::render::{Format, render};
-use authoring::suite::{Outcome, Suite};
+use authoring::suite::{Outcome, Selection, Suite, Verdict, junit};
 use dsm::diagnostic::{Code, Diagnostic};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -111,9 +111,10 @@ impl Workshop {
         Suite {
             mappings: self.path("dsm-mappings"),
             fixtures: self.path("fixtures"),
-            only: None,
+            selection: Selection::default(),
             accept: false,
             accept_unreached: false,
+            strict: true,
         }
     }
 
@@ -219,8 +220,8 @@ fn a_changed_severity_is_shown_in_the_snapshot_and_in_the_qid_map() {
         .position(|line| line.starts_with("severity"))
         .unwrap();
     let outcome = workshop.run();
-    assert_eq!(outcome.differences.len(), 1);
-    let diff = outcome.differences[0].diff.clone();
+    assert_eq!(outcome.differences().count(), 1);
+    let diff = outcome.differences().next().unwrap().diff.clone();
     assert!(
         diff.contains("- severity        8\n+ severity        9\n"),
         "{diff}"
@@ -430,13 +431,186 @@ fn only_the_type_that_was_asked_for_is_looked_at() {
     workshop.write("fixtures/acme-gate/text/opened.log", "x\n");
     workshop.write("dsm-mappings/acme-lift/manifest.toml", "");
     let suite = Suite {
-        only: Some("acme-door".to_owned()),
+        selection: Selection::of_type("acme-door"),
         ..workshop.suite()
     };
     let outcome = suite.run().unwrap();
     assert!(outcome.passed());
     assert_eq!(outcome.types.len(), 1);
     assert_eq!(outcome.types[0].fixtures, 2);
-    let (reached, all) = outcome.types[0].reached;
+    let (reached, all) = outcome.types[0].reached.unwrap();
     assert_eq!(reached, all);
+}
+
+#[test]
+fn a_change_is_told_by_event_and_property_with_the_matchers_it_came_from() {
+    let workshop = Workshop::new();
+    workshop.edit(
+        "dsm-mappings/acme-door/extension.xml",
+        r#"<matcher field="UserName" order="1" pattern-id="User" capture-group="1"/>"#,
+        r#"<matcher field="UserName" order="3" pattern-id="Action" capture-group="1"/>"#,
+    );
+    workshop.edit(
+        "dsm-mappings/acme-door/extension.xml",
+        "  <pattern id=\"User\"><![CDATA[ by (\\w+)]]></pattern>\n",
+        "",
+    );
+    let outcome = workshop.run();
+    let changed: Vec<_> = outcome
+        .differences()
+        .flat_map(|difference| &difference.events)
+        .flat_map(|event| &event.changes)
+        .map(|change| {
+            let [before, after] = &change.origins;
+            let (old, new) = (change.old.as_deref(), change.new.as_deref());
+            (
+                change.what.as_str(),
+                old,
+                new,
+                before.as_str(),
+                after.as_str(),
+            )
+        })
+        .collect();
+    let (before, after) = ("group/1/UserName/1, bytes", "group/1/UserName/3, bytes");
+    assert_eq!(
+        changed,
+        [
+            (
+                "UserName",
+                Some("bob"),
+                Some("forced"),
+                format!("{before} 21..24").as_str(),
+                format!("{after} 11..17").as_str()
+            ),
+            (
+                "UserName",
+                Some("ann"),
+                Some("opened"),
+                format!("{before} 21..24").as_str(),
+                format!("{after} 11..17").as_str()
+            ),
+        ]
+    );
+}
+
+/// The names of the fixtures that are run.
+fn run_only(workshop: &Workshop, selection: Selection) -> (Vec<String>, Outcome) {
+    let suite = Suite {
+        selection,
+        ..workshop.suite()
+    };
+    let outcome = suite.run().unwrap();
+    let names = outcome.fixtures.iter().map(|f| f.name.clone()).collect();
+    (names, outcome)
+}
+
+fn named(names: &[&str]) -> Selection {
+    Selection {
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        changed: None,
+    }
+}
+
+#[test]
+fn fixtures_are_chosen_by_type_or_by_a_part_of_their_name() {
+    let workshop = Workshop::new();
+    let (names, outcome) = run_only(&workshop, named(&["text/forc"]));
+    assert_eq!(names, ["acme-door/text/forced.log"]);
+    // Nothing is said about what a part of the fixtures does not reach.
+    assert!(outcome.passed());
+    assert_eq!(outcome.types[0].reached, None);
+
+    let (names, outcome) = run_only(&workshop, named(&["acme-door"]));
+    assert_eq!(names.len(), 2);
+    assert!(outcome.types[0].reached.is_some());
+
+    let (names, outcome) = run_only(&workshop, named(&["opened", "nothing"]));
+    assert_eq!(names, ["acme-door/text/opened.log"]);
+    assert_eq!(outcome.unknown, ["nothing"]);
+}
+
+#[test]
+fn of_changed_files_a_fixture_is_run_for_itself_its_snapshot_or_its_mapping() {
+    let workshop = Workshop::new();
+    let changed = |path: &str| Selection {
+        names: Vec::new(),
+        changed: Some([fs::canonicalize(workshop.path(path)).unwrap()].into()),
+    };
+    for path in [
+        "fixtures/acme-door/text/forced.log",
+        "fixtures/acme-door/text/forced.log.snap",
+    ] {
+        let (names, _) = run_only(&workshop, changed(path));
+        assert_eq!(names, ["acme-door/text/forced.log"], "{path}");
+    }
+    let (names, _) = run_only(&workshop, changed("dsm-mappings/acme-door/qidmap.csv"));
+    assert_eq!(names.len(), 2);
+    let (names, outcome) = run_only(&workshop, changed("dsm-mappings"));
+    assert_eq!(names, Vec::<String>::new());
+    assert!(outcome.passed());
+}
+
+#[test]
+fn a_branch_without_evidence_and_a_warning_fail_only_a_strict_run() {
+    let workshop = Workshop::new();
+    workshop.remove("fixtures/acme-door/text/forced.log");
+    workshop.remove("fixtures/acme-door/text/forced.log.snap");
+    workshop.write("dsm-mappings/acme-door/notes.txt", "x");
+    let lenient = Suite {
+        strict: false,
+        ..workshop.suite()
+    };
+    let outcome = lenient.run().unwrap();
+    assert!(outcome.passed());
+    assert_eq!(outcome.findings.len(), 1, "the warning about notes.txt");
+    assert!(!workshop.run().passed());
+    workshop.remove("dsm-mappings/acme-door/notes.txt");
+    assert!(!workshop.run().passed());
+}
+
+#[test]
+fn junit_has_a_test_case_for_each_fixture_and_the_difference_of_one_that_fails() {
+    let workshop = Workshop::new();
+    workshop.edit(
+        "dsm-mappings/acme-door/qidmap.csv",
+        "A door was forced,8,",
+        "A door <was> forced,9,",
+    );
+    let outcome = workshop.run();
+    let text = junit(&outcome);
+    let mut reader = quick_xml::Reader::from_str(&text);
+    let (mut cases, mut failures, mut in_failure) = (Vec::new(), Vec::new(), false);
+    loop {
+        use quick_xml::events::Event;
+        match reader.read_event().unwrap() {
+            Event::Eof => break,
+            Event::Start(tag) | Event::Empty(tag) if tag.name().as_ref() == "testcase" => {
+                let name = tag.try_get_attribute("name").unwrap().unwrap();
+                cases.push(name.value.into_owned());
+            }
+            Event::Start(tag) if tag.name().as_ref() == "failure" => {
+                in_failure = true;
+                failures.push(String::new());
+            }
+            Event::End(tag) if tag.name().as_ref() == "failure" => in_failure = false,
+            Event::Text(text) if in_failure => {
+                failures.last_mut().unwrap().push_str(&text);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(
+        cases,
+        [
+            "acme-door/text/forced.log",
+            "acme-door/text/opened.log",
+            "no findings"
+        ]
+    );
+    assert_eq!(failures.len(), 1, "{text}");
+    assert!(failures[0].contains("+ severity        9"), "{text}");
+    assert_eq!(outcome.fixtures[0].verdict, Verdict::Changed);
+    // The same outcome gives the same bytes.
+    assert_eq!(text, junit(&workshop.run()));
 }

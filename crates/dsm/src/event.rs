@@ -163,6 +163,19 @@ pub struct Identity {
     pub address: Field,
 }
 
+/// A set of system properties.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields(u64);
+
+/// There is a bit for each.
+const _: () = assert!(Field::ALL.len() <= u64::BITS as usize);
+
+impl Fields {
+    pub(crate) fn contains(self, field: Field) -> bool {
+        self.0 >> field as u32 & 1 == 1
+    }
+}
+
 /// A normalized event.
 #[derive(Debug, Clone)]
 pub struct Event<'e> {
@@ -197,6 +210,9 @@ pub struct Event<'e> {
     pub budget_exceeded: u32,
     /// How many events this one stands for: 1, or more where whoever runs the engine has coalesced events.
     pub event_count: u64,
+    /// Whether LEEF and CEF carry the payload. A stored event always does, because it has little else; for others whoever
+    /// runs the engine decides.
+    pub with_payload: bool,
 }
 
 impl<'e> Event<'e> {
@@ -216,6 +232,18 @@ impl<'e> Event<'e> {
     /// A system property.
     pub fn field(&self, field: Field) -> Option<&Property<'e>> {
         self.get(Target::Field(field))
+    }
+
+    /// The system properties that have a value.
+    pub(crate) fn fields(&self) -> Fields {
+        let mut fields = Fields(0);
+        for property in &self.properties {
+            match property.target {
+                Target::Field(field) => fields.0 |= 1 << field as u32,
+                Target::Custom(_) => break,
+            }
+        }
+        fields
     }
 
     /// The device time.
@@ -251,6 +279,9 @@ impl<'e> Event<'e> {
             };
             let mut through = self.mapping.filters_of(branch);
             through.push(branch);
+            if let Target::Custom(index) = property.target {
+                through.extend(self.mapping.property_branch(index));
+            }
             through
         });
         self.group

@@ -11,7 +11,8 @@ pub(crate) fn host(text: &str) -> Option<Span> {
     let mut rest = text;
     let mut prioritised = false;
     if let Some(after) = rest.strip_prefix('<') {
-        let (priority, tail) = after.split_once('>')?;
+        let end = find(after, b'>')?;
+        let (priority, tail) = (&after[..end], &after[end + 1..]);
         if priority.is_empty()
             || priority.len() > 3
             || !priority.bytes().all(|b| b.is_ascii_digit())
@@ -50,15 +51,20 @@ pub(crate) fn host(text: &str) -> Option<Span> {
         _ => return None,
     };
     let start = rest.as_ptr() as usize - text.as_ptr() as usize;
-    let word = &rest[..rest.find(' ')?];
+    let word = &rest[..find(rest, b' ')?];
     // Some devices end the host with a colon.
     let length = word.strip_suffix(':').unwrap_or(word).len();
     (length > 0).then(|| Span::new(start, start + length))
 }
 
+/// Where an ASCII character stands.
+fn find(text: &str, byte: u8) -> Option<usize> {
+    memchr::memchr(byte, text.as_bytes())
+}
+
 /// What follows the first word and the blanks behind it.
 fn after_word(text: &str) -> Option<&str> {
-    let end = text.find(' ')?;
+    let end = find(text, b' ')?;
     Some(text[end..].trim_start_matches(' '))
 }
 

@@ -468,6 +468,24 @@ fn deep_nesting_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_quicker_finds_what_the_backtracking_engine_finds(seed: u64, pieces in prop_oneof![8 => Just(14usize), 1 => Just(200usize)]) {
+        let (pattern, letters, text) = generator::case(seed, pieces);
+        if let Ok(regex) = JavaRegex::new(&pattern, flags(letters)) {
+            let (groups, mut slots) = (regex.group_count(), Slots::default());
+            let slow = regex.find_by_backtracking(&text, &mut slots, 200_000);
+            let slow = answer(slow, groups, &text, &slots);
+            let found = regex.find(&text, &mut slots, 200_000);
+            let usual = answer(found, groups, &text, &slots);
+            prop_assert!(slow == usual || slow == "budget", "/{}/{} on {:?}: {} is {}", pattern, letters, text, usual, slow);
+            prop_assert_eq!(regex.is_match(&text, &mut slots, 200_000), found);
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

@@ -1,5 +1,14 @@
 //! What can be said on the command line.
 
+use crate::census::CensusArgs;
+use crate::coverage::CoverageArgs;
+use crate::diff::DiffArgs;
+use crate::explain::ExplainArgs;
+use crate::export::ExportArgs;
+use crate::import::ImportArgs;
+use crate::lint::LintArgs;
+use crate::schema::SchemaArgs;
+use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -10,17 +19,24 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
   dsmith lint acme
+  dsmith test acme
+  dsmith coverage acme --min 95
+  dsmith diff HEAD dsm-mappings/acme
+  dsmith census acme --corpus logs/
   dsmith export acme --to qradar --out acme-for-qradar
-  dsmith check-config -c dsmith.toml
+  dsmith explain DSM007
+  dsmith run -c dsmith.toml
 
 Exit codes:
   0   everything was done
-  1   a mapping has errors, or some of the input is broken or could not be
-      read or written; all other events came out
-  2   --strict: an event is not mapped
-  64  the command line is wrong";
+  1   a mapping or a configuration has errors, a test fails, or something is
+      broken or could not be read, written or delivered; everything else was done
+  2   parse --strict: an event is not mapped
+  64  the command line is wrong
 
-/// Normalize security events with QRadar log source extensions, offline.
+dsmith COMMAND --help says more about each.";
+
+/// Collect security events, normalize them with QRadar log source extensions, and deliver them.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -51,6 +67,9 @@ impl Colour {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See the whole way from Microsoft's interfaces to LEEF, with a simulator in Microsoft's place.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
     /// Turn raw payloads into normalized events.
     #[command(after_help = PARSE_EXAMPLES)]
     Parse(ParseArgs),
@@ -59,22 +78,100 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Find what works in a mapping, and is slow, dead, misleading or lost on the way to QRadar.
     #[command(after_help = crate::lint::EXAMPLES)]
-    Lint(crate::lint::LintArgs),
+    Lint(LintArgs),
+    /// Run the fixtures of mappings and compare with their snapshots.
+    #[command(after_help = crate::test::EXAMPLES)]
+    Test(TestArgs),
+    /// Measure which branches of a mapping its fixtures reach.
+    #[command(after_help = crate::coverage::EXAMPLES)]
+    Coverage(CoverageArgs),
+    /// Tell which events another version of a mapping changes.
+    #[command(after_help = crate::diff::EXAMPLES)]
+    Diff(DiffArgs),
+    /// Count what a corpus holds that the mapping or the fixtures do not know.
+    #[command(after_help = crate::census::EXAMPLES)]
+    Census(CensusArgs),
     /// Write a mapping in the forms that QRadar takes, and list what is lost.
     #[command(after_help = crate::export::EXAMPLES)]
-    Export(crate::export::ExportArgs),
+    Export(ExportArgs),
     /// Make a mapping folder of an extension, a QID map and custom properties of QRadar.
     #[command(after_help = crate::import::EXAMPLES)]
-    Import(crate::import::ImportArgs),
+    Import(ImportArgs),
     /// Print the schemas by which an editor completes and checks mapping files.
     #[command(after_help = crate::schema::EXAMPLES)]
-    Schema(crate::schema::SchemaArgs),
-    /// The protocols that fetch payloads, and their parameters.
-    #[command(after_help = PROTOCOL_EXAMPLES)]
-    Protocol(ProtocolArgs),
+    Schema(SchemaArgs),
+    /// Explain diagnostic codes.
+    #[command(after_help = crate::explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// Check the configuration of a run and report every fault.
     #[command(after_help = CHECK_CONFIG_EXAMPLES)]
     CheckConfig(CheckConfigArgs),
+    /// Test a log source: name, connection, TLS, token, one page.
+    #[command(after_help = TEST_SOURCE_EXAMPLES)]
+    TestSource(TestSourceArgs),
+    /// Collect from log sources, normalize, and deliver to destinations.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show how the log sources and destinations of a configuration are doing.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// The protocols that fetch payloads, and their parameters.
+    #[command(after_help = PROTOCOL_EXAMPLES)]
+    Protocol(ProtocolArgs),
+}
+
+const RUN_EXAMPLES: &str = "Examples:
+  dsmith run -c /etc/dsmith/dsmith.toml
+  dsmith run -c dsmith.toml --once      read what there is, deliver it, end
+
+What was collected waits in the state directory until its destinations have
+accepted it; a crash loses nothing. SIGTERM and SIGINT end the run, SIGHUP reads
+the configuration and the mappings again and keeps the old ones if the new ones
+have errors.
+
+Exit codes:
+  0   it was told to end; --once: everything was read and delivered
+  1   it cannot run; --once: something was not read or not delivered
+  64  the command line is wrong";
+
+const STATUS_EXAMPLES: &str = "Examples:
+  dsmith status -c /etc/dsmith/dsmith.toml
+
+It reads the state directory, whether a process runs or not.
+
+Exit codes:
+  0   there is a state, and it is shown
+  1   there is none, or it cannot be read
+  64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Read everything that there is once, deliver it, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Give up the events of a log source that wait for a destination it no longer has.
+    #[arg(long, value_name = "LOG_SOURCE/DESTINATION")]
+    pub(crate) forget: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
 }
 
 const CHECK_CONFIG_EXAMPLES: &str = "Examples:
@@ -104,6 +201,18 @@ pub(crate) struct CheckConfigArgs {
     pub(crate) format: CheckFormat,
 }
 
+const DEMO_EXAMPLES: &str = "Examples:
+  dsmith demo
+  dsmith demo --dir demo && less demo/events.leef
+
+No network beyond this machine, no set-up. What it writes stays: the
+configuration, the events, the state.
+
+Exit codes:
+  0   everything there was has been delivered, once
+  1   the numbers disagree, or it could not be done
+  64  the command line is wrong";
+
 const PARSE_EXAMPLES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   curl -s https://api.example.com/alerts | dsmith parse --format json
@@ -125,12 +234,39 @@ const CHECK_EXAMPLES: &str = "Examples:
   dsmith check                          all mappings in ./dsm-mappings
   dsmith check dsm-mappings/acme        one mapping folder
   dsmith check exported.xml             a bare extension
+  dsmith check --explain                with what each code means
   dsmith check --format github          annotations for a pull request
 
 Exit codes:
   0   no errors (there may be warnings)
   1   errors
   64  the command line is wrong";
+
+const TEST_SOURCE_EXAMPLES: &str = "Example:
+  dsmith test-source -c dsmith.toml contoso-defender
+
+Nothing is stored: the page that is read is thrown away, and the next run
+collects it. It stops at the first thing that fails.
+
+Exit codes:
+  0   everything works
+  1   something does not, or the configuration has errors
+  64  the command line is wrong, or there is no such log source";
+
+#[derive(Debug, Args)]
+pub(crate) struct TestSourceArgs {
+    /// The configuration.
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        default_value = "dsmith.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The log source identifier.
+    #[arg(value_name = "IDENTIFIER")]
+    pub(crate) identifier: String,
+}
 
 const PROTOCOL_EXAMPLES: &str = "Examples:
   dsmith protocol list
@@ -140,6 +276,13 @@ const PROTOCOL_EXAMPLES: &str = "Examples:
 Exit codes:
   0   everything was done
   64  the command line is wrong";
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A new folder for what it writes; without it one among the temporary files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ParseArgs {
@@ -247,11 +390,14 @@ pub(crate) struct CheckArgs {
     /// How findings are shown.
     #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
     pub(crate) format: CheckFormat,
+    /// Explain the code of each finding (for people).
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
-/// How a command shows what it has to say beside its result.
+/// How a command for authors shows what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shown {
+pub(crate) enum ReportFormat {
     /// Text for people.
     Human,
     /// JSON, an object a line.

@@ -1,7 +1,7 @@
 //! `dsmith check`.
 
 use crate::args::{CheckArgs, CheckFormat};
-use crate::{Exit, UsageError, library, terminal};
+use crate::{Exit, UsageError, explain, library, terminal};
 use anyhow::{Context, bail};
 use authoring::folder::{self, Library};
 use authoring::render::{self, Format};
@@ -36,6 +36,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let text = render::render(&findings, format, terminal::stdout_is_styled());
     anstream::stdout().write_all(text.as_bytes())?;
     if args.format == CheckFormat::Human {
+        if args.explain {
+            anstream::stdout().write_all(explain::of_findings(&findings).as_bytes())?;
+        }
         let count = if mappings == 1 {
             "1 mapping".to_owned()
         } else {

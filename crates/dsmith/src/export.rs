@@ -1,6 +1,6 @@
 //! `dsmith export`.
 
-use crate::args::Shown;
+use crate::args::ReportFormat;
 use crate::author::{AuthorArgs, counted};
 use crate::{Exit, UsageError, terminal};
 use anyhow::Context;
@@ -45,8 +45,8 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     strict: bool,
     /// How losses are shown.
-    #[arg(long, short = 'f', value_enum, default_value_t = Shown::Human)]
-    format: Shown,
+    #[arg(long, short = 'f', value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,8 +136,8 @@ fn write(files: &[(Option<&str>, String)], out: Option<&Path>) -> anyhow::Result
 }
 
 /// Losses go to standard error: the file may go to standard output.
-fn show(losses: &[Loss], lowered: &[String], payloads: usize, format: Shown, slug: &str) {
-    if format == Shown::Json {
+fn show(losses: &[Loss], lowered: &[String], payloads: usize, format: ReportFormat, slug: &str) {
+    if format == ReportFormat::Json {
         for loss in losses {
             terminal::stderr(&(loss.json().to_string() + "\n"));
         }

@@ -1,6 +1,6 @@
 //! `dsmith import`.
 
-use crate::args::Shown;
+use crate::args::ReportFormat;
 use crate::{Exit, UsageError, terminal};
 use anyhow::{Context, bail};
 use authoring::import::{self, Identity, ImportError, Kind};
@@ -44,8 +44,8 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     force: bool,
     /// How findings are shown.
-    #[arg(long, short = 'f', value_enum, default_value_t = Shown::Human)]
-    format: Shown,
+    #[arg(long, short = 'f', value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
 }
 
 /// Far more than any of these files has.
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let (_, findings) = Mapping::load(source);
-    if args.format == Shown::Json {
+    if args.format == ReportFormat::Json {
         terminal::stderr(&render::render(&findings, Format::Json, false));
     } else {
         terminal::stderr(&render::render(

@@ -2,16 +2,27 @@
 
 mod args;
 mod author;
+mod census;
 mod check;
 mod check_config;
+mod corpus;
+mod coverage;
+mod demo;
+mod diff;
+mod explain;
 mod export;
 mod import;
 mod library;
 mod lint;
 mod parse;
+mod place;
 mod protocols;
+mod run;
 mod schema;
+mod status;
 mod terminal;
+mod test;
+mod test_source;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -54,13 +65,22 @@ fn main() -> ExitCode {
     };
     cli.colour.write_global();
     let result = match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Coverage(args) => coverage::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Census(args) => census::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::TestSource(args) => test_source::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Protocol(args) => protocols::run(&args),
     };
     match result {

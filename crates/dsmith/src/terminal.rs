@@ -2,6 +2,7 @@
 
 use anstream::{AutoStream, ColorChoice};
 use authoring::explain::visible;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use terminal_size::{Width, terminal_size_of};
 
@@ -52,6 +53,15 @@ pub(crate) fn stdout_width() -> Option<usize> {
 pub(crate) fn reading_width() -> usize {
     let stderr = || terminal_size_of(std::io::stderr()).map(|(Width(width), _)| width.into());
     stdout_width().or_else(stderr).unwrap_or(DEFAULT_WIDTH)
+}
+
+/// A bar for work that may take long, shown where somebody watches. The template is that of `indicatif`.
+pub(crate) fn progress(template: &str) -> ProgressBar {
+    if !is_watched() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Whether somebody watches standard error.

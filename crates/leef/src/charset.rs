@@ -34,6 +34,8 @@ pub(crate) struct Charset {
     table: [u8; 256],
     delimiter: [u8; 4],
     delimiter_len: usize,
+    /// Its first byte, side by side.
+    delimiters: [u8; 16],
 }
 
 impl Charset {
@@ -59,6 +61,7 @@ impl Charset {
             table,
             delimiter: buffer,
             delimiter_len,
+            delimiters: [buffer[0]; 16],
         }
     }
 
@@ -70,51 +73,46 @@ impl Charset {
     /// [`next_bad`](Self::next_bad) finds nothing, never the other way round.
     ///
     /// There is no early end: values that have to be changed are rare, and short.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_plain_value(&self, text: &[u8]) -> bool {
         let Some(last) = text.last_chunk::<16>() else {
             return self.is_plain_short(text);
-        };
-        let (delimiter, control) = (u8x16::splat(self.delimiter[0]), u8x16::splat(0x1f));
-        // The highest bit of each byte tells: that of a byte beyond ASCII is set as it is.
-        let flags = |block: &[u8; 16]| {
-            let block = u8x16::new(*block);
-            block | block.simd_eq(delimiter) | block.simd_eq(block.min(control))
         };
         // The last block may overlap the one before it.
         let all = text
             .as_chunks::<16>()
             .0
             .iter()
-            .fold(flags(last), |all, block| all | flags(block));
+            .fold(self.flags(last), |all, block| all | self.flags(block));
         all.to_bitmask() == 0
     }
 
-    /// The same for a text of less than sixteen bytes.
-    #[inline]
+    /// The same for a text of less than sixteen bytes, which fills a block by being repeated.
+    #[inline(always)]
     fn is_plain_short(&self, text: &[u8]) -> bool {
-        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-            return self.is_plain(u64::from_le_bytes(*first))
-                && self.is_plain(u64::from_le_bytes(*last));
-        }
-        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-            let low = u64::from(u32::from_le_bytes(*first));
-            return self.is_plain(low | u64::from(u32::from_le_bytes(*last)) << 32);
-        }
-        text.iter()
-            .all(|&byte| self.table[usize::from(byte)] & VALUE == 0)
+        let (low, high) = if let Some((first, last)) = ends::<8>(text) {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let Some((first, last)) = ends::<4>(text) {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            let both = u64::from(first) | u64::from(last) << 32;
+            (both, both)
+        } else {
+            let table = |&byte: &u8| self.table[usize::from(byte)] & VALUE == 0;
+            return text.iter().all(table);
+        };
+        let mut block = [0; 16];
+        block[..8].copy_from_slice(&low.to_le_bytes());
+        block[8..].copy_from_slice(&high.to_le_bytes());
+        self.flags(&block).to_bitmask() == 0
     }
 
-    /// Whether none of eight bytes can be flagged for a value. May say no where the table says yes, never the
-    /// other way round.
-    #[inline]
-    fn is_plain(&self, word: u64) -> bool {
-        const ONES: u64 = u64::MAX / 0xff;
-        const HIGH: u64 = ONES << 7;
-        let control = word.wrapping_sub(ONES * 0x20);
-        let other = word ^ (ONES * u64::from(self.delimiter[0]));
-        let delimiter = other.wrapping_sub(ONES) & !other;
-        (word | control | delimiter) & HIGH == 0
+    /// Tells of each of sixteen bytes by its highest bit whether it can be flagged for a value. That of a byte beyond
+    /// ASCII is set as it is.
+    #[inline(always)]
+    fn flags(&self, block: &[u8; 16]) -> u8x16 {
+        let block = u8x16::new(*block);
+        let delimiter = block.simd_eq(u8x16::new(self.delimiters));
+        block | delimiter | block.simd_eq(block.min(u8x16::splat(0x1f)))
     }
 
     /// The first character at or after `from` that cannot be written: where
@@ -160,6 +158,12 @@ impl Charset {
             _ => 0,
         }
     }
+}
+
+/// The first and the last bytes of a text, which may overlap.
+#[inline(always)]
+fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((text.first_chunk()?, text.last_chunk()?))
 }
 
 #[cfg(test)]

@@ -23,10 +23,41 @@ const BITS: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     text: Cow<'static, str>,
-    /// The key between the byte in front of it, whatever that will be, and `=`; nothing for a constant.
-    pub(crate) line: Vec<u8>,
+    pub(crate) line: Line,
     pub(crate) bit: u16,
     is_mark: bool,
+}
+
+/// How many bytes of a key, with what stands around it, are copied at once.
+const LINE: usize = 32;
+
+/// A key as it is written: a byte in the place of the delimiter, the key, `=`, and more bytes that are of no account. To
+/// copy a fixed number of bytes costs less than to copy a few of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) bytes: [u8; LINE],
+    /// Up to and with `=`; nothing for a key that is too long.
+    pub(crate) len: usize,
+}
+
+impl Line {
+    const fn new(key: &[u8]) -> Self {
+        let mut line = Self {
+            bytes: [b' '; LINE],
+            len: 0,
+        };
+        if key.len() + 2 > LINE {
+            return line;
+        }
+        let mut at = 0;
+        while at < key.len() {
+            line.bytes[at + 1] = key[at];
+            at += 1;
+        }
+        line.bytes[at + 1] = b'=';
+        line.len = at + 2;
+        line
+    }
 }
 
 /// What can be the key of an attribute: a text, which is checked at each use, or a [`Key`].
@@ -104,7 +135,7 @@ impl Key {
         Ok(Self {
             bit: bit(key.as_bytes()),
             is_mark: is_mark(&key),
-            line: format!(" {key}=").into_bytes(),
+            line: Line::new(key.as_bytes()),
             text: Cow::Owned(key),
         })
     }
@@ -125,7 +156,7 @@ impl Key {
         assert!(!begins_like_a_mark(key.as_bytes()), "a key of the writer");
         Self {
             text: Cow::Borrowed(key),
-            line: Vec::new(),
+            line: Line::new(key.as_bytes()),
             bit: bit(key.as_bytes()),
             is_mark: false,
         }

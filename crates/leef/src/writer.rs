@@ -216,40 +216,41 @@ impl EventWriter<'_> {
     /// If the key is not [valid](crate::attribute::is_valid_key), or, under
     /// [`Substitution::Fail`], if the key was given before or the value cannot
     /// be carried as it is; if the limit leaves no room for the marks.
-    #[inline]
+    #[inline(always)]
     #[allow(
         clippy::needless_pass_by_value,
         reason = "a key is a reference, to a text or to a `Key`"
     )]
     pub fn attribute(&mut self, key: impl AsKey, value: &str) -> Result<(), WriteError> {
         match key.ready() {
-            Some(key) if self.takes_as_it_is(key, value) => {
-                self.append(key, value);
+            Some(key)
+                if self.takes(key) && self.writer.charset.is_plain_value(value.as_bytes()) =>
+            {
+                self.append(key, value.as_bytes());
                 Ok(())
             }
             _ => self.checked_attribute(key.checked(), value),
         }
     }
 
-    /// Whether nothing speaks against an attribute: most keys are new, and most values can be written as they are.
+    /// Whether nothing speaks against an attribute but perhaps its value: most keys are new.
     #[inline]
-    fn takes_as_it_is(&self, key: &Key, value: &str) -> bool {
-        self.open
-            && self.writer.options.max_bytes.is_none()
-            && !self.keys.has(key.bit)
-            && self.writer.charset.is_plain_value(value.as_bytes())
+    fn takes(&self, key: &Key) -> bool {
+        self.open && self.writer.options.max_bytes.is_none() && !self.keys.has(key.bit)
     }
 
-    #[inline]
-    fn append(&mut self, key: &Key, value: &str) {
+    /// Adds an attribute that nothing speaks against.
+    #[inline(always)]
+    fn append(&mut self, key: &Key, value: &[u8]) {
         self.keys.note(key.bit);
         let first = self.writer.pairs.is_empty();
         let start = self.buffer.len();
-        // The delimiter has at most four bytes.
-        self.buffer.reserve(key.as_str().len() + value.len() + 5);
-        let key_start = match (self.writer.charset.delimiter(), key.line.as_slice()) {
-            (&[delimiter], [_, ..]) if !first => {
-                self.buffer.extend_from_slice(&key.line);
+        let line = &key.line;
+        let key_start = match self.writer.charset.delimiter() {
+            &[delimiter] if !first && line.len > 0 => {
+                self.buffer.reserve(line.bytes.len() + value.len());
+                self.buffer.extend_from_slice(&line.bytes);
+                self.buffer.truncate(start + line.len);
                 self.buffer[start] = delimiter;
                 start + 1
             }
@@ -260,7 +261,7 @@ impl EventWriter<'_> {
             key: key_start,
             key_len: key.as_str().len(),
         });
-        self.buffer.extend_from_slice(value.as_bytes());
+        self.buffer.extend_from_slice(value);
     }
 
     fn checked_attribute(
@@ -288,20 +289,34 @@ impl EventWriter<'_> {
         let mut digits = [0; 20];
         let mut at = digits.len();
         let mut rest = value.unsigned_abs();
-        loop {
+        // Remainders of a hundred and of ten fit into a byte.
+        while rest >= 10 {
+            let two = (rest % 100) as u8;
+            rest /= 100;
+            at -= 2;
+            digits[at] = b'0' + two / 10;
+            digits[at + 1] = b'0' + two % 10;
+        }
+        if rest > 0 || at == digits.len() {
             at -= 1;
-            // A remainder of ten fits into a byte.
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
+            digits[at] = b'0' + rest as u8;
         }
         if value < 0 {
             at -= 1;
             digits[at] = b'-';
         }
-        self.attribute(key, str::from_utf8(&digits[at..]).unwrap_or_default())
+        let digits = &digits[at..];
+        match key.ready() {
+            // No delimiter is a digit; one may be the sign.
+            Some(key) if value >= 0 && self.takes(key) => {
+                self.append(key, digits);
+                Ok(())
+            }
+            _ => {
+                let text = str::from_utf8(digits).unwrap_or_default();
+                self.checked_attribute(key.checked(), text)
+            }
+        }
     }
 
     /// Ends the event and accounts for it.

@@ -133,9 +133,11 @@ impl Formatter {
         raw: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Written, String> {
-        // A stored event is nothing but its payload.
+        // A stored event is nothing but its payload, and what an unknown one means is to be found out from it.
         if !self.log_source.store_payload && event.status != Status::Stored {
             event.payload = "";
+        } else {
+            event.with_payload = event.status != Status::Mapped;
         }
         let mut written = Written::default();
         match (self.format, &mut self.leef) {
@@ -281,5 +283,30 @@ mod tests {
     fn a_stored_event_keeps_its_payload_because_it_is_nothing_else() {
         let line = write(Format::Json, Limit::default(), "hello", false).unwrap();
         assert!(line.contains("hello"), "{line}");
+    }
+
+    #[test]
+    fn an_unknown_event_carries_its_payload_unless_the_log_source_says_otherwise() {
+        let mapping = Mapping::generic();
+        let payload = Payload::from("hello");
+        let line = |format, status, store_payload| {
+            let mut event =
+                Normalizer::new(&mapping).normalize(&payload, chrono::DateTime::UNIX_EPOCH);
+            event.status = status;
+            let log_source = LogSource {
+                identifier: "alpha".to_owned(),
+                credibility: 5,
+                store_payload,
+            };
+            let mut out = Vec::new();
+            let mut formatter = Formatter::new(format, Limit::default(), log_source).unwrap();
+            formatter.write(&mut event, b"hello", &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        for format in [Format::Leef(WriterOptions::default()), Format::Cef] {
+            assert!(line(format, Status::Unknown, true).contains("payload=hello"));
+            assert!(!line(format, Status::Unknown, false).contains("payload"));
+            assert!(!line(format, Status::Mapped, true).contains("payload"));
+        }
     }
 }

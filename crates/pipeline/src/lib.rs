@@ -13,10 +13,14 @@
 //!   so a crash repeats at most one batch for each destination and loses nothing.
 
 pub mod coalesce;
+pub mod collect;
 pub mod config;
 pub mod deliver;
 pub mod destination;
+pub mod exposition;
 pub mod format;
 pub mod metrics;
+pub mod runner;
+pub mod status;
 pub mod store;
 pub mod throttle;

@@ -1,8 +1,11 @@
 //! What is counted while a run goes on.
 
 use chrono::{DateTime, Utc};
+use protocol::LaneId;
+use protocol::status::LaneStatus;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -102,10 +105,7 @@ pub struct DestinationMetrics(Mutex<DestinationStatus>);
 impl DestinationMetrics {
     /// What is known of it.
     pub fn status(&self) -> DestinationStatus {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.0).clone()
     }
 
     pub(crate) fn succeeded(&self, now: DateTime<Utc>) {
@@ -135,6 +135,86 @@ impl DestinationMetrics {
     }
 
     fn change(&self, change: impl FnOnce(&mut DestinationStatus)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut locked(&self.0));
+    }
+}
+
+/// Everything that is known of a run, shared by its threads. It outlives a change of the configuration, so that counters
+/// never go back.
+#[derive(Debug, Default)]
+pub struct Board {
+    lanes: Mutex<BTreeMap<LaneId, LaneStatus>>,
+    routes: Mutex<BTreeMap<(String, String), Arc<RouteMetrics>>>,
+    destinations: Mutex<BTreeMap<String, Arc<DestinationMetrics>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    /// Remembers how a lane is doing.
+    pub fn set_lane(&self, id: &LaneId, status: &LaneStatus) {
+        let mut lanes = locked(&self.lanes);
+        match lanes.get_mut(id) {
+            Some(known) => known.clone_from(status),
+            None => {
+                lanes.insert(id.clone(), status.clone());
+            }
+        }
+    }
+
+    /// Forgets the lanes of log sources that no longer collect.
+    pub fn retain_lanes(&self, keep: impl Fn(&LaneId) -> bool) {
+        locked(&self.lanes).retain(|id, _| keep(id));
+    }
+
+    /// How the lanes are doing.
+    pub fn lanes(&self) -> Vec<(LaneId, LaneStatus)> {
+        let lanes = locked(&self.lanes);
+        lanes
+            .iter()
+            .map(|(id, status)| (id.clone(), status.clone()))
+            .collect()
+    }
+
+    /// The counts of a log source at a destination.
+    pub fn route(&self, log_source: &str, destination: &str) -> Arc<RouteMetrics> {
+        let key = (log_source.to_owned(), destination.to_owned());
+        Arc::clone(locked(&self.routes).entry(key).or_default())
+    }
+
+    /// All of them: log source, destination, counts.
+    pub fn routes(&self) -> Vec<(String, String, Arc<RouteMetrics>)> {
+        let routes = locked(&self.routes);
+        routes
+            .iter()
+            .map(|((source, destination), metrics)| {
+                (source.clone(), destination.clone(), Arc::clone(metrics))
+            })
+            .collect()
+    }
+
+    /// How a destination is doing.
+    pub fn destination(&self, name: &str) -> Arc<DestinationMetrics> {
+        Arc::clone(
+            locked(&self.destinations)
+                .entry(name.to_owned())
+                .or_default(),
+        )
+    }
+
+    /// Forgets destinations that no longer exist.
+    pub fn retain_destinations(&self, keep: impl Fn(&str) -> bool) {
+        locked(&self.destinations).retain(|name, _| keep(name));
+    }
+
+    /// How the destinations are doing.
+    pub fn destinations(&self) -> Vec<(String, DestinationStatus)> {
+        let destinations = locked(&self.destinations);
+        destinations
+            .iter()
+            .map(|(name, metrics)| (name.clone(), metrics.status()))
+            .collect()
     }
 }

@@ -33,6 +33,12 @@ impl Throttle {
         usize::try_from(nanos * u64::from(rate) / NANOS).unwrap_or(usize::MAX)
     }
 
+    /// So many events are worth a batch: those of a fifth of a second. Without it each event would be a batch of its own
+    /// when there are always more than may pass.
+    pub fn worthwhile(&self) -> usize {
+        self.rate.map_or(1, |rate| (rate / 5).max(1) as usize)
+    }
+
     /// Counts events that pass.
     pub fn take(&mut self, events: usize, now: DateTime<Utc>) {
         if let Some(rate) = self.rate {

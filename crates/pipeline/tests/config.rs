@@ -453,6 +453,24 @@ fn the_example_of_the_documentation_has_no_findings() {
 }
 
 #[test]
+fn configurations_in_the_text_of_the_documentation_have_no_findings() {
+    for page in ["README.md", "docs/collecting.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let blocks = text.split("```toml\n").skip(1);
+        let blocks: Vec<&str> = blocks
+            .map(|block| block.split("```").next().unwrap())
+            .filter(|block| block.starts_with("state_directory"))
+            .collect();
+        assert!(!blocks.is_empty(), "{page} shows none");
+        for block in blocks {
+            let (config, mut found) = read(&SourceFile::new(page, block), Path::new(""));
+            config.check_types(&["microsoft-365-defender", "openssh-server"], &mut found);
+            assert!(found.is_empty(), "{page}: {found:#?}");
+        }
+    }
+}
+
+#[test]
 fn every_code_of_the_configuration_is_tested_here() {
     let test = fs::read_to_string(root().join("crates/pipeline/tests/config.rs")).unwrap();
     let names = [

@@ -328,9 +328,14 @@ fn what_waits_for_a_destination_can_be_given_up() {
         .accept(source, "", &payloads(0..6), None, at(0))
         .unwrap();
     store.advance(source, "kept", &Position::at(7)).unwrap();
-    assert_eq!(store.forget_destination("gone").unwrap(), 6);
+    assert_eq!(store.forget(source, "gone").unwrap(), 6);
     assert_eq!(store.bytes(), 0);
-    assert_eq!(store.forget_destination("gone").unwrap(), 0);
+    assert_eq!(store.forget(source, "gone").unwrap(), 0);
+    store
+        .accept(source, "", &payloads(6..9), None, at(0))
+        .unwrap();
+    assert_eq!(store.forget(source, "kept").unwrap(), 3);
+    assert_eq!(store.bytes(), 0, "nobody needs it any more");
 }
 
 #[test]
@@ -347,11 +352,9 @@ fn a_look_from_outside_shows_what_waits_and_since_when() {
     store
         .accept(source, "eu", &payloads(2..5), Some("c"), at(60))
         .unwrap();
-    store.set_status(source, "eu", "fine").unwrap();
     store.advance(source, "file", &Position::at(3)).unwrap();
     let peek = Store::peek(dir.path()).unwrap();
     assert_eq!(peek.sources[0].received, 5);
-    assert_eq!(peek.lanes[0].status.as_deref(), Some("fine"));
     assert_eq!(peek.waiting[0].events, 3);
     assert_eq!(peek.waiting[0].oldest, Some(at(60)));
     assert_eq!(peek.bytes, store.bytes());
@@ -421,7 +424,6 @@ fn write_golden() {
     store
         .accept(source, "eu", &["Jos\u{e9}"], None, at(90))
         .unwrap();
-    store.set_status(source, "eu", r#"{"state":"ok"}"#).unwrap();
     let position = Position {
         next: 3,
         keep: 2,

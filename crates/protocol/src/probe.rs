@@ -4,9 +4,10 @@
 
 use crate::clock::Clock;
 use crate::driver::Trouble;
-use crate::http::{Endpoint, HttpSettings, Request, Transport, TransportError, UreqTransport};
-use crate::oauth::Token;
+use crate::http::{Endpoint, Request, Transport, TransportError, UreqTransport};
+use crate::oauth::{ClientCredentials, Token};
 use crate::source::{Lane, Source};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -100,6 +101,7 @@ impl Network for SystemNetwork {
 pub fn probe(source: Source, clock: &dyn Clock, report: &mut dyn FnMut(&Probe)) -> bool {
     match source {
         Source::Polling(lanes) => {
+            let mut tested = Tested::default();
             let mut passed = true;
             for mut lane in lanes {
                 let transport = match UreqTransport::new(lane.http.clone()) {
@@ -110,7 +112,8 @@ pub fn probe(source: Source, clock: &dyn Clock, report: &mut dyn FnMut(&Probe)) 
                         continue;
                     }
                 };
-                passed &= probe_lane(&mut lane, &transport, &SystemNetwork, clock, report);
+                let network = &SystemNetwork;
+                passed &= tested.lane(&mut lane, &transport, network, clock, report);
             }
             passed
         }
@@ -124,150 +127,221 @@ pub fn probe(source: Source, clock: &dyn Clock, report: &mut dyn FnMut(&Probe)) 
     }
 }
 
-/// Tests a lane. It stops at the first thing that fails, because what follows would fail with it.
-pub fn probe_lane(
-    lane: &mut Lane,
-    transport: &dyn Transport,
-    network: &dyn Network,
-    clock: &dyn Clock,
-    report: &mut dyn FnMut(&Probe),
-) -> bool {
-    let mut test = |probe: Probe| {
-        report(&probe);
-        probe.is_passed()
-    };
-    let mut servers: Vec<Endpoint> = lane
-        .credentials
-        .iter()
-        .map(|credentials| credentials.endpoint.clone())
-        .collect();
-    if servers
-        .iter()
-        .all(|server| server.origin() != lane.endpoint.origin())
-    {
-        servers.push(lane.endpoint.clone());
-    }
-    let is_reached = match &lane.http.proxy {
-        // The proxy resolves the names.
-        Some(proxy) => reach(
-            network,
-            &proxy.host,
-            proxy.port,
-            &lane.http,
-            " (proxy)",
-            &mut test,
-        ),
-        None => servers.iter().all(|server| {
-            reach(
-                network,
-                server.host(),
-                server.port(),
-                &lane.http,
-                "",
-                &mut test,
-            )
-        }),
-    };
-    is_reached
-        && servers
-            .iter()
-            .filter(|server| server.is_secure())
-            .all(|server| test(tls(server, transport)))
-        && match token(lane, transport, clock) {
-            Ok(token) => {
-                (token.is_none() || test(Probe::passed("token", "granted")))
-                    && test(page(lane, token, transport, clock))
-            }
-            Err(failed) => test(failed),
-        }
+/// What was tested before. The lanes of a source share servers and an application: each of these is tested once, so that
+/// a wrong secret is not tried for every region.
+#[derive(Debug, Default)]
+pub struct Tested {
+    /// Whether the tests of these names have passed.
+    steps: BTreeMap<String, bool>,
+    /// The token for an endpoint and an application; nothing if it was refused.
+    tokens: BTreeMap<(String, String), Option<Token>>,
 }
 
-/// Name and connection.
-fn reach(
-    network: &dyn Network,
-    host: &str,
-    port: u16,
-    http: &HttpSettings,
-    suffix: &str,
-    test: &mut dyn FnMut(Probe) -> bool,
-) -> bool {
-    let name = format!("DNS {host}{suffix}");
-    let bare = host.trim_matches(['[', ']']);
-    let addresses = match network.resolve(bare, port) {
-        Ok(addresses) if !addresses.is_empty() => addresses,
-        found => {
-            let trouble = Trouble::of_transport(&TransportError::Dns(host.to_owned()));
-            let reason = found
-                .err()
-                .map_or(trouble.message, |error| error.to_string());
-            return test(Probe::failed(name, reason, trouble.remedy.as_deref()));
+impl Tested {
+    /// Tests a lane. It stops at the first thing that fails, because what follows would fail with it.
+    pub fn lane(
+        &mut self,
+        lane: &mut Lane,
+        transport: &dyn Transport,
+        network: &dyn Network,
+        clock: &dyn Clock,
+        report: &mut dyn FnMut(&Probe),
+    ) -> bool {
+        let credentials = lane.credentials.iter();
+        let mut servers: Vec<Endpoint> = credentials
+            .map(|credentials| credentials.endpoint.clone())
+            .collect();
+        if servers
+            .iter()
+            .all(|server| server.origin() != lane.endpoint.origin())
+        {
+            servers.push(lane.endpoint.clone());
         }
-    };
-    let shown: Vec<String> = addresses
-        .iter()
-        .take(4)
-        .map(|address| address.ip().to_string())
-        .collect();
-    if !test(Probe::passed(name, shown.join(", "))) {
-        return false;
+        let at_most = lane.http.connect;
+        let is_reached = match &lane.http.proxy {
+            // The proxy resolves the names.
+            Some(proxy) => {
+                let place = Place {
+                    host: &proxy.host,
+                    port: proxy.port,
+                    suffix: " (proxy)",
+                };
+                self.reach(&place, network, at_most, report)
+            }
+            None => servers.iter().all(|server| {
+                let place = Place {
+                    host: server.host(),
+                    port: server.port(),
+                    suffix: "",
+                };
+                self.reach(&place, network, at_most, report)
+            }),
+        };
+        let mut secure = servers.iter().filter(|server| server.is_secure());
+        if !is_reached || !secure.all(|server| self.tls(server, transport, report)) {
+            return false;
+        }
+        let token = match &lane.credentials {
+            Some(credentials) => match self.token(credentials, transport, clock, report) {
+                Some(token) => Some(token),
+                None => return false,
+            },
+            None => None,
+        };
+        let page = page(lane, token, transport, clock);
+        report(&page);
+        page.is_passed()
     }
-    let name = format!("TCP {host}:{port}{suffix}");
+
+    /// Does a test, if it was not done before.
+    fn step(
+        &mut self,
+        name: String,
+        report: &mut dyn FnMut(&Probe),
+        test: impl FnOnce(&str) -> Probe,
+    ) -> bool {
+        if let Some(passed) = self.steps.get(&name) {
+            return *passed;
+        }
+        let probe = test(&name);
+        report(&probe);
+        self.steps.insert(name, probe.is_passed());
+        probe.is_passed()
+    }
+
+    /// Name and connection.
+    fn reach(
+        &mut self,
+        place: &Place<'_>,
+        network: &dyn Network,
+        at_most: Duration,
+        report: &mut dyn FnMut(&Probe),
+    ) -> bool {
+        let Place { host, port, suffix } = place;
+        let mut addresses = Vec::new();
+        self.step(
+            format!("DNS {host}{suffix}"),
+            report,
+            |name| match resolve(place, network) {
+                Ok(found) => {
+                    let shown = found.iter().take(4).map(|found| found.ip().to_string());
+                    let shown = Probe::passed(name, shown.collect::<Vec<_>>().join(", "));
+                    addresses = found;
+                    shown
+                }
+                Err(trouble) => Probe::of(name, trouble),
+            },
+        ) && self.step(format!("TCP {host}:{port}{suffix}"), report, |name| {
+            if addresses.is_empty() {
+                // The name was looked up before, for another port.
+                addresses = resolve(place, network).unwrap_or_default();
+            }
+            connect(name, place, &addresses, network, at_most)
+        })
+    }
+
+    /// Any answer at all means that TLS works, and so does the proxy.
+    fn tls(
+        &mut self,
+        server: &Endpoint,
+        transport: &dyn Transport,
+        report: &mut dyn FnMut(&Probe),
+    ) -> bool {
+        let fails = |error: &TransportError| {
+            matches!(
+                error,
+                TransportError::Dns(_)
+                    | TransportError::Connect { .. }
+                    | TransportError::Tls { .. }
+                    | TransportError::Proxy(_)
+                    | TransportError::Timeout(_)
+                    | TransportError::Broken(_)
+                    | TransportError::Local(_)
+            )
+        };
+        let name = format!("TLS {}", server.host());
+        self.step(name, report, |name| {
+            match transport.send(&Request::get(format!("{}/", server.origin()))) {
+                Err(error) if fails(&error) => Probe::of(name, Trouble::of_transport(&error)),
+                _ => Probe::passed(name, "the certificate is trusted"),
+            }
+        })
+    }
+
+    fn token(
+        &mut self,
+        credentials: &ClientCredentials,
+        transport: &dyn Transport,
+        clock: &dyn Clock,
+        report: &mut dyn FnMut(&Probe),
+    ) -> Option<Token> {
+        let key = (credentials.url.clone(), credentials.client_id.clone());
+        let token = self.tokens.entry(key).or_insert_with(|| {
+            let asked = clock.now();
+            let token = match transport.send(&credentials.request()) {
+                Ok(response) => credentials
+                    .read(&response, asked)
+                    .map_err(|refusal| Trouble::of_refusal(&refusal)),
+                Err(error) => Err(Trouble::of_transport(&error)),
+            };
+            match token {
+                Ok(token) => {
+                    report(&Probe::passed("token", "granted"));
+                    Some(token)
+                }
+                Err(trouble) => {
+                    report(&Probe::of("token", trouble));
+                    None
+                }
+            }
+        });
+        token.clone()
+    }
+}
+
+/// Where a connection leads.
+struct Place<'a> {
+    host: &'a str,
+    port: u16,
+    suffix: &'static str,
+}
+
+fn resolve(place: &Place<'_>, network: &dyn Network) -> Result<Vec<SocketAddr>, Trouble> {
+    let bare = place.host.trim_matches(['[', ']']);
+    let trouble = || Trouble::of_transport(&TransportError::Dns(place.host.to_owned()));
+    match network.resolve(bare, place.port) {
+        Ok(addresses) if addresses.is_empty() => Err(trouble()),
+        Ok(addresses) => Ok(addresses),
+        Err(error) => Err(Trouble {
+            message: error.to_string(),
+            ..trouble()
+        }),
+    }
+}
+
+fn connect(
+    name: &str,
+    place: &Place<'_>,
+    addresses: &[SocketAddr],
+    network: &dyn Network,
+    at_most: Duration,
+) -> Probe {
     let began = Instant::now();
-    let mut last = None;
+    let mut reason = String::new();
     for address in addresses {
-        match network.connect(address, http.connect) {
+        match network.connect(*address, at_most) {
             Ok(()) => {
                 let seen = format!("connected in {} ms", began.elapsed().as_millis());
-                return test(Probe::passed(name, seen));
+                return Probe::passed(name, seen);
             }
-            Err(error) => last = Some(error),
+            Err(error) => reason = error.to_string(),
         }
     }
-    let reason = last.map_or_else(String::new, |error| error.to_string());
-    let trouble = Trouble::of_transport(&TransportError::Connect {
-        host: host.to_owned(),
-        reason,
-    });
-    test(Probe::of(name, trouble))
-}
-
-/// Any answer at all means that TLS works, and so does the proxy.
-fn tls(server: &Endpoint, transport: &dyn Transport) -> Probe {
-    let name = format!("TLS {}", server.host());
-    let fails = |error: &TransportError| {
-        matches!(
-            error,
-            TransportError::Dns(_)
-                | TransportError::Connect { .. }
-                | TransportError::Tls { .. }
-                | TransportError::Proxy(_)
-                | TransportError::Timeout(_)
-                | TransportError::Broken(_)
-                | TransportError::Local(_)
-        )
-    };
-    match transport.send(&Request::get(format!("{}/", server.origin()))) {
-        Err(error) if fails(&error) => Probe::of(name, Trouble::of_transport(&error)),
-        _ => Probe::passed(name, "the certificate is trusted"),
-    }
-}
-
-fn token(
-    lane: &Lane,
-    transport: &dyn Transport,
-    clock: &dyn Clock,
-) -> Result<Option<Token>, Probe> {
-    let Some(credentials) = &lane.credentials else {
-        return Ok(None);
-    };
-    let asked = clock.now();
-    let response = transport
-        .send(&credentials.request())
-        .map_err(|error| Probe::of("token", Trouble::of_transport(&error)))?;
-    credentials
-        .read(&response, asked)
-        .map(Some)
-        .map_err(|refusal| Probe::of("token", Trouble::of_refusal(&refusal)))
+    let host = place.host.to_owned();
+    Probe::of(
+        name,
+        Trouble::of_transport(&TransportError::Connect { host, reason }),
+    )
 }
 
 fn page(

@@ -25,7 +25,7 @@ impl fmt::Display for SecretRef {
 }
 
 /// A secret. It has no `Display` and no `Serialize`, its `Debug` is a mask, and its memory is wiped when it is dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

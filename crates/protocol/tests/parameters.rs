@@ -8,9 +8,10 @@
 
 use protocol::parameter::{FaultCode, Kind, Parameters, Value, check_identifier, schema};
 use protocol::protocols::{REGISTRY, find};
-use protocol::secret::GivenSecrets;
+use protocol::secret::{GivenSecrets, SecretRef};
 use protocol::{OpenError, Source};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 const SIEM: &str = "microsoft-defender-endpoint-siem";
 
@@ -310,6 +311,18 @@ fn an_override_replaces_every_host_and_keeps_every_path() {
     assert_eq!(
         request.url,
         "http://127.0.0.1:9000/us/api/alerts?sinceTimeUtc=2026-11-20T09:55:00.0000000Z"
+    );
+}
+
+#[test]
+fn relative_paths_begin_where_they_are_told_to() {
+    let mut parameters =
+        validate("client_secret = { file = \"secret\" }\nca_file = \"/etc/ca.pem\"").unwrap();
+    parameters.begin_paths_at(Path::new("/etc/dsmith"));
+    assert_eq!(parameters.path("ca_file"), Some(Path::new("/etc/ca.pem")));
+    assert_eq!(
+        parameters.secret("client_secret"),
+        Some(&SecretRef::File("/etc/dsmith/secret".into()))
     );
 }
 

@@ -9,7 +9,7 @@
 use protocol::clock::{SystemClock, VirtualClock};
 use protocol::http::{Method, Request, Response, Transport, TransportError};
 use protocol::parameter::Value;
-use protocol::probe::{Network, Outcome, Probe, probe, probe_lane};
+use protocol::probe::{Network, Outcome, Probe, Tested, probe};
 use protocol::secret::GivenSecrets;
 use protocol::{Lane, Source};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ impl Transport for World {
     }
 }
 
-fn lane(others: &[(&str, Value)]) -> Lane {
+fn lanes(others: &[(&str, Value)]) -> Vec<Lane> {
     let text = |text: &str| Value::Text(text.to_owned());
     let secret = Value::Table(BTreeMap::from([("env".to_owned(), text("S"))]));
     let mut values = BTreeMap::from([
@@ -112,7 +112,7 @@ fn lane(others: &[(&str, Value)]) -> Lane {
     let parameters = protocol.validate(&values).unwrap();
     let secrets = GivenSecrets::default().with("S", "the-secret");
     match protocol.open("x", &parameters, &secrets).unwrap() {
-        Source::Polling(mut lanes) => lanes.remove(0),
+        Source::Polling(lanes) => lanes,
         Source::Stream(_) => panic!("it polls"),
     }
 }
@@ -121,7 +121,7 @@ fn run(fault: Fault, others: &[(&str, Value)]) -> (bool, Vec<String>) {
     let world = World(fault);
     let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
     let mut lines = Vec::new();
-    let passed = probe_lane(&mut lane(others), &world, &world, &clock, &mut |probe| {
+    let mut report = |probe: &Probe| {
         lines.push(match &probe.outcome {
             Outcome::Passed(seen) => {
                 format!("{}: {}", probe.name, seen.split(" in ").next().unwrap())
@@ -134,7 +134,12 @@ fn run(fault: Fault, others: &[(&str, Value)]) -> (bool, Vec<String>) {
                 )
             }
         });
-    });
+    };
+    let mut tested = Tested::default();
+    let mut passed = true;
+    for lane in &mut lanes(others) {
+        passed &= tested.lane(lane, &world, &world, &clock, &mut report);
+    }
     (passed, lines)
 }
 
@@ -157,6 +162,36 @@ fn every_step_is_reported_when_all_is_well() {
             "page eu: 2 payloads".to_owned(),
         ]
     );
+}
+
+#[test]
+fn what_regions_have_in_common_is_tested_once() {
+    let regions = Value::List(
+        ["eu", "us"]
+            .map(|region| Value::Text(region.to_owned()))
+            .into(),
+    );
+    let (passed, lines) = run(Fault::Nothing, &[("region", regions.clone())]);
+    assert!(passed);
+    let names: Vec<&str> = lines
+        .iter()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        names[8..],
+        [
+            "DNS wdatp-alertexporter-us.windows.com",
+            "TCP wdatp-alertexporter-us.windows.com",
+            "TLS wdatp-alertexporter-us.windows.com",
+            "page us",
+        ]
+    );
+    // A wrong secret is tried once, and no region passes with it.
+    let (passed, lines) = run(Fault::Token, &[("region", regions)]);
+    assert!(!passed);
+    let tries = lines.iter().filter(|line| line.starts_with("token"));
+    assert_eq!(tries.count(), 1, "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("page")));
 }
 
 #[test]

@@ -21,7 +21,9 @@
 //! Everything in the alerts is invented; addresses and names are those reserved for documentation.
 
 mod alert;
+mod chaos;
 mod clock;
+mod collector;
 mod entra;
 mod fault;
 mod feed;
@@ -35,8 +37,10 @@ mod server;
 mod service;
 mod stamp;
 
-pub use alert::{TENANT, key_of};
+pub use alert::{TENANT, alerts, key_of};
+pub use chaos::{Chaos, ChaosError, Delivered, Moments, Outcome};
 pub use clock::{Clock, Pace};
+pub use collector::{Collector, Running, keys_of};
 pub use fault::{Fault, RetryAfter, Rule};
 pub use ledger::{Comparison, Ledger, Record};
 pub use receiver::Receiver;

@@ -32,19 +32,27 @@ impl Receiver {
     /// # Errors
     /// If there is no port.
     pub fn start() -> io::Result<Self> {
-        Self::start_keeping(true)
+        Self::listen_on(SocketAddr::from(([127, 0, 0, 1], 0)), true)
     }
 
-    /// The same, but lines are only counted.
+    /// Listens on this address and keeps every line.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub fn start_on(address: SocketAddr) -> io::Result<Self> {
+        Self::listen_on(address, true)
+    }
+
+    /// Listens on a free port of 127.0.0.1 and only counts lines.
     ///
     /// # Errors
     /// If there is no port.
     pub fn start_counting() -> io::Result<Self> {
-        Self::start_keeping(false)
+        Self::listen_on(SocketAddr::from(([127, 0, 0, 1], 0)), false)
     }
 
-    fn start_keeping(keep: bool) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    fn listen_on(address: SocketAddr, keep: bool) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let received = Arc::new(Received {
             keep,

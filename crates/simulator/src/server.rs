@@ -43,6 +43,8 @@ pub struct Answered {
     pub alerts: usize,
     /// Whether it was sent to its end.
     pub whole: bool,
+    /// Whether a fault of the scenario befell it.
+    pub spoilt: bool,
 }
 
 /// How far the feeds have come.
@@ -173,6 +175,20 @@ impl Simulator {
     /// The last requests, the oldest first; at most 100,000.
     pub fn requests(&self) -> Vec<Answered> {
         locked(&self.shared.world).log.iter().cloned().collect()
+    }
+
+    /// How many requests there were to the token endpoint and the interfaces.
+    pub fn request_count(&self) -> u64 {
+        locked(&self.shared.world).counts.values().sum()
+    }
+
+    /// The regions of the feeds of an interface. Those without regions have an empty one.
+    pub fn regions(&self, service: Service) -> Vec<String> {
+        let feeds = self.shared.scenario.feeds.iter();
+        feeds
+            .filter(|feed| feed.service == service)
+            .map(|feed| feed.region.clone())
+            .collect()
     }
 
     /// Every token that was given out, for a search in logs.
@@ -372,6 +388,7 @@ impl Shared {
             status: if silent { 0 } else { reply.status },
             alerts: entries.len(),
             whole,
+            spoilt: fault.is_some(),
         });
         drop(world);
         sent

@@ -195,9 +195,10 @@ impl Evidence {
         let mut suite = Suite {
             mappings,
             fixtures,
-            only: None,
+            selection: Default::default(),
             accept: true,
             accept_unreached: false,
+            strict: true,
         };
         suite.run().expect("readable folders");
         suite.accept = false;

@@ -103,7 +103,9 @@ impl<'a> Prepared<'a> {
                 let received = crate::snapshot::received();
                 Side::new(sizes, move |range| {
                     for payload in &self.decoded[range] {
-                        black_box(normalizer.normalize(black_box(payload), received));
+                        let event = normalizer.normalize(black_box(payload), received);
+                        black_box(&event);
+                        normalizer.recycle(event);
                     }
                 })
             }
@@ -214,6 +216,7 @@ pub fn whole<'a>(
             // A refused event would show as a missing line in the snapshots; here only the time counts.
             let _ = black_box(leef.write(&event, &mut line));
             black_box(&line);
+            normalizer.recycle(event);
         }
     }))
 }

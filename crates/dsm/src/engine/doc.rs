@@ -3,7 +3,7 @@
 use super::trace::NoData;
 use crate::extract::{Span, cef, delimited, json, xml};
 use crate::lsx::Hits;
-use crate::mapping::JsonValue;
+use crate::mapping::{JsonValue, Pairs};
 use crate::options::{AUTO, JsonNull, Options};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -17,6 +17,9 @@ pub(super) struct Value<'e> {
     pub(super) text: Cow<'e, str>,
     pub(super) span: Option<Span>,
 }
+
+/// The memory for more pairs is not kept: only a hostile payload has so many.
+const MANY_PAIRS: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(super) struct DocState {
@@ -34,7 +37,17 @@ pub(super) struct DocState {
     pub(super) cef: Option<bool>,
     pub(super) cef_message: cef::Cef,
     pub(super) xml: Option<Option<xml::Document>>,
-    pub(super) pairs: Vec<Option<Vec<(Span, Span)>>>,
+    pub(super) pairs: Vec<PairState>,
+}
+
+/// The values of name-value pairs.
+#[derive(Debug, Default)]
+pub(super) struct PairState {
+    is_read: bool,
+    /// By slot.
+    values: Vec<Span>,
+    /// All pairs; kept for its memory.
+    all: Vec<(Span, Span)>,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +122,7 @@ impl DocState {
         self.cef = None;
         self.xml = None;
         for pairs in &mut self.pairs {
-            *pairs = None;
+            pairs.is_read = false;
         }
     }
 
@@ -285,38 +298,65 @@ impl DocState {
         })
     }
 
-    pub(super) fn read_pairs(
-        &mut self,
-        index: usize,
-        delimiters: &[(String, String)],
-        payload: &str,
-    ) {
-        self.pairs.resize_with(delimiters.len(), || None);
-        if self.pairs[index].is_some() {
+    pub(super) fn read_pairs(&mut self, index: usize, plan: &[Pairs], payload: &str) {
+        if self.pairs.len() != plan.len() {
+            self.pairs.resize_with(plan.len(), PairState::default);
+        }
+        let state = &mut self.pairs[index];
+        if state.is_read {
             return;
         }
+        let Pairs { delimiters, slots } = &plan[index];
         let text = self.text.get(payload);
-        let (pair, name_value) = &delimiters[index];
+        let (pair, name_value) = delimiters;
         let pair = match pair.as_str() {
             AUTO if tabs_part_pairs(text, name_value) => "\t",
             AUTO => ",",
             stated => stated,
         };
-        let mut pairs = Vec::new();
-        delimited::pairs(text, pair, name_value, &mut pairs);
-        self.pairs[index] = Some(pairs);
+        delimited::pairs(text, pair, name_value, &mut state.all);
+        state.values.clear();
+        state.values.resize(slots.len(), Span::NONE);
+        for (name, value) in &state.all {
+            // Of equal names the first counts.
+            if let Some(&slot) = slots.get(name.of(text))
+                && !state.values[slot].is_some()
+            {
+                state.values[slot] = *value;
+            }
+        }
+        state.is_read = true;
+        if state.all.len() > MANY_PAIRS {
+            state.all = Vec::new();
+        }
+    }
+
+    /// The value of a pair as a piece of the payload, if it is one and the pairs have been read.
+    #[inline]
+    pub(super) fn pair_piece(&self, index: usize, slot: usize) -> Option<Option<Span>> {
+        let base = match self.text {
+            DocText::Slice(base) => base,
+            DocText::Absent => return Some(None),
+            _ => return None,
+        };
+        let pairs = self.pairs.get(index).filter(|pairs| pairs.is_read)?;
+        let piece = pairs.values[slot];
+        Some(piece.is_some().then(|| Span {
+            start: base.start + piece.start,
+            end: base.start + piece.end,
+        }))
     }
 
     pub(super) fn pair_value<'e>(
         &self,
         index: usize,
-        key: &str,
+        slot: usize,
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
-        let text = self.text.get(payload);
-        let pairs = self.pairs[index].as_deref().unwrap_or_default();
-        let found = pairs.iter().find(|(name, _)| name.of(text) == key);
-        let (_, value) = found.ok_or(NoData::Absent)?;
-        Ok(self.text.lift(*value, payload))
+        let value = self.pairs[index].values[slot];
+        if !value.is_some() {
+            return Err(NoData::Absent);
+        }
+        Ok(self.text.lift(value, payload))
     }
 }

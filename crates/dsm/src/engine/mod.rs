@@ -6,30 +6,28 @@
 //! decided. Whatever IBM leaves open follows [`crate::options`].
 
 mod doc;
+mod finish;
+mod names;
 mod trace;
 mod values;
 
 pub use trace::{Attempt, Invalid, NoData, Trace};
 
-use crate::categories::{self, Category};
 use crate::device_time::{TimeContext, recognise};
-use crate::event::{Event, Identity, Origin, Payload, Property, Status, StatusReason};
+use crate::event::{Event, Origin, Payload, Property, Status, StatusReason};
 use crate::extract::Span;
-use crate::extract::json::JsonError;
-use crate::field::{self, Field, Kind, Typed};
-use crate::java_regex::Slots;
-use crate::lsx::{Modifiers, SendIdentity};
-use crate::mapping::{
-    BranchIx, Candidates, Direct, Group, Mapping, Matcher, PatternKind, Target, Tries,
-};
+use crate::extract::json::{self, JsonError, Scalar};
+use crate::field::{self, Kind, Typed};
+use crate::lsx::SendIdentity;
+use crate::mapping::{BranchIx, Candidates, Direct, Known, Mapping, Matcher, Target, Tries};
 use crate::options::{
-    AddressFallback, CategoryPrecedence, EmptyCapture, EventMatchCapture, GroupSelection,
-    InvalidValue, JsonNull, NoEventName, UnknownProtocol, UseDsmResults, ValueTrimming,
+    AddressFallback, EmptyCapture, GroupSelection, InvalidValue, JsonNull, NoEventName,
+    UnknownProtocol, ValueTrimming,
 };
-use crate::syslog;
 use chrono::{DateTime, Utc};
+use finish::{STORED, add_header_addresses, add_identity};
+use names::Names;
 use std::borrow::Cow;
-use std::sync::LazyLock;
 use values::Values;
 
 /// Turns payloads into events. Holds memory that is reused from payload to payload; one for each thread.
@@ -37,14 +35,16 @@ use values::Values;
 pub struct Normalizer<'m> {
     mapping: &'m Mapping,
     values: Values,
-    name_slots: Slots,
-    /// By property of the group at hand, the matchers that can yield a value.
-    live: Vec<u64>,
+    names: Names,
+    /// What the last payloads had values for: of the EventNames of all groups first, then of the properties of each group.
+    known: Vec<Known>,
     attempts: Option<Vec<Attempt>>,
     /// The options leave a scalar as it is; an empty string, and null, is no data.
     takes_scalars: bool,
     /// How many properties the largest event so far had: the next one will hardly have more.
     property_count: usize,
+    /// The memory of an event that is done with.
+    spare: Vec<Property<'static>>,
 }
 
 impl<'m> Normalizer<'m> {
@@ -57,10 +57,11 @@ impl<'m> Normalizer<'m> {
                 && options.empty_capture == EmptyCapture::NoData
                 && options.json_null == JsonNull::NoData,
             values: Values::new(mapping),
-            name_slots: Slots::default(),
-            live: Vec::new(),
+            names: Names::default(),
+            known: Vec::new(),
             attempts: None,
             property_count: 16,
+            spare: Vec::new(),
         }
     }
 
@@ -117,6 +118,14 @@ impl<'m> Normalizer<'m> {
         (event, Trace { attempts })
     }
 
+    /// Takes back the memory of an event that is done with, for the next one.
+    pub fn recycle(&mut self, event: Event<'_>) {
+        let mut properties = event.properties;
+        properties.clear();
+        // Nothing is left in it that could have borrowed anything; collecting keeps the memory.
+        self.spare = properties.into_iter().map_while(|_| None).collect();
+    }
+
     /// What was wrong with the JSON of the last payload, if it has JSON that was looked at and is broken.
     pub fn json_fault(&self) -> Option<JsonError> {
         self.values.json_fault()
@@ -135,7 +144,8 @@ impl<'m> Normalizer<'m> {
             hour12: options.hour_without_marker,
             ..TimeContext::new(received)
         };
-        let mut properties: Vec<Property<'e>> = Vec::with_capacity(self.property_count);
+        let mut properties: Vec<Property<'e>> = std::mem::take(&mut self.spare);
+        properties.reserve(self.property_count);
         let chosen = self.choose(payload, &time, &mut properties);
         let source = match (chosen, options.no_event_name) {
             (Some(index), _) => Some(index),
@@ -163,6 +173,7 @@ impl<'m> Normalizer<'m> {
             identity: None,
             budget_exceeded: 0,
             event_count: 1,
+            with_payload: false,
         };
         if chosen.is_some()
             && let Some(group) = group
@@ -188,23 +199,36 @@ impl<'m> Normalizer<'m> {
     where
         'm: 'e,
     {
-        let mapping = self.mapping;
-        let mut live = std::mem::take(&mut self.live);
-        mapping.name_uses.live(self.values.found(), &mut live);
-        let chosen = mapping.groups.iter().zip(&live).position(|(group, &mask)| {
-            self.first(&group.event_name, mask, payload, time, properties)
+        let groups = &self.mapping.groups;
+        if self.attempts.is_some() {
+            // An explanation names the matchers that were passed over too.
+            return groups.iter().position(|group| {
+                let names = &group.event_name;
+                self.walk(names, Tries::all(names), payload, time, properties)
+            });
+        }
+        let mut known = std::mem::take(&mut self.known);
+        known.resize_with(groups.len() + 1, Known::default);
+        let uses = &self.mapping.name_uses;
+        let mut live = uses
+            .live(self.values.found(), self.values.awake(), &mut known[0])
+            .iter();
+        let chosen = live.find(|live| {
+            let names = &groups[live.place].event_name;
+            self.first(names, live.mask, payload, time, properties)
         });
-        self.live = live;
+        let chosen = chosen.map(|live| live.place);
+        self.known = known;
         chosen
     }
 
     /// Adds the value of the first matcher of a property that yields data; tells whether there is one. The mask has the
     /// matchers that can.
-    #[inline]
+    #[inline(always)]
     fn first<'e>(
         &mut self,
         candidates: &'m Candidates,
-        mask: u64,
+        mut mask: u64,
         payload: &'e str,
         time: &TimeContext,
         out: &mut Vec<Property<'e>>,
@@ -212,27 +236,26 @@ impl<'m> Normalizer<'m> {
     where
         'm: 'e,
     {
-        if self.attempts.is_some() {
-            // An explanation names the matchers that were passed over too.
-            return self.walk(candidates, Tries::all(candidates), payload, time, out);
+        if self.direct(candidates, &mut mask, payload, out) {
+            return true;
         }
         if mask == 0 {
             return false;
         }
         let mut tries = Tries::live(candidates, mask);
-        let Some((branch, span, typed)) = self.scalar(candidates, &mut tries, payload) else {
-            return self.walk(candidates, tries, payload, time, out);
-        };
-        out.push(Property {
-            target: candidates.target,
-            text: Cow::Borrowed(span.of(payload)),
-            typed,
-            origin: Origin::Matcher {
-                branch,
-                span: Some(span),
-            },
-        });
-        true
+        if let Some((branch, span, typed)) = self.piece(candidates, &mut tries, payload) {
+            out.push(Property {
+                target: candidates.target,
+                text: Cow::Borrowed(span.of(payload)),
+                typed,
+                origin: Origin::Matcher {
+                    branch,
+                    span: Some(span),
+                },
+            });
+            return true;
+        }
+        self.walk(candidates, tries, payload, time, out)
     }
 
     /// Adds the fields of a group, and on request what later groups know and it does not.
@@ -247,12 +270,25 @@ impl<'m> Normalizer<'m> {
     {
         let groups = &self.mapping.groups;
         let group = &groups[index];
-        let mut live = std::mem::take(&mut self.live);
-        group.uses.live(self.values.found(), &mut live);
-        for (candidates, &mask) in group.targets.iter().zip(&live) {
-            self.first(candidates, mask, payload, time, properties);
+        if self.attempts.is_some() {
+            for candidates in &group.targets {
+                self.walk(
+                    candidates,
+                    Tries::all(candidates),
+                    payload,
+                    time,
+                    properties,
+                );
+            }
+        } else {
+            let mut known = std::mem::take(&mut self.known);
+            let (found, awake) = (self.values.found(), self.values.awake());
+            for live in group.uses.live(found, awake, &mut known[index + 1]) {
+                let candidates = &group.targets[live.place];
+                self.first(candidates, live.mask, payload, time, properties);
+            }
+            self.known = known;
         }
-        self.live = live;
         // EventName, which came first, is the first of all targets, and the targets of a group are in order.
         debug_assert!(properties.is_sorted_by_key(|property| property.target));
         if self.mapping.options().group_selection != GroupSelection::FillFromLaterGroups {
@@ -278,11 +314,60 @@ impl<'m> Normalizer<'m> {
         }
     }
 
-    /// By far the most common case, which needs little of what [`walk`](Self::walk) does: the value is a JSON scalar as it
-    /// stands in the payload. Takes from the tries what yields nothing, up to a matcher that needs a closer look.
-    #[inline]
-    fn scalar(
+    /// By far the most common case, which needs little of what [`walk`](Self::walk) does: the value is just a JSON scalar of
+    /// the payload. Takes from the mask what yields nothing, up to a matcher that needs a closer look.
+    #[inline(always)]
+    fn direct<'e>(
         &self,
+        candidates: &'m Candidates,
+        mask: &mut u64,
+        payload: &'e str,
+        out: &mut Vec<Property<'e>>,
+    ) -> bool {
+        let target = candidates.target;
+        while *mask != 0 && self.takes_scalars {
+            let index = mask.trailing_zeros() as usize;
+            let Some(&Some(Direct { slot, branch })) = candidates.direct.get(index) else {
+                return false;
+            };
+            let Some(hit) = self.values.found().get(slot) else {
+                return false;
+            };
+            let mut add = |text, span, typed| {
+                let origin = Origin::Matcher {
+                    branch,
+                    span: Some(span),
+                };
+                out.push(Property {
+                    target,
+                    text,
+                    typed,
+                    origin,
+                });
+                true
+            };
+            match (hit.scalar(payload), candidates.kind) {
+                (Scalar::Nothing, _) => *mask &= *mask - 1,
+                (Scalar::Text(span), Kind::Text) => {
+                    return add(Cow::Borrowed(span.of(payload)), span, Typed::Text);
+                }
+                (Scalar::Escaped(span), Kind::Text) => {
+                    return add(json::unescape(span.of(payload)), span, Typed::Text);
+                }
+                (Scalar::Text(span), kind) => {
+                    let text = span.of(payload);
+                    let typed = field::typed_scalar(kind, text);
+                    return typed.is_some_and(|typed| add(Cow::Borrowed(text), span, typed));
+                }
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// The same for what a regular expression or a name leads to in the payload.
+    fn piece(
+        &mut self,
         candidates: &'m Candidates,
         tries: &mut Tries,
         payload: &str,
@@ -292,14 +377,15 @@ impl<'m> Normalizer<'m> {
         }
         loop {
             let mut rest = *tries;
-            let Direct { slot, branch } = candidates.direct[rest.next()?]?;
-            let hit = self.values.found().get(slot)?;
-            if let Some(span) = hit.scalar(payload)? {
+            let matcher = &candidates.matchers[rest.next()?];
+            let (pattern, capture) = (matcher.pattern, &matcher.capture);
+            let piece = self.values.piece(self.mapping, pattern, capture, payload)?;
+            if let Some(span) = piece.filter(|span| span.start < span.end) {
                 let typed = match candidates.kind {
                     Kind::Text => Typed::Text,
                     kind => field::typed_scalar(kind, span.of(payload))?,
                 };
-                return Some((branch, span, typed));
+                return Some((matcher.branch, span, typed));
             }
             *tries = rest;
         }
@@ -457,88 +543,6 @@ impl<'m> Normalizer<'m> {
         };
         result.map_err(|error| error.message)
     }
-
-    /// Applies the modifiers of the group and looks up the QID.
-    fn look_up<'e>(&mut self, event: &mut Event<'e>, group: &'m Group)
-    where
-        'm: 'e,
-    {
-        let mapping = self.mapping;
-        let options = mapping.options();
-        let Some(name) = event
-            .field(Field::EventName)
-            .map(|property| property.text.clone())
-        else {
-            return;
-        };
-        let mut event_id = name.clone();
-        let mut modifiers: &'m Modifiers = &Mapping::NO_MODIFIERS;
-        if let Some(single) = group.singles.iter().find(|single| single.on == *name) {
-            modifiers = &single.modifiers;
-            event.event_match = Some(single.branch);
-        } else {
-            for multiple in &group.multiples {
-                let (pattern, capture) = multiple.on;
-                let PatternKind::Regex(regex) = &mapping.patterns[pattern].kind else {
-                    continue;
-                };
-                match regex.find(&name, &mut self.name_slots, options.regex_step_budget) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(_) => {
-                        self.values.budget_exceeded += 1;
-                        continue;
-                    }
-                }
-                modifiers = &multiple.modifiers;
-                event.event_match = Some(multiple.branch);
-                if options.event_match_capture == EventMatchCapture::ReplaceEventName
-                    && let Some(range) = capture.and_then(|group| self.name_slots.get(group))
-                    && !range.is_empty()
-                {
-                    event_id = Cow::Owned(name[range].to_owned());
-                }
-                break;
-            }
-        }
-        let parsed = event
-            .field(Field::EventCategory)
-            .map(|property| property.text.clone());
-        let modified = modifiers.category.as_deref().map(Cow::Borrowed);
-        event.event_category = match options.category_precedence {
-            CategoryPrecedence::EventMatch => modified.or(parsed),
-            CategoryPrecedence::Matcher => parsed.or(modified),
-        }
-        .unwrap_or_default();
-        event.send_identity = modifiers.send_identity;
-        event.status = Status::Unknown;
-        event.category = *UNKNOWN;
-        let other_type = group
-            .type_override
-            .filter(|id| *id != mapping.manifest.log_source_type_id);
-        let found = if mapping.qids.records.is_empty() {
-            event.reason = StatusReason::NoQidMap;
-            None
-        } else if let Some(id) = other_type {
-            event.reason = StatusReason::OtherType(id);
-            None
-        } else {
-            event.reason = StatusReason::NotMapped;
-            mapping
-                .qids
-                .look_up(&event_id, &event.event_category, options.qid_fallback)
-        };
-        if let Some((index, via)) = found {
-            let record = &mapping.qids.records[mapping.qids.mappings[index].record];
-            event.status = Status::Mapped;
-            event.reason = StatusReason::Mapped(via);
-            event.category = record.category;
-            event.severity = Some(record.severity);
-            event.qid = Some((record, index));
-        }
-        event.severity = modifiers.severity.or(event.severity);
-        event.event_id = Some(event_id);
-    }
 }
 
 fn trim(text: &mut Cow<'_, str>) {
@@ -550,83 +554,75 @@ fn trim(text: &mut Cow<'_, str>) {
 /// Stands for a protocol that is none; used if no later matcher does better.
 const UNKNOWN_PROTOCOL: Typed = Typed::Protocol(255);
 
-/// The two categories that events without a QID are filed under; a test proves that they are in the table.
-static STORED: LazyLock<&Category> = LazyLock::new(|| category(categories::STORED));
-static UNKNOWN: LazyLock<&Category> = LazyLock::new(|| category(categories::UNKNOWN));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::SourceFile;
+    use std::sync::Arc;
 
-fn category(id: u32) -> &'static Category {
-    categories::by_id(id).unwrap_or(&categories::all()[0])
-}
+    const EXTENSION: &str = r#"<device-extension xmlns="event_parsing/device_extension">
+  <pattern id="id" type="JsonKeypath">/"id"</pattern>
+  <pattern id="user" type="JsonKeypath">/"user"</pattern>
+  <pattern id="other" type="JsonKeypath">/"other"</pattern>
+  <match-group order="1">
+    <json-matcher field="EventName" pattern-id="id" order="1"/>
+    <json-matcher field="UserName" pattern-id="user" order="1"/>
+    <json-matcher field="UserName" pattern-id="other" order="2"/>
+    <json-matcher field="HostName" pattern-id="other" order="1"/>
+  </match-group>
+</device-extension>"#;
 
-/// An address that no matcher found, neither as IPv4 nor as IPv6, comes from the syslog header, if its host is one.
-fn add_header_addresses(event: &mut Event<'_>) {
-    let sides = [
-        (Field::SourceIp, Field::SourceIpv6),
-        (Field::DestinationIp, Field::DestinationIpv6),
-    ];
-    let is_open =
-        |&(v4, v6): &(Field, Field)| event.field(v4).is_none() && event.field(v6).is_none();
-    let targets = sides.map(|side| is_open(&side).then_some(Target::Field(side.0)));
-    if targets == [None, None] {
-        return;
+    fn mapping() -> Mapping {
+        let file = Arc::new(SourceFile::new("extension.xml", EXTENSION));
+        let (mapping, findings) = Mapping::from_extension("test", &file);
+        mapping.unwrap_or_else(|| panic!("{findings:?}"))
     }
-    let Some(span) = syslog::host(event.payload) else {
-        return;
-    };
-    let Some(ip) = field::parse_ip(span.of(event.payload)) else {
-        return;
-    };
-    for target in targets.into_iter().flatten() {
-        if let Err(place) = event.properties.binary_search_by_key(&target, |p| p.target) {
-            event.properties.insert(
-                place,
-                Property {
-                    target,
-                    text: Cow::Borrowed(&event.payload[span.range()]),
-                    typed: Typed::Ip(ip),
-                    origin: Origin::SyslogHeader { span },
-                },
-            );
+
+    /// The values of an event in the order of their properties.
+    fn texts(event: &Event<'_>) -> Vec<String> {
+        let properties = event.properties.iter();
+        properties
+            .map(|property| property.text.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn what_other_payloads_had_has_no_part_in_an_event() {
+        let mapping = mapping();
+        let payloads = [
+            (r#"{"id":"a","user":"u","other":"h"}"#, &["a", "u", "h"][..]),
+            (r#"{"id":"a","user":"","other":"h"}"#, &["a", "h", "h"]),
+            (r#"{"id":"a","user":"u\\v","other":null}"#, &["a", r"u\v"]),
+            (r#"{"id":"a","other":"h"}"#, &["a", "h", "h"]),
+            (r#"{"other":"h","id":"b"}"#, &["b", "h", "h"]),
+            (r#"{"id":"a","user":"u"}"#, &["a", "u"]),
+            (r#"{"id":"a","user":"u","user":"v"}"#, &["a", "v"]),
+            (r#"{"user":"u"}"#, &["u"]),
+        ];
+        let mut normalizer = Normalizer::new(&mapping);
+        for round in 0..3 {
+            for step in [1, 3, 5] {
+                for at in 0..payloads.len() {
+                    let (text, expected) = payloads[(at * step) % payloads.len()];
+                    let payload = Payload::from(text);
+                    let event = normalizer.normalize(&payload, DateTime::UNIX_EPOCH);
+                    assert_eq!(texts(&event), expected, "{round} {text}");
+                    normalizer.recycle(event);
+                }
+            }
         }
     }
-}
 
-/// An identity needs an address and something that it identifies.
-fn add_identity(event: &mut Event<'_>, use_dsm_results: UseDsmResults) {
-    let wanted = match event.send_identity {
-        SendIdentity::OverrideAndNeverSend => false,
-        SendIdentity::SendIfAbsent | SendIdentity::OverrideAndAlwaysSend => true,
-        SendIdentity::UseDSMResults => use_dsm_results == UseDsmResults::IfEnoughData,
-    };
-    if !wanted || event.status == Status::Stored {
-        return;
-    }
-    // The address of a relay in the syslog header identifies nobody.
-    let parsed = |field: &Field| {
-        let origin = event.field(*field).map(|property| property.origin);
-        matches!(origin, Some(Origin::Matcher { .. }))
-    };
-    let address = [
-        Field::IdentityIp,
-        Field::IdentityIpv6,
-        Field::SourceIp,
-        Field::SourceIpv6,
-    ]
-    .into_iter()
-    .find(parsed);
-    let identified = [
-        Field::UserName,
-        Field::HostName,
-        Field::GroupName,
-        Field::NetBIOSName,
-        Field::IdentityMac,
-        Field::ExtraIdentityData,
-    ]
-    .into_iter()
-    .any(|field| event.field(field).is_some());
-    if let Some(address) = address
-        && identified
-    {
-        event.identity = Some(Identity { address });
+    #[test]
+    fn the_memory_of_an_event_that_is_done_with_is_that_of_the_next() {
+        let mapping = mapping();
+        let mut normalizer = Normalizer::new(&mapping);
+        let payload = Payload::from(r#"{"id":"a","user":"u"}"#);
+        let event = normalizer.normalize(&payload, DateTime::UNIX_EPOCH);
+        let memory = event.properties.as_ptr();
+        normalizer.recycle(event);
+        let next = normalizer.normalize(&payload, DateTime::UNIX_EPOCH);
+        assert_eq!(next.properties.as_ptr(), memory);
+        assert_eq!(texts(&next), ["a", "u"]);
     }
 }

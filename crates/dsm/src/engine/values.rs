@@ -4,7 +4,7 @@ use super::doc::{DocState, DocText, Value};
 use super::trace::NoData;
 use crate::device_time::{DateFormat, Dialect};
 use crate::extract::{Span, delimited, json, xml};
-use crate::java_regex::{JavaRegex, Slots};
+use crate::java_regex::{JavaRegex, SetState, Slots};
 use crate::keypath::Piece;
 use crate::mapping::{Capture, Compiled, Mapping, PatternKind, TemplatePart};
 use crate::options::{MissingTemplatePart, Options};
@@ -22,9 +22,11 @@ const MAX_TIME_FORMAT: usize = 128;
 pub(super) struct Values {
     docs: Vec<DocState>,
     regexes: Vec<RegexState>,
+    /// What is known about the payload for all regular expressions over it.
+    set: SetState,
     time_formats: HashMap<String, Option<DateFormat>>,
     settings: json::Settings,
-    /// Counts payloads.
+    /// Counts payloads, from 1 on.
     generation: u64,
     /// Somebody wants to know why there is no value.
     pub(super) traced: bool,
@@ -40,9 +42,8 @@ struct RegexState {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum RegexOutcome {
-    #[default]
-    NotRun,
     Match,
+    #[default]
     NoMatch,
     BudgetExceeded,
 }
@@ -56,6 +57,7 @@ impl Values {
         Self {
             docs,
             regexes,
+            set: SetState::default(),
             time_formats: HashMap::new(),
             settings: mapping.json_settings(),
             generation: 0,
@@ -79,12 +81,15 @@ impl Values {
     /// The value of a pattern.
     pub(super) fn get<'e>(
         &mut self,
-        mapping: &Mapping,
+        mapping: &'e Mapping,
         pattern: usize,
-        capture: &Capture,
+        capture: &'e Capture,
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
         let compiled = &mapping.patterns[pattern];
+        if let (PatternKind::Regex(regex), 0) = (&compiled.kind, compiled.doc) {
+            return self.regex(mapping, pattern, regex, capture, payload);
+        }
         if self.docs[compiled.doc].generation != self.generation {
             self.docs[compiled.doc].begin(self.generation);
         }
@@ -95,7 +100,7 @@ impl Values {
         let options = mapping.options();
         let doc = compiled.doc;
         match &compiled.kind {
-            PatternKind::Regex(regex) => self.regex(pattern, doc, regex, capture, options, payload),
+            PatternKind::Regex(regex) => self.regex(mapping, pattern, regex, capture, payload),
             PatternKind::Json(pieces) => {
                 self.scan_json(mapping, doc, payload)?;
                 let state = &self.docs[doc];
@@ -133,12 +138,12 @@ impl Values {
                 let state = &self.docs[doc];
                 template(parts, options, |key| state.cef_value(key, payload))
             }
-            PatternKind::Pairs(parts, delimiters) => {
-                let delimiters_of_doc = &mapping.docs[doc].delimiters;
-                self.docs[doc].read_pairs(*delimiters, delimiters_of_doc, payload);
+            PatternKind::Pairs(parts, index) => {
+                let plan = &mapping.docs[doc].pairs;
+                self.docs[doc].read_pairs(*index, plan, payload);
                 let state = &self.docs[doc];
-                template(parts, options, |key| {
-                    state.pair_value(*delimiters, key, payload)
+                template(parts, options, |&slot| {
+                    state.pair_value(*index, slot, payload)
                 })
             }
             PatternKind::List(pieces, delimiter) => {
@@ -199,41 +204,89 @@ impl Values {
         }
     }
 
+    /// Whether a regular expression matches.
+    fn search(
+        &mut self,
+        mapping: &Mapping,
+        pattern: usize,
+        regex: &JavaRegex,
+        payload: &str,
+    ) -> RegexOutcome {
+        let state = &mut self.regexes[pattern];
+        if state.generation == self.generation {
+            return state.outcome;
+        }
+        state.generation = self.generation;
+        let (slots, budget) = (&mut state.slots, mapping.options().regex_step_budget);
+        let found = match mapping.patterns[pattern].doc {
+            0 => {
+                let set = &mapping.regexes;
+                set.find(pattern, regex, payload, &mut self.set, slots, budget)
+            }
+            doc => regex.find(self.docs[doc].text.get(payload), slots, budget),
+        };
+        state.outcome = match found {
+            Ok(true) => RegexOutcome::Match,
+            Ok(false) => RegexOutcome::NoMatch,
+            Err(_) => {
+                self.budget_exceeded += 1;
+                RegexOutcome::BudgetExceeded
+            }
+        };
+        state.outcome
+    }
+
+    /// The value of a pattern as a piece of the payload, where it is one and little has to be done to find it. Nothing
+    /// inside: there is no value.
+    #[inline]
+    pub(super) fn piece(
+        &mut self,
+        mapping: &Mapping,
+        pattern: usize,
+        capture: &Capture,
+        payload: &str,
+    ) -> Option<Option<Span>> {
+        let compiled = &mapping.patterns[pattern];
+        match (&compiled.kind, capture) {
+            (PatternKind::Regex(regex), Capture::Group(group)) if compiled.doc == 0 => {
+                let is_match = self.search(mapping, pattern, regex, payload) == RegexOutcome::Match;
+                let range = is_match.then(|| self.regexes[pattern].slots.get(*group));
+                Some(
+                    range
+                        .flatten()
+                        .map(|range| Span::new(range.start, range.end)),
+                )
+            }
+            (PatternKind::Pairs(parts, index), _) => {
+                let [Piece::Path(slot)] = parts.as_slice() else {
+                    return None;
+                };
+                let doc = &self.docs[compiled.doc];
+                if doc.generation != self.generation {
+                    return None;
+                }
+                doc.pair_piece(*index, *slot)
+            }
+            _ => None,
+        }
+    }
+
     fn regex<'e>(
         &mut self,
+        mapping: &Mapping,
         pattern: usize,
-        doc: usize,
         regex: &JavaRegex,
-        capture: &Capture,
-        options: &Options,
+        capture: &'e Capture,
         payload: &'e str,
     ) -> Result<Value<'e>, NoData> {
-        let text = &self.docs[doc].text;
-        let state = &mut self.regexes[pattern];
-        if state.generation != self.generation {
-            state.generation = self.generation;
-            state.outcome = RegexOutcome::NotRun;
-        }
-        if state.outcome == RegexOutcome::NotRun {
-            let found = regex.find(
-                text.get(payload),
-                &mut state.slots,
-                options.regex_step_budget,
-            );
-            state.outcome = match found {
-                Ok(true) => RegexOutcome::Match,
-                Ok(false) => RegexOutcome::NoMatch,
-                Err(_) => {
-                    self.budget_exceeded += 1;
-                    RegexOutcome::BudgetExceeded
-                }
-            };
-        }
-        match state.outcome {
+        match self.search(mapping, pattern, regex, payload) {
             RegexOutcome::Match => {}
             RegexOutcome::BudgetExceeded => return Err(NoData::BudgetExceeded),
             _ => return Err(NoData::NoMatch),
         }
+        let options = mapping.options();
+        let text = &self.docs[mapping.patterns[pattern].doc].text;
+        let state = &self.regexes[pattern];
         let group = |group: usize| {
             let range = state.slots.get(group)?;
             Some(text.lift(Span::new(range.start, range.end), payload))
@@ -241,6 +294,12 @@ impl Values {
         match capture {
             Capture::Group(index) => group(*index).ok_or(NoData::GroupAbsent(*index)),
             Capture::Template(parts) => {
+                if let [TemplatePart::Literal(text)] = parts.as_slice() {
+                    return Ok(Value {
+                        text: Cow::Borrowed(text),
+                        span: group(0).and_then(|value| value.span),
+                    });
+                }
                 let mut composed = String::new();
                 let mut found = 0;
                 let mut wanted = 0;
@@ -284,6 +343,12 @@ impl Values {
         if !plan.is_empty() {
             doc.json = Some(plan.scan(payload, &self.settings, &mut doc.found));
         }
+        mapping.regexes.begin(payload, &mut self.set);
+    }
+
+    /// The regular expressions over the payload that may match, of those that may be ruled out.
+    pub(super) fn awake(&self) -> &[usize] {
+        self.set.awake()
     }
 
     /// What the scan of the payload's JSON has found, if that is an object and whole.

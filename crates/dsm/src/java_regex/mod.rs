@@ -2,9 +2,12 @@
 //!
 //! QRadar runs the patterns of a log source extension on Java, so a pattern here must find what Java finds: same matches,
 //! same captures, same refusals. A pattern is read by Java's syntax ([`SyntaxError`] tells what Java would refuse), and
-//! then runs on one of two engines, unless it is so simple that it needs none. The linear one ([`regex_automata`]) takes the patterns for which it provably agrees
-//! with Java, and needs time in proportion to the text. The backtracking one takes everything else, works the way Java
-//! does, and counts its steps.
+//! then runs on one of two engines. The linear one takes the patterns for which it provably agrees with Java, and needs
+//! time in proportion to the text. The backtracking one takes everything else, works the way Java does, and counts its
+//! steps.
+//!
+//! The linear one is three: patterns of one shape need no engine (`simple`); most of the others are matched by a lean one
+//! (`direct`); where that one would have to try too much, [`regex_automata`] does it.
 //!
 //! Where this departs from Java, on purpose: half of a surrogate pair is never a character, also where Java steps into
 //! the middle of one (`(?<!^).` on a lone emoji; a look-behind over emoji counts them as one each); and a deep recursion
@@ -25,14 +28,17 @@ mod backtrack;
 mod charset;
 mod class;
 mod cover;
+mod direct;
 mod escape;
 mod hir;
+mod literals;
 mod measure;
 mod parser;
 mod place;
 mod print;
 mod program;
 mod property;
+mod set;
 mod simple;
 mod syntax;
 
@@ -46,6 +52,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 pub use attack::{Attack, Growth};
 pub use backtrack::BudgetExceeded;
 pub use hir::Reason;
+pub use set::{RegexSet, SetState};
 pub use syntax::{SyntaxError, SyntaxErrorKind};
 
 /// The flags of `Pattern.compile`. Inline flags such as `(?i)` change them inside the pattern.
@@ -95,6 +102,7 @@ struct Inner {
     program: program::Program,
     linear: Result<hir::Linear, Vec<Reason>>,
     simple: Option<simple::Simple>,
+    direct: Option<direct::Direct>,
 }
 
 /// Where the groups of the last match are, and the working memory of the search. Reuse it: it grows to what the searches
@@ -103,13 +111,36 @@ struct Inner {
 pub struct Slots {
     memory: backtrack::Memory,
     linear: Vec<Option<NonMaxUsize>>,
+    direct: direct::Memory,
+    answer: Answer,
+}
+
+/// Where the answer of the last search is.
+#[derive(Debug, Default, Clone, Copy)]
+enum Answer {
+    /// It found nothing.
+    #[default]
+    None,
+    Memory,
+    Direct,
 }
 
 impl Slots {
+    /// Notes that the lean matcher has given the answer, and returns it.
+    fn answer_directly(&mut self, found: bool) -> bool {
+        self.answer = if found { Answer::Direct } else { Answer::None };
+        found
+    }
+
     /// The bytes of the text that the group has matched; group 0 is the whole match. Nothing if the group took no part,
     /// if there is no such group, or if the last search found nothing.
     pub fn get(&self, group: usize) -> Option<Range<usize>> {
-        self.memory.get(group).map(|(start, end)| start..end)
+        let (start, end) = match self.answer {
+            Answer::None => None,
+            Answer::Memory => self.memory.get(group),
+            Answer::Direct => self.direct.group(group),
+        }?;
+        Some(start..end)
     }
 }
 
@@ -125,6 +156,7 @@ impl JavaRegex {
         let program = program::compile(&tree);
         let linear = hir::build(&tree);
         let simple = simple::build(&tree).filter(|_| linear.is_ok());
+        let direct = direct::build(&tree, program.anchored).filter(|_| linear.is_ok());
         let syntax::Tree { groups, names, .. } = tree;
         let pattern = pattern.to_owned();
         Ok(JavaRegex {
@@ -136,6 +168,7 @@ impl JavaRegex {
                 program,
                 linear,
                 simple,
+                direct,
             }),
         })
     }
@@ -181,6 +214,7 @@ impl JavaRegex {
     /// the answer was known. The slots are empty then.
     pub fn find(&self, text: &str, slots: &mut Slots, budget: u64) -> Result<bool, BudgetExceeded> {
         let groups = self.inner.groups + 1;
+        slots.answer = Answer::Memory;
         if let Some(simple) = self.simple_for(text) {
             let found = simple.find(text);
             slots.memory.set(found.is_some(), groups, |group| {
@@ -188,6 +222,12 @@ impl JavaRegex {
                 Some((range.start, range.end))
             });
             return Ok(found.is_some());
+        }
+        if let Some(found) = self.find_directly(text, slots) {
+            slots
+                .memory
+                .set(found, groups, |group| slots.direct.group(group));
+            return Ok(found);
         }
         let Some(linear) = self.linear_for(text) else {
             return self.find_by_backtracking(text, slots, budget);
@@ -221,6 +261,9 @@ impl JavaRegex {
     ) -> Result<bool, BudgetExceeded> {
         if let Some(simple) = self.simple_for(text) {
             return Ok(simple.find(text).is_some());
+        }
+        if let Some(found) = self.find_directly(text, slots) {
+            return Ok(found);
         }
         match self.linear_for(text) {
             Some(linear) => Ok(linear.regex.is_match(text)),
@@ -307,6 +350,7 @@ impl JavaRegex {
         slots: &mut Slots,
         budget: u64,
     ) -> Result<bool, BudgetExceeded> {
+        slots.answer = Answer::Memory;
         let result = backtrack::find(
             &self.inner.program,
             self.inner.groups,
@@ -323,6 +367,16 @@ impl JavaRegex {
     fn simple_for(&self, text: &str) -> Option<&simple::Simple> {
         let simple = self.inner.simple.as_ref();
         simple.filter(|simple| fits(text) && simple.takes(text))
+    }
+
+    /// Whether the pattern is found, unless it is not for the lean matcher or takes too many steps there.
+    fn find_directly(&self, text: &str, slots: &mut Slots) -> Option<bool> {
+        let direct = self.inner.direct.as_ref().filter(|_| fits(text))?;
+        match direct.find(text, self.inner.groups + 1, &mut slots.direct) {
+            direct::Outcome::Found => Some(true),
+            direct::Outcome::Absent => Some(false),
+            direct::Outcome::GivenUp => None,
+        }
     }
 
     fn linear_for(&self, text: &str) -> Option<&hir::Linear> {

@@ -128,70 +128,73 @@ impl Machine<'_> {
         }
         (units == 0).then_some(after)
     }
+}
 
-    pub(super) fn holds(&self, what: Assertion, pos: usize) -> bool {
-        let (before, after) = (self.char_before(pos), self.char_at(pos));
-        match what {
-            Assertion::TextStart | Assertion::SearchStart => pos == 0,
-            Assertion::TextEnd => after.is_none(),
-            Assertion::LineStart { unix } => match (before, after) {
-                (_, None) => false,
-                (None, _) => true,
-                (Some('\r'), Some('\n')) if !unix => false,
-                (Some(before), _) => ends_line(before, unix),
-            },
-            Assertion::LineEnd { unix, multiline } => {
-                let Some(after) = after else { return true };
-                let rest = self.bytes.len() - pos;
-                let last = rest == after.len_utf8() || (!unix && &self.bytes[pos..] == b"\r\n");
-                let inside = !unix && before == Some('\r') && after == '\n';
-                ends_line(after, unix) && !inside && (multiline || last)
-            }
-            Assertion::Word { negated, unicode } => {
-                let (before, after) = if unicode {
-                    let word = property::word();
-                    let is = |c: Option<char>| c.is_some_and(|c| word.contains(c as u32));
-                    (
-                        is(before) || self.marks(before, pos, false),
-                        is(after) || self.marks(after, pos, true),
-                    )
-                } else if self.ascii {
-                    let is =
-                        |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-                    (is(before), is(after))
+/// Whether an assertion holds at a place of a text.
+pub(super) fn holds(what: Assertion, text: &str, pos: usize) -> bool {
+    let bytes = text.as_bytes();
+    let before = text.get(..pos).and_then(|text| text.chars().next_back());
+    let after = text.get(pos..).and_then(|text| text.chars().next());
+    match what {
+        Assertion::TextStart | Assertion::SearchStart => pos == 0,
+        Assertion::TextEnd => after.is_none(),
+        Assertion::LineStart { unix } => match (before, after) {
+            (_, None) => false,
+            (None, _) => true,
+            (Some('\r'), Some('\n')) if !unix => false,
+            (Some(before), _) => ends_line(before, unix),
+        },
+        Assertion::LineEnd { unix, multiline } => {
+            let Some(after) = after else { return true };
+            let rest = bytes.len() - pos;
+            let last = rest == after.len_utf8() || (!unix && &bytes[pos..] == b"\r\n");
+            let inside = !unix && before == Some('\r') && after == '\n';
+            ends_line(after, unix) && !inside && (multiline || last)
+        }
+        Assertion::Word { negated, unicode } => {
+            let (before, after) = if is_ascii(before) && is_ascii(after) {
+                let is = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+                (is(before), is(after))
+            } else {
+                let word = if unicode {
+                    property::word()
                 } else {
-                    let word = property::boundary_word();
-                    let is = |c: Option<char>| c.is_some_and(|c| word.contains(c as u32));
-                    (
-                        is(before) || self.marks(before, pos, false),
-                        is(after) || self.marks(after, pos, true),
-                    )
+                    property::boundary_word()
                 };
-                (before != after) != negated
-            }
+                let is = |c: Option<char>| c.is_some_and(|c| word.contains(c as u32));
+                (
+                    is(before) || marks(text, before, pos, false),
+                    is(after) || marks(text, after, pos, true),
+                )
+            };
+            (before != after) != negated
         }
     }
+}
 
-    /// Whether `c`, which stands before `pos` or after it, is a combining mark on a letter or digit. Java walks back by
-    /// UTF-16 units and so stops at a surrogate pair.
-    fn marks(&self, c: Option<char>, pos: usize, after: bool) -> bool {
-        let (marks, bases) = (property::nonspacing_mark(), property::boundary_base());
-        let Some(c) = c.filter(|&c| marks.contains(c as u32)) else {
-            return false;
-        };
-        if !after && c.len_utf16() == 2 {
-            return false;
-        }
-        for c in self.text.get(..pos).unwrap_or_default().chars().rev() {
-            if c.len_utf16() == 2 {
-                return false;
-            }
-            if !marks.contains(c as u32) {
-                return bases.contains(c as u32);
-            }
-        }
-        false
+fn is_ascii(c: Option<char>) -> bool {
+    c.is_none_or(|c| c.is_ascii())
+}
+
+/// Whether `c`, which stands before `pos` or after it, is a combining mark on a letter or digit. Java walks back by
+/// UTF-16 units and so stops at a surrogate pair.
+fn marks(text: &str, c: Option<char>, pos: usize, after: bool) -> bool {
+    let (marks, bases) = (property::nonspacing_mark(), property::boundary_base());
+    let Some(c) = c.filter(|&c| marks.contains(c as u32)) else {
+        return false;
+    };
+    if !after && c.len_utf16() == 2 {
+        return false;
     }
+    for c in text.get(..pos).unwrap_or_default().chars().rev() {
+        if c.len_utf16() == 2 {
+            return false;
+        }
+        if !marks.contains(c as u32) {
+            return bases.contains(c as u32);
+        }
+    }
+    false
 }
 
 fn same(a: u32, b: u32, how: Fold) -> bool {

@@ -258,7 +258,7 @@ impl Compiler {
             let run = parts[..end]
                 .iter()
                 .rev()
-                .map_while(single)
+                .map_while(Node::single)
                 .collect::<Vec<char>>();
             if run.is_empty() {
                 end -= 1;
@@ -447,13 +447,6 @@ impl Compiler {
     }
 }
 
-fn single(node: &Node) -> Option<char> {
-    match node {
-        Node::Set(set) => set.single().and_then(char::from_u32),
-        _ => None,
-    }
-}
-
 /// Whether an attempt that fails at one place can leave a capture behind for the attempts at later places, as it does in
 /// Java where a capture stands inside something that is not looked into again.
 fn leaks(node: &Node) -> bool {
@@ -553,11 +546,11 @@ fn required(node: &Node) -> Option<Vec<u8>> {
         }
     };
     match node {
-        Node::Set(_) => keep(single(node).into_iter().collect()),
+        Node::Set(_) => keep(node.single().into_iter().collect()),
         Node::Concat(parts) => {
             let mut run = String::new();
             for part in parts {
-                match single(part) {
+                match part.single() {
                     Some(c) => run.push(c),
                     None => {
                         keep(std::mem::take(&mut run));

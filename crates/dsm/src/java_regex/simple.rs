@@ -37,10 +37,7 @@ pub(super) struct Match {
 
 /// The pattern in this shape, if it has it.
 pub(super) fn build(tree: &Tree) -> Option<Simple> {
-    let mut parts = match &tree.root {
-        Node::Concat(parts) => parts.as_slice(),
-        other => std::slice::from_ref(other),
-    };
+    let mut parts = tree.parts();
     let mut anchored = false;
     if let [Node::Assert(Assertion::TextStart), rest @ ..] = parts {
         (anchored, parts) = (true, rest);

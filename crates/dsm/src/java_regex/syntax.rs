@@ -95,7 +95,7 @@ pub(super) enum GroupKind {
 }
 
 /// A part of a pattern.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     /// Nothing: what Java makes of the text before a quantifier that has nothing to repeat, as in `a{2}{3}`.
     Empty,
@@ -135,7 +135,25 @@ pub(super) struct Tree {
     pub(super) names: BTreeMap<String, usize>,
 }
 
+impl Tree {
+    /// The pattern as a sequence.
+    pub(super) fn parts(&self) -> &[Node] {
+        match &self.root {
+            Node::Concat(parts) => parts,
+            other => std::slice::from_ref(other),
+        }
+    }
+}
+
 impl Node {
+    /// The character, if it is one and only that.
+    pub(super) fn single(&self) -> Option<char> {
+        match self {
+            Node::Set(set) => set.single().and_then(char::from_u32),
+            _ => None,
+        }
+    }
+
     /// The nodes directly inside.
     pub(super) fn children(&self) -> &[Node] {
         match self {

@@ -5,14 +5,16 @@ mod pattern;
 mod uses;
 
 pub(crate) use compile::effective_text;
-pub(crate) use pattern::{Capture, Compiled, Doc, JsonValue, Kind as PatternKind, TemplatePart};
-pub(crate) use uses::{Tries, Uses};
+pub(crate) use pattern::{
+    Capture, Compiled, Doc, JsonValue, Kind as PatternKind, Pairs, TemplatePart,
+};
+pub(crate) use uses::{Known, Tries, Uses};
 
 use crate::device_time::DateFormat;
 use crate::diagnostic::{Diagnostics, SourceFile};
 use crate::extract::json;
 use crate::field::{Field, Kind};
-use crate::java_regex::{JavaRegex, Slots};
+use crate::java_regex::{JavaRegex, RegexSet, Slots};
 use crate::lsx::{Modifiers, SendIdentity};
 use crate::manifest::{Manifest, PropertyType};
 use crate::options::Options;
@@ -78,6 +80,8 @@ pub enum BranchKind {
     EventMatch,
     /// A filter in a key path.
     Filter,
+    /// A declared custom property.
+    Property,
     /// A QID record.
     Qid,
     /// A row of the event mappings.
@@ -121,7 +125,7 @@ pub(crate) struct Candidates {
     pub(crate) kind: Kind,
     pub(crate) matchers: Vec<Matcher>,
     /// What there is to know of the matchers that yield just a JSON value of the payload, side by side: most values need
-    /// nothing else of their matcher.
+    /// nothing else of their matcher. Nothing where there are more matchers than masks have bits.
     pub(crate) direct: Vec<Option<Direct>>,
 }
 
@@ -146,7 +150,11 @@ impl Candidates {
         Self {
             target,
             kind,
-            direct: direct.collect(),
+            direct: if matchers.len() > uses::MASK_BITS {
+                Vec::new()
+            } else {
+                direct.collect()
+            },
             matchers,
         }
     }
@@ -167,6 +175,9 @@ pub(crate) struct Matcher {
     pub(crate) requires: Option<json::SlotIx>,
     /// The matcher yields just that value.
     pub(crate) direct: bool,
+    /// The regular expression over the payload without a match of which the matcher cannot yield anything, if there is
+    /// one.
+    pub(crate) expects: Option<usize>,
     pub(crate) pattern: usize,
     pub(crate) capture: Capture,
     pub(crate) format: Option<DateFormat>,
@@ -181,6 +192,8 @@ pub struct Mapping {
     pub(crate) custom: Vec<CustomProperty>,
     pub(crate) docs: Vec<Doc>,
     pub(crate) patterns: Vec<Compiled>,
+    /// The regular expressions over the payload, by their place among the patterns.
+    pub(crate) regexes: RegexSet,
     pub(crate) groups: Vec<Group>,
     /// The matchers for EventName of all groups, as if they were the properties of one.
     pub(crate) name_uses: Uses,
@@ -188,6 +201,8 @@ pub struct Mapping {
     pub(crate) branches: Vec<Branch>,
     /// The compiled pattern of each matcher branch.
     pub(crate) pattern_of: HashMap<BranchIx, usize>,
+    /// Where the branches of declared custom properties begin, and how many there are; a bare extension declares none.
+    pub(crate) property_branches: (BranchIx, usize),
     /// Where the branches of QID records and of event mappings begin.
     pub(crate) qid_branches: BranchIx,
     pub(crate) mapping_branches: BranchIx,
@@ -369,6 +384,12 @@ impl Mapping {
             next = self.docs[self.patterns[pattern].doc].base;
         }
         filters
+    }
+
+    /// The branch of a custom property, if the manifest declares it.
+    pub fn property_branch(&self, property: usize) -> Option<BranchIx> {
+        let (start, count) = self.property_branches;
+        (property < count).then_some(start + property)
     }
 
     /// The branch of a QID record.

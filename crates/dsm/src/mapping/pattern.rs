@@ -4,6 +4,7 @@ use crate::extract::json;
 use crate::java_regex::JavaRegex;
 use crate::keypath::{Piece, XmlPath};
 use crate::lsx::Hits;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A text that patterns run over: the payload, or the value that another pattern found in one.
@@ -15,8 +16,25 @@ pub(crate) struct Doc {
     pub(crate) base_slot: Option<json::SlotIx>,
     /// All JSON key paths over this text.
     pub(crate) json: json::Plan,
-    /// The pairs of delimiters that name-value patterns use on this text.
-    pub(crate) delimiters: Vec<(String, String)>,
+    /// How name-value patterns read this text.
+    pub(crate) pairs: Vec<Pairs>,
+}
+
+/// Name-value pairs that are made by the same delimiters.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    /// Between pairs, and between a name and its value.
+    pub(crate) delimiters: (String, String),
+    /// The names that patterns ask for, and the slot of the value of each.
+    pub(crate) slots: HashMap<String, usize, foldhash::fast::FixedState>,
+}
+
+impl Pairs {
+    /// The slot of a name.
+    pub(crate) fn slot(&mut self, name: String) -> usize {
+        let next = self.slots.len();
+        *self.slots.entry(name).or_insert(next)
+    }
 }
 
 /// A pattern as one kind of matcher reads it.
@@ -36,8 +54,8 @@ pub(crate) enum Kind {
     Xml(Vec<Piece<XmlPath>>),
     Leef(Vec<KeyPart>),
     Cef(Vec<KeyPart>),
-    /// Names, in the pairs made by this entry of [`Doc::delimiters`].
-    Pairs(Vec<KeyPart>, usize),
+    /// Slots of names, in this entry of [`Doc::pairs`].
+    Pairs(Vec<Piece<usize>>, usize),
     /// Positions as texts, and the delimiter.
     List(Vec<Piece<usize>>, String),
     Constant(String),

@@ -113,7 +113,7 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
             }
         }
     }
-    if event.status == Status::Stored {
+    if event.with_payload || event.status == Status::Stored {
         pair("payload", event.payload);
     }
 }

@@ -4,13 +4,15 @@
 //! Attributes come in the order of their importance, so that a size limit costs the least important ones. The device
 //! time is written as milliseconds since the epoch, which needs no `devTimeFormat`.
 //!
-//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `eventCount` of a coalesced event; `hostName`, `groupName`, `netBiosName` where
-//! no identity is sent; `payload` for a stored event, which otherwise would say nothing.
+//! Keys of our own, for consumers other than QRadar: `qid` and `qidName`; `eventCount` of a coalesced event; `hostName`,
+//! `groupName`, `netBiosName` where no identity is sent; `payload` for a stored event, which otherwise would say nothing,
+//! and for others if that is asked for.
 
 use crate::event::{Event, Property, Status, canonical};
 use crate::field::{Field, Typed};
 use crate::mapping::Target;
 use leef::{Header, Key, OptionsError, Report, WriteError, Writer, WriterOptions};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -134,13 +136,17 @@ impl LeefOutput {
         let text = &mut self.text;
         // Looked up once: most of the keys below have no value.
         let mut fields = [None; Field::ALL.len()];
-        for property in &event.properties {
-            if let Target::Field(field) = property.target {
-                fields[field as usize] = Some(property);
-            }
+        let mut custom = &event.properties[..];
+        while let [property, rest @ ..] = custom
+            && let Target::Field(field) = property.target
+        {
+            fields[field as usize] = Some(property);
+            custom = rest;
         }
         let mut leef = self.writer.event(out, &header)?;
-        if let Some(time) = event.device_time() {
+        if let Some(property) = fields[Field::DeviceTime as usize]
+            && let Typed::Time(time) = property.typed
+        {
             leef.integer(&DEVICE_TIME, time.timestamp_millis())?;
         }
         if !event.event_category.is_empty() {
@@ -174,13 +180,13 @@ impl LeefOutput {
             leef.integer(&QID, i64::from(record.qid))?;
             leef.attribute(&QID_NAME, &record.name)?;
         }
-        let custom = event.mapping().custom_properties();
-        for property in &event.properties {
+        let declared = event.mapping().custom_properties();
+        for property in custom {
             if let Target::Custom(index) = property.target {
-                attribute(&mut leef, &custom[index].leef_key, property, text)?;
+                attribute(&mut leef, &declared[index].leef_key, property, text)?;
             }
         }
-        if event.status == Status::Stored {
+        if event.with_payload || event.status == Status::Stored {
             leef.attribute(&PAYLOAD, event.payload)?;
         }
         leef.finish()
@@ -193,10 +199,10 @@ fn attribute(
     property: &Property<'_>,
     text: &mut String,
 ) -> Result<(), WriteError> {
-    match &property.typed {
-        Typed::Text => leef.attribute(key, &property.text),
-        Typed::Port(port) => leef.integer(key, i64::from(*port)),
-        Typed::Time(time) => leef.integer(key, time.timestamp_millis()),
+    let canonical = match &property.typed {
+        Typed::Text => return leef.attribute(key, &property.text),
+        Typed::Port(port) => return leef.integer(key, i64::from(*port)),
+        Typed::Time(time) => return leef.integer(key, time.timestamp_millis()),
         Typed::Ip(ip) => {
             text.clear();
             match ip {
@@ -204,12 +210,11 @@ fn attribute(
                 // Writing into a String does not fail.
                 IpAddr::V6(ip) => drop(write!(text, "{ip}")),
             }
-            leef.attribute(key, text)
+            Cow::Borrowed(text.as_str())
         }
-        Typed::Mac(_) | Typed::Protocol(_) | Typed::Number => {
-            leef.attribute(key, &canonical(property))
-        }
-    }
+        Typed::Mac(_) | Typed::Protocol(_) | Typed::Number => canonical(property),
+    };
+    leef.attribute(key, &canonical)
 }
 
 fn identity(

@@ -72,9 +72,38 @@ const NOISE: &[&str] = &[
     r"\Q", r"\E", r"\k<n>", r"\8", "(?P<n>", "(?<n_>", r"\y", r"\x", r"\08", "(?i", "#", "(?-",
     ":", "[^", "[]", "]]", "[&&", "a-", r"\p{", r"\c",
 ];
+const WORDS: &[&str] = &["ab-1", "bab", "Ab1 ", "aé", "kK", "-ba", "^ab", "1 a"];
 const FLAGS: &[&str] = &[
     "", "", "", "", "", "", "i", "i", "iu", "m", "s", "d", "dm", "U", "x", "iU", "ms", "ix",
 ];
+
+/// A pattern, its flags, and a text of up to so many pieces.
+pub(crate) fn case(seed: u64, pieces: usize) -> (String, &'static str, String) {
+    let mut random = Random(seed);
+    let mut pattern = String::new();
+    let loops = random.chance(40);
+    let mut maker = Maker {
+        random: &mut random,
+        groups: 0,
+        named: false,
+        loops,
+    };
+    maker.alternation(&mut pattern, 3);
+    if random.chance(40) {
+        // With a text in it, as most patterns of log sources.
+        let at = random.below(pattern.len() + 1);
+        if pattern.is_char_boundary(at) {
+            pattern.insert_str(at, random.of(WORDS));
+        }
+    }
+    let flags = random.of(FLAGS);
+    let mut text = String::new();
+    for _ in 0..random.below(pieces) {
+        let pieces = if random.chance(20) { WORDS } else { TEXT };
+        text.push_str(random.of(pieces));
+    }
+    (pattern, flags, text)
+}
 
 /// Lines for the oracle: so many patterns with a few texts each.
 pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> String {

@@ -3,84 +3,19 @@
 use super::work::Batch;
 use crate::args::{FramingArg, ParseArgs};
 use crate::{UsageError, terminal};
-use authoring::input::{self, BLOCK, Blocks, HEAD, NotText};
+use authoring::corpus::{self, Input, Reader};
+use authoring::input::{BLOCK, Blocks};
 use dsm::framing::Framing;
 use indicatif::{ProgressBar, ProgressStyle};
 use ordered::Source;
-use std::fs::File;
-use std::io::{self, Cursor, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 /// Threads beyond these would wait for the one that reads, which has its own work to do on each byte.
 const MOST_THREADS: usize = 8;
-
-/// Something to read.
-#[derive(Debug)]
-pub(super) enum Input {
-    Stdin,
-    /// A file that was named.
-    Named(PathBuf),
-    /// A file that was found in a folder.
-    Found(PathBuf),
-}
-
-impl Input {
-    /// How it is called in messages.
-    pub(super) fn name(&self) -> String {
-        match self {
-            Self::Stdin => "standard input".to_owned(),
-            Self::Named(path) | Self::Found(path) => path.display().to_string(),
-        }
-    }
-
-    /// Opens it, unless its beginning shows that it holds no text. A file that somebody named may hold zero bytes: they
-    /// may be what is looked into. In a folder of logs it is some database or picture.
-    fn open(&self) -> io::Result<impl Read + Send + use<>> {
-        let mut reader: Reader = match self {
-            Self::Stdin => Box::new(io::stdin()),
-            Self::Named(path) | Self::Found(path) => Box::new(File::open(path)?),
-        };
-        let head = head(&mut reader)?;
-        match input::not_text(&head) {
-            Some(NotText::Binary) if !matches!(self, Self::Found(_)) => {}
-            Some(not_text) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, not_text));
-            }
-            None => {}
-        }
-        Ok(Cursor::new(head).chain(reader))
-    }
-
-    /// How many bytes it has, where that is known before it is read.
-    fn size(&self) -> Option<u64> {
-        match self {
-            Self::Stdin => None,
-            Self::Named(path) | Self::Found(path) => match path.metadata() {
-                Ok(metadata) => metadata.is_file().then_some(metadata.len()),
-                Err(_) => Some(0),
-            },
-        }
-    }
-}
-
-/// The first bytes. One read has to do: a pipe may have no more for now, and its first line should not wait.
-fn head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut head = vec![0; HEAD];
-    let count = loop {
-        match reader.read(&mut head) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => break result?,
-        }
-    };
-    head.truncate(count);
-    Ok(head)
-}
-
-type Reader = Box<dyn Read + Send>;
 
 /// Reads the inputs one after the other.
 pub(super) struct Reading {
@@ -175,26 +110,14 @@ pub(super) fn inputs(args: &ParseArgs) -> anyhow::Result<(Vec<Input>, u64)> {
         }
         return Ok((vec![Input::Stdin], 0));
     }
-    let mut inputs = Vec::new();
-    let mut refused = 0;
-    for path in &args.paths {
-        if path == Path::new("-") {
-            inputs.push(Input::Stdin);
-        } else if path.is_dir() {
-            let walk = input::walk(path);
-            for (path, error) in &walk.refused {
-                terminal::error(&format!("{}: {error}", path.display()));
-                refused += 1;
-            }
-            if walk.files.is_empty() {
-                terminal::warning(&format!("{}: the folder holds no files", path.display()));
-            }
-            inputs.extend(walk.files.into_iter().map(Input::Found));
-        } else {
-            inputs.push(Input::Named(path.clone()));
-        }
+    let listing = corpus::inputs(&args.paths);
+    for (path, error) in &listing.refused {
+        terminal::error(&format!("{}: {error}", path.display()));
     }
-    Ok((inputs, refused))
+    for path in &listing.empty {
+        terminal::warning(&format!("{}: the folder holds no files", path.display()));
+    }
+    Ok((listing.inputs, listing.refused.len() as u64))
 }
 
 /// A bar where the size of the input is known, else a counter; neither where it would be in the way of the events.

@@ -187,6 +187,8 @@ impl<'j> Worker<'j> {
             _ => {}
         }
         self.write(&event, place, done);
+        self.normalizer(found.unwrap_or(&job.mappings.generic))
+            .recycle(event);
     }
 
     /// The event, the mapping that it comes from, unless no mapping recognises the payload, and what is wrong with the

@@ -7,14 +7,23 @@
 )]
 
 mod bad_input;
+mod census;
 mod check;
 mod check_config;
+mod collected;
+mod corpus;
+mod coverage;
+mod diff;
+mod explain;
 mod export;
 mod formats;
 mod input;
 mod lint;
 mod protocols;
+mod run;
 mod support;
 mod terminal;
+mod test_source;
+mod tests;
 mod threads;
 mod types;

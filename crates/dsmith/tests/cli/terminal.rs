@@ -8,7 +8,15 @@ use std::time::Duration;
 
 #[test]
 fn help_has_an_example_and_the_exit_codes_for_every_command() {
-    for args in [&["--help"][..], &["parse", "--help"], &["check", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["parse", "--help"],
+        &["check", "--help"],
+        &["test", "--help"],
+        &["coverage", "--help"],
+        &["diff", "--help"],
+        &["census", "--help"],
+    ] {
         let ran = run(args).exits_with(0);
         assert_eq!(ran.err, "");
         for words in [

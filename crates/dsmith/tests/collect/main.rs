@@ -12,6 +12,7 @@
 
 mod rig;
 
+use chrono::TimeDelta;
 use protocol::parameter::Value;
 use protocol::status::{RetryReason, State};
 use rig::{PROTOCOLS, Rig, failing, scenario};
@@ -80,6 +81,39 @@ fn a_restart_at_any_time_neither_loses_nor_repeats() {
 }
 
 #[test]
+fn what_came_while_a_result_was_interrupted_follows_at_once() {
+    for (protocol, service) in &PROTOCOLS[1..] {
+        let mut scenario = failing(
+            *service,
+            vec![
+                Rule::always(Fault::Status(500))
+                    .service(*service)
+                    .requests(3, 3),
+            ],
+        );
+        scenario.feeds[0].per_hour = 0;
+        let mut rig = Rig::new(
+            protocol,
+            Scenario {
+                mde_page: 30,
+                graph_page: 30,
+                ..scenario
+            },
+        );
+        // Not long enough for another attempt.
+        rig.run_for(TimeDelta::milliseconds(1));
+        assert_eq!(rig.sink.payloads.len(), 60);
+        rig.simulator.publish(*service, "", 20);
+        rig.restart();
+        rig.run_for(TimeDelta::milliseconds(1));
+        assert_eq!(rig.sink.payloads.len(), 150);
+        let comparison = rig.compare();
+        assert!(comparison.is_exact(), "{protocol}: {comparison}");
+        assert_eq!(rig.status(0).rounds, 1);
+    }
+}
+
+#[test]
 fn pages_are_followed_to_their_end() {
     for (protocol, service) in &PROTOCOLS[1..] {
         let mut rig = Rig::new(
@@ -95,6 +129,28 @@ fn pages_are_followed_to_their_end() {
         let requests = rig.simulator.requests();
         let followed = |request: &&simulator::Answered| request.target.contains("skiptoken");
         assert!(requests.iter().filter(followed).count() >= 4, "{protocol}");
+    }
+}
+
+#[test]
+fn a_server_that_cuts_pages_below_what_was_asked_for_hides_nothing() {
+    // More than two of what one request asks for, in pages of a fifth of that.
+    for (protocol, service) in PROTOCOLS {
+        let mut scenario = scenario(service);
+        for feed in &mut scenario.feeds {
+            feed.backlog = 2300;
+            feed.limit = Some(2350);
+        }
+        let mut rig = Rig::new(
+            protocol,
+            Scenario {
+                mde_page: 200,
+                graph_page: 100,
+                ..scenario
+            },
+        );
+        rig.run(60);
+        rig.assert_exact();
     }
 }
 

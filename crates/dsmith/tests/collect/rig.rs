@@ -173,8 +173,12 @@ impl Rig {
 
     /// Collects for so long in the simulator's time.
     pub(crate) fn run(&mut self, minutes: i64) {
+        self.run_for(TimeDelta::minutes(minutes));
+    }
+
+    pub(crate) fn run_for(&mut self, time: TimeDelta) {
         let clock = SimulatedClock(self.simulator.clock());
-        let end = clock.now() + TimeDelta::minutes(minutes);
+        let end = clock.now() + time;
         while clock.now() < end {
             let mut next = end;
             let mut idle = true;

@@ -3,7 +3,8 @@
 use super::keys::{FACILITIES, SEVERITIES};
 use super::table::{Reader, Table};
 use crate::destination::{
-    FileOptions, Framing, Header, Period, Sync, SyslogOptions, TlsFiles, Transport, check_tls,
+    Destination, FileDestination, FileOptions, Framing, Header, Period, StreamDestination, Sync,
+    SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls,
 };
 use crate::format::{Format, Limit, Oversize};
 use dsm::diagnostic::{Code, Diagnostic};
@@ -48,6 +49,15 @@ impl DestinationConfig {
         Limit {
             bytes: self.limit.bytes.map(|bytes| bytes.saturating_sub(header)),
             ..self.limit
+        }
+    }
+
+    /// The destination at work. Nothing is opened yet.
+    pub fn open(&self) -> Box<dyn Destination> {
+        match &self.target {
+            Target::File(options) => Box::new(FileDestination::new(options.clone())),
+            Target::Stdout => Box::new(StreamDestination::new(std::io::stdout())),
+            Target::Syslog(options) => Box::new(SyslogDestination::new(options.clone())),
         }
     }
 

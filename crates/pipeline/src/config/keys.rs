@@ -332,7 +332,7 @@ const LOG_SOURCE: &[Key] = &[
     key(
         "store_payload",
         Takes::Boolean,
-        "Whether JSON events carry the payload. A Stored event always does.",
+        "Whether JSON events and Unknown ones carry the payload. A Stored event always does, a mapped one in LEEF or CEF never.",
     )
     .default("true"),
     key(

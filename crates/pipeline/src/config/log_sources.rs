@@ -9,6 +9,7 @@ use dsm::lsx::Spanned;
 use protocol::Protocol;
 use protocol::parameter::{FaultCode, Kind, ParameterFault, Parameters, Value, check_identifier};
 use protocol::protocols::{REGISTRY, find};
+use protocol::secret::SecretRef;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -52,6 +53,18 @@ impl LogSourceConfig {
             && name(self) == name(other)
             && self.parameters == other.parameters
             && self.enabled == other.enabled
+    }
+
+    /// The parameters that are secrets, and where these are.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
+        let parameters = self.protocol.map_or(&[][..], Protocol::parameters);
+        parameters
+            .iter()
+            .filter(|parameter| parameter.kind == Kind::Password)
+            .filter_map(|parameter| {
+                let reference = self.parameters.secret(parameter.name)?;
+                Some((parameter.name, reference))
+            })
     }
 
     /// Where a parameter stands, or the log source.

@@ -19,7 +19,6 @@ pub use reference::{json_schema, page, pages};
 use crate::store::Limits;
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
 use dsm::manifest::explain_malformed;
-use protocol::parameter::Kind;
 use protocol::secret::Secrets;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -173,7 +172,10 @@ fn config(
     let number = |name: &str| limits.as_ref().and_then(|table| table.number(name));
     let log_text = |name: &str| log.as_ref().and_then(|table| table.text(name));
     let destinations = destinations::read(reader, &table, base);
-    let log_sources = log_sources::read(reader, &table, &destinations, hidden);
+    let mut log_sources = log_sources::read(reader, &table, &destinations, hidden);
+    for source in &mut log_sources {
+        source.parameters.begin_paths_at(base);
+    }
     let config = Config {
         file: Arc::clone(reader.file),
         state_directory: table.path("state_directory", base).unwrap_or_default(),
@@ -273,22 +275,15 @@ impl Config {
         out: &mut Diagnostics,
     ) {
         for source in self.log_sources.iter().filter(|source| source.enabled) {
-            let Some(protocol) = source.protocol else {
-                continue;
-            };
-            for parameter in protocol.parameters() {
-                let reference = source.parameters.secret(parameter.name);
-                let Some(reference) = reference.filter(|_| parameter.kind == Kind::Password) else {
-                    continue;
-                };
+            for (parameter, reference) in source.secrets() {
                 if let Err(error) = secrets.resolve(reference) {
-                    let span = source.span_of(parameter.name);
+                    let span = source.span_of(parameter);
                     out.push(
                         Diagnostic::new(
                             Code::SecretUnavailable,
                             format!(
-                                "`{}` of log source `{}`: {error}",
-                                parameter.name, source.identifier.value
+                                "`{parameter}` of log source `{}`: {error}",
+                                source.identifier.value
                             ),
                             "set it in the environment of the process, or give it to the file",
                         )

@@ -51,6 +51,7 @@ impl Worker<'_> {
         let result = self
             .formatter
             .write(&mut event, stored.payload, &mut out.bytes);
+        self.normalizer.recycle(event);
         let bytes = start..out.bytes.len();
         let (bytes, written) = match result {
             Ok(written) => {
@@ -95,18 +96,18 @@ fn key(event: &Event<'_>) -> Option<String> {
     Some(key)
 }
 
-/// The lines of a batch, in its order.
-pub(super) fn lines(workers: &mut [Worker<'_>], batch: &Batch) -> Vec<Lines> {
+/// Writes the lines of a batch into parts that follow each other. What is in the parts is overwritten; their room is
+/// used again.
+pub(super) fn lines(workers: &mut [Worker<'_>], batch: &Batch, parts: &mut Vec<Lines>) {
     let threads = workers.len().min(batch.len() / EVENTS_PER_THREAD).max(1);
     let share = batch.len().div_ceil(threads).max(1);
-    let run = |worker: &mut Worker<'_>, from: usize| {
-        let mut out = Lines::default();
+    let run = |worker: &mut Worker<'_>, from: usize, out: &mut Lines| {
+        out.bytes.clear();
+        out.lines.clear();
         for stored in (from..batch.len().min(from + share)).filter_map(|index| batch.get(index)) {
-            worker.add(stored, 1, &mut out);
+            worker.add(stored, 1, out);
         }
-        out
     };
-    let mut parts: Vec<Lines> = Vec::new();
     parts.resize_with(threads, Lines::default);
     let run = &run;
     std::thread::scope(|scope| {
@@ -114,11 +115,10 @@ pub(super) fn lines(workers: &mut [Worker<'_>], batch: &Batch) -> Vec<Lines> {
         // The first share is this thread's own.
         let own = shares.next();
         for (index, (worker, part)) in shares {
-            scope.spawn(move || *part = run(worker, index * share));
+            scope.spawn(move || run(worker, index * share, part));
         }
         if let Some((_, (worker, part))) = own {
-            *part = run(worker, 0);
+            run(worker, 0, part);
         }
     });
-    parts
 }

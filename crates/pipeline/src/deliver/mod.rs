@@ -106,6 +106,8 @@ pub struct Deliverer<'m> {
 struct Lane<'m> {
     route: Route<'m>,
     workers: Vec<Worker<'m>>,
+    /// Room for the lines of a batch.
+    parts: Vec<Lines>,
     throttle: Throttle,
     coalescer: Option<Coalescer>,
     /// The next event to read; ahead of the position by what is in `ready`.
@@ -118,7 +120,7 @@ struct Work {
     lane: usize,
     batch: destination::Batch,
     /// What cannot be written in the format of the destination.
-    refused: Vec<Refused>,
+    refused: VecDeque<Refused>,
     /// Where the position is when all of this is done.
     position: Position,
     counts: Counts,
@@ -142,6 +144,7 @@ struct Counts {
     repaired: u64,
     truncated: u64,
     budget_exceeded: u64,
+    refused: u64,
 }
 
 impl<'m> Deliverer<'m> {
@@ -287,7 +290,7 @@ impl<'m> Deliverer<'m> {
             Outcome::Accepted(refused) => {
                 work.is_sent = true;
                 work.refuse(refused);
-                if let Err(error) = self.account(&work, now) {
+                if let Err(error) = self.account(&mut work, now) {
                     self.ready.push_front(work);
                     return Err(error);
                 }
@@ -312,28 +315,30 @@ impl<'m> Deliverer<'m> {
     }
 
     /// What has to be durable before a batch is forgotten: what was refused, then the position.
-    fn account(&mut self, work: &Work, now: DateTime<Utc>) -> Result<(), StoreError> {
+    fn account(&mut self, work: &mut Work, now: DateTime<Utc>) -> Result<(), StoreError> {
         let Some(lane) = self.lanes.get_mut(work.lane) else {
             return Ok(());
         };
         let source = lane.route.source;
-        for refused in &work.refused {
+        // Each of them once, though the position may have to wait.
+        while let Some(refused) = work.refused.front() {
             let batch = self.store.read(source, refused.sequence, 1, usize::MAX)?;
-            let Some(stored) = batch.get(0) else { continue };
-            let letter = DeadLetter {
-                log_source: &lane.route.log_source.identifier,
-                destination: &self.options.name,
-                sequence: refused.sequence,
-                received: stored.received,
-                reason: &refused.reason,
-                payload: stored.payload,
-            };
-            self.dead_letters
-                .add(&[letter], now)
-                .map_err(|error| StoreError::Io {
-                    dir: self.store.dir().to_owned(),
-                    reason: format!("a dead letter cannot be written: {error}"),
-                })?;
+            if let Some(stored) = batch.get(0) {
+                let letter = DeadLetter {
+                    log_source: &lane.route.log_source.identifier,
+                    destination: &self.options.name,
+                    sequence: refused.sequence,
+                    received: stored.received,
+                    reason: &refused.reason,
+                    payload: stored.payload,
+                };
+                self.dead_letters
+                    .add(&[letter], now)
+                    .map_err(|error| StoreError::Io {
+                        dir: self.store.dir().to_owned(),
+                        reason: format!("a dead letter cannot be written: {error}"),
+                    })?;
+            }
             tracing::warn!(
                 destination = %self.options.name,
                 log_source = %lane.route.log_source.identifier,
@@ -341,6 +346,8 @@ impl<'m> Deliverer<'m> {
                 "an event is refused for good and stands in the dead letters: {}",
                 refused.reason
             );
+            work.refused.pop_front();
+            work.counts.refused += 1;
         }
         self.store
             .advance(source, &self.options.name, &work.position)?;
@@ -353,7 +360,7 @@ impl<'m> Deliverer<'m> {
         metrics.repaired.add(counts.repaired);
         metrics.truncated.add(counts.truncated);
         metrics.budget_exceeded.add(counts.budget_exceeded);
-        metrics.refused.add(work.refused.len() as u64);
+        metrics.refused.add(counts.refused);
         metrics.records.add(work.batch.records.len() as u64);
         metrics.delivered(now);
         Ok(())
@@ -365,7 +372,7 @@ impl Work {
     fn refuse(&mut self, refused: Vec<Refusal>) {
         for Refusal { index, reason } in refused {
             if let Some(record) = self.batch.records.get(index) {
-                self.refused.push(Refused {
+                self.refused.push_back(Refused {
                     sequence: record.sequence,
                     reason,
                 });
@@ -386,7 +393,7 @@ impl Work {
                 });
                 self.batch.bytes.push(b'\n');
             }
-            Err(reason) => self.refused.push(Refused {
+            Err(reason) => self.refused.push_back(Refused {
                 sequence,
                 reason: reason.clone(),
             }),
@@ -454,6 +461,7 @@ impl<'m> Lane<'m> {
         Ok(Self {
             throttle: Throttle::new(route.eps),
             workers,
+            parts: Vec::new(),
             coalescer,
             next: position.next,
             route,
@@ -469,19 +477,21 @@ impl<'m> Lane<'m> {
         closing: bool,
     ) -> Result<Prepared, StoreError> {
         let allowance = self.throttle.allowance(now).min(options.batch_events);
-        let batch = if allowance == 0 {
+        let worthwhile = self.throttle.worthwhile().min(options.batch_events);
+        let held_back = allowance < worthwhile
+            && store.waiting(self.route.source, self.next)? > allowance as u64;
+        let batch = if held_back || allowance == 0 {
             Batch::default()
         } else {
             store.read(self.route.source, self.next, allowance, options.batch_bytes)?
         };
-        let held_back = allowance == 0 && store.waiting(self.route.source, self.next)? > 0;
         let mut work = Work {
             lane: index,
             batch: destination::Batch {
                 identifier: self.route.log_source.identifier.clone(),
                 ..destination::Batch::default()
             },
-            refused: Vec::new(),
+            refused: VecDeque::new(),
             position: Position::at(self.next),
             counts: Counts::default(),
             is_sent: false,
@@ -496,7 +506,7 @@ impl<'m> Lane<'m> {
                 _ => Vec::new(),
             };
             if over.is_empty() {
-                return Ok(self.wait(held_back, now));
+                return Ok(self.wait(held_back.then_some(worthwhile), now));
             }
             self.add_folded(&over, store, &mut work)
         } else {
@@ -512,10 +522,10 @@ impl<'m> Lane<'m> {
         Ok(Prepared::Work(Box::new(work)))
     }
 
-    /// What the lane waits for.
-    fn wait(&mut self, held_back: bool, now: DateTime<Utc>) -> Prepared {
-        if held_back {
-            return Prepared::Wait(self.throttle.ready_at(1, now));
+    /// What the lane waits for: until so many events may pass, or for the end of a window.
+    fn wait(&mut self, held_back: Option<usize>, now: DateTime<Utc>) -> Prepared {
+        if let Some(events) = held_back {
+            return Prepared::Wait(self.throttle.ready_at(events, now));
         }
         match self.coalescer.as_ref().and_then(Coalescer::next_close) {
             Some(close) => Prepared::Wait(close.max(now)),
@@ -538,7 +548,23 @@ impl<'m> Lane<'m> {
         store: &Store,
         work: &mut Work,
     ) -> Result<(), StoreError> {
-        let parts = lines::lines(&mut self.workers, batch);
+        let mut parts = std::mem::take(&mut self.parts);
+        lines::lines(&mut self.workers, batch, &mut parts);
+        let result = self.add_lines(batch, &parts, store, work);
+        self.parts = parts;
+        result
+    }
+
+    fn add_lines(
+        &mut self,
+        batch: &Batch,
+        parts: &[Lines],
+        store: &Store,
+        work: &mut Work,
+    ) -> Result<(), StoreError> {
+        let bytes = parts.iter().map(|part| part.bytes.len()).sum();
+        work.batch.bytes.reserve(bytes);
+        work.batch.records.reserve(batch.len());
         let pairs = parts
             .iter()
             .flat_map(|part| part.lines.iter().map(move |line| (part, line)));

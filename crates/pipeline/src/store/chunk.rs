@@ -193,18 +193,18 @@ pub(super) fn received(
         .map(|millis| millis.and_then(DateTime::from_timestamp_millis))
 }
 
-/// Deletes the chunks of a log source that every position is behind; returns the bytes that they counted for.
+/// Deletes the chunks of a log source that every position is behind, all of them where there is no position; returns the bytes that they counted for.
 pub(super) fn delete_delivered(tx: &Transaction<'_>, source: i64) -> rusqlite::Result<u64> {
     let removed: i64 = tx
         .prepare_cached(
             "SELECT coalesce(sum(bytes), 0) FROM chunk
-             WHERE log_source = ?1 AND next <= (SELECT min(keep) FROM position WHERE log_source = ?1)",
+             WHERE log_source = ?1 AND next <= (SELECT coalesce(min(keep), 9223372036854775807) FROM position WHERE log_source = ?1)",
         )?
         .query_row([source], |row| row.get(0))?;
     if removed > 0 {
         tx.prepare_cached(
             "DELETE FROM chunk
-             WHERE log_source = ?1 AND next <= (SELECT min(keep) FROM position WHERE log_source = ?1)",
+             WHERE log_source = ?1 AND next <= (SELECT coalesce(min(keep), 9223372036854775807) FROM position WHERE log_source = ?1)",
         )?
         .execute([source])?;
     }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,8 +32,7 @@ CREATE TABLE log_source (
 CREATE TABLE lane (
     log_source INTEGER NOT NULL,
     name TEXT NOT NULL,
-    cursor TEXT,
-    status TEXT,
+    cursor TEXT NOT NULL,
     PRIMARY KEY (log_source, name)
 ) WITHOUT ROWID;
 CREATE TABLE position (
@@ -175,7 +175,7 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
-    std::fs::create_dir_all(dir).map_err(|error| StoreError::io(dir, &error))?;
+    make_folder(dir).map_err(|error| StoreError::io(dir, &error))?;
     let lock = lock(dir)?;
     let writer = connect(
         dir,
@@ -188,6 +188,17 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
         writer,
         reader,
     })
+}
+
+/// Payloads wait here, so a folder that we make is its owner's alone.
+fn make_folder(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::DirBuilder::new().mode(0o700).create(dir)
 }
 
 /// Opens what is there for looking only.

@@ -12,7 +12,7 @@ mod peek;
 
 pub use chunk::{Batch, Stored};
 pub use file::{FORMAT, StoreError};
-pub use peek::{LaneRow, Peek, SourceRow, WaitingRow};
+pub use peek::{Peek, SourceRow, WaitingRow};
 
 use chrono::{DateTime, Utc};
 use file::Opened;
@@ -167,7 +167,6 @@ impl Store {
                 .prepare_cached("SELECT cursor FROM lane WHERE log_source = ?1 AND name = ?2")?
                 .query_row(params![source.0, lane], |row| row.get(0))
                 .optional()
-                .map(Option::flatten)
         })
     }
 
@@ -337,57 +336,39 @@ impl Store {
         self.read_with(|connection| chunk::received(connection, source.0, from))
     }
 
-    /// Remembers what the people who ask for the status are told about a lane.
+    /// Gives up what waits of a log source for a destination, and the position; returns how many events.
     ///
     /// # Errors
     /// The state cannot be written.
-    pub fn set_status(&self, source: SourceId, lane: &str, status: &str) -> Result<(), StoreError> {
-        self.write(|tx| {
-            tx.prepare_cached(
-                "INSERT INTO lane (log_source, name, status) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET status = excluded.status",
-            )?
-            .execute(params![source.0, lane, status])
-        })
-        .map(|_| ())
-    }
-
-    /// Gives up what waits for a destination, in all log sources; returns how many events.
-    ///
-    /// # Errors
-    /// The state cannot be written.
-    pub fn forget_destination(&self, destination: &str) -> Result<u64, StoreError> {
+    pub fn forget(&self, source: SourceId, destination: &str) -> Result<u64, StoreError> {
         let (waiting, removed) = self.write(|tx| {
-            let waiting: i64 = tx.query_row(
-                "SELECT coalesce(sum(next_sequence - next), 0)
-                 FROM position JOIN log_source ON id = log_source WHERE destination = ?1",
-                [destination],
-                |row| row.get(0),
-            )?;
-            let sources: Vec<i64> = tx
-                .prepare("SELECT log_source FROM position WHERE destination = ?1")?
-                .query_map([destination], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            tx.execute("DELETE FROM position WHERE destination = ?1", [destination])?;
-            let mut removed = 0;
-            for source in sources {
-                removed += chunk::delete_delivered(tx, source)?;
-            }
-            Ok((unsigned(waiting), removed))
+            let next: Option<i64> = tx
+                .prepare_cached(
+                    "DELETE FROM position WHERE log_source = ?1 AND destination = ?2 RETURNING next",
+                )?
+                .query_row(params![source.0, destination], |row| row.get(0))
+                .optional()?;
+            let behind = next_sequence(tx, source)?;
+            let waiting = next.map_or(0, |next| behind.saturating_sub(unsigned(next)));
+            Ok((waiting, chunk::delete_delivered(tx, source.0)?))
         })?;
         self.reclaim(removed)?;
         Ok(waiting)
     }
 
-    /// Waits until a page arrives that the caller has not seen, or the time is up. `seen` is what the last call
-    /// returned, 0 at first.
-    pub fn wait_for_page(&self, seen: u64, timeout: Duration) -> u64 {
+    /// How many pages have arrived, to be given to [`Self::wait_for_page`]. Ask before looking for events, or a page that
+    /// arrives in between is waited for.
+    pub fn pages(&self) -> u64 {
+        *locked(&self.pages)
+    }
+
+    /// Waits until there are more pages than the caller has seen, or the time is up.
+    pub fn wait_for_page(&self, seen: u64, timeout: Duration) {
         let pages = locked(&self.pages);
-        let (pages, _) = self
+        // Who waits looks again in any case.
+        let _ = self
             .arrived
-            .wait_timeout_while(pages, timeout, |pages| *pages == seen)
-            .unwrap_or_else(PoisonError::into_inner);
-        *pages
+            .wait_timeout_while(pages, timeout, |pages| *pages == seen);
     }
 
     /// Wakes those who wait for a page.

@@ -14,17 +14,6 @@ pub struct SourceRow {
     pub received: u64,
 }
 
-/// A lane in the state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneRow {
-    /// Identifier of the log source.
-    pub identifier: String,
-    /// Name of the lane.
-    pub lane: String,
-    /// What was last said about it.
-    pub status: Option<String>,
-}
-
 /// What waits for a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingRow {
@@ -45,8 +34,6 @@ pub struct Peek {
     pub process: Option<String>,
     /// The log sources, by identifier.
     pub sources: Vec<SourceRow>,
-    /// Their lanes.
-    pub lanes: Vec<LaneRow>,
     /// What waits.
     pub waiting: Vec<WaitingRow>,
     /// Bytes of payloads in the spool.
@@ -86,18 +73,6 @@ fn look(connection: &Connection) -> rusqlite::Result<Peek> {
             })
         })?
         .collect::<Result<_, _>>()?;
-    let lanes = tx
-        .prepare_cached(
-            "SELECT identifier, name, status FROM lane JOIN log_source ON id = log_source ORDER BY identifier, name",
-        )?
-        .query_map([], |row| {
-            Ok(LaneRow {
-                identifier: row.get(0)?,
-                lane: row.get(1)?,
-                status: row.get(2)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
     let waiting = tx
         .prepare_cached(
             "SELECT identifier, destination, next_sequence - position.next,
@@ -121,7 +96,6 @@ fn look(connection: &Connection) -> rusqlite::Result<Peek> {
     Ok(Peek {
         process: None,
         sources,
-        lanes,
         waiting,
         bytes: unsigned(bytes),
     })

@@ -18,9 +18,10 @@ pub(super) fn after(failures: u32, random: &mut fastrand::Rng) -> TimeDelta {
     doubled.min(LONGEST) * random.i32(50..=100) / 100
 }
 
-/// The wait that a server orders, as far as we obey.
-pub(super) fn ordered(wait: TimeDelta) -> TimeDelta {
-    wait.clamp(TimeDelta::zero(), LONGEST_ORDERED)
+/// The wait that a server orders, as far as we obey. One that orders no wait again and again gets a little anyway.
+pub(super) fn ordered(wait: TimeDelta, failures: u32) -> TimeDelta {
+    let shortest = TimeDelta::seconds(failures.min(60).into());
+    wait.clamp(shortest, LONGEST_ORDERED)
 }
 
 #[cfg(test)]
@@ -52,8 +53,10 @@ mod tests {
     }
 
     #[test]
-    fn no_order_of_a_server_stops_a_lane_for_long() {
-        assert_eq!(ordered(TimeDelta::seconds(120)), TimeDelta::seconds(120));
-        assert_eq!(ordered(TimeDelta::days(300)), TimeDelta::hours(1));
+    fn no_order_of_a_server_stops_a_lane_for_long_or_makes_it_hammer() {
+        let seconds = |wait, failures| ordered(TimeDelta::seconds(wait), failures).num_seconds();
+        assert_eq!(seconds(120, 3), 120);
+        assert_eq!(seconds(10_000_000, 1), 3600);
+        assert_eq!((seconds(0, 1), seconds(0, 7), seconds(0, 1000)), (1, 7, 60));
     }
 }

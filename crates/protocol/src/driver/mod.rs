@@ -30,6 +30,9 @@ const SHORTEST_RECURRENCE: TimeDelta = TimeDelta::seconds(1);
 /// A full sink is asked again after this time.
 const SINK_WAIT: TimeDelta = TimeDelta::seconds(1);
 
+/// The renewal of a token that is still good is tried again after this time.
+const RENEWAL_WAIT: TimeDelta = TimeDelta::seconds(30);
+
 /// So many failures in a row are an error, even if each by itself would pass.
 const MANY_FAILURES: u32 = 6;
 
@@ -49,7 +52,7 @@ pub struct LaneDriver {
     token_used: bool,
     /// Whether a token was refused since the last page.
     reauthenticated: bool,
-    /// Whether the result was begun again since the last page.
+    /// Whether the result was begun again in this round.
     rewound: bool,
     /// A page that the sink has not taken yet.
     offered: Option<Page>,
@@ -66,6 +69,8 @@ struct Round {
     began: DateTime<Utc>,
     pages: u32,
     payloads: u64,
+    /// It goes on within a result that was asked for earlier, and so does not see what came since.
+    resumes: bool,
 }
 
 impl LaneDriver {
@@ -106,18 +111,22 @@ impl LaneDriver {
 
     fn next(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) -> Step {
         let now = clock.now();
-        if self.due.is_some_and(|due| now < due) {
-            return self.pause_until(self.due.unwrap_or(now));
+        // A wait that is longer than any comes from a clock that was set back.
+        let longest = self.lane.recurrence.max(trouble::LONG_PAUSE);
+        if let Some(due) = self.due.filter(|due| now < *due && *due - now <= longest) {
+            return self.pause_until(due);
         }
         self.due = Some(now);
         if self.offered.is_some() {
             return self.offer(now, sink);
         }
         if self.round.is_none() {
+            let within = self.lane.poll.rewind(&self.cursor);
             self.round = Some(Round {
                 began: now,
                 pages: 0,
                 payloads: 0,
+                resumes: matches!(within, Ok(Some(_))),
             });
             if self.cursor == Cursor::START {
                 // From here on the start stands still, however long the first page takes.
@@ -199,7 +208,8 @@ impl LaneDriver {
             && now < token.expires_at
         {
             self.status.count_retry(reason);
-            token.refresh_at = now + wait.unwrap_or(TimeDelta::seconds(30));
+            let again = now + wait.unwrap_or(RENEWAL_WAIT);
+            token.refresh_at = again.min(token.expires_at);
             warn!(lane = %self.id, "{}; the old token is used on", trouble.message);
             return Step::Again;
         }
@@ -274,7 +284,6 @@ impl LaneDriver {
     /// Takes a page that was read.
     fn turn(&mut self, mut page: Page, now: DateTime<Utc>) -> Step {
         self.reauthenticated = false;
-        self.rewound = false;
         if page.more && page.payloads.is_empty() && page.cursor == self.cursor {
             warn!(lane = %self.id, "the server offers a next page that leads nowhere");
             page.more = false;
@@ -344,7 +353,11 @@ impl LaneDriver {
             );
             warn!(lane = %self.id, "{message}");
             status.set(now, State::Warn, message, None);
+        } else if round.resumes {
+            self.round = None;
+            return Step::Again;
         } else {
+            status.rounds += 1;
             if status.state != State::Ok {
                 info!(lane = %self.id, "collecting");
             }
@@ -355,13 +368,13 @@ impl LaneDriver {
                 None,
             );
         }
-        status.rounds += 1;
         self.end_round(now, TimeDelta::zero())
     }
 
     /// The next round begins with a multiple of the recurrence, counted from the beginning of this one, and not before
     /// the pause is over.
     fn end_round(&mut self, now: DateTime<Utc>, pause: TimeDelta) -> Step {
+        self.rewound = false;
         let began = self.round.take().map_or(now, |round| round.began);
         let recurrence = self.lane.recurrence.max(SHORTEST_RECURRENCE);
         let times = (now - began).num_milliseconds() / recurrence.num_milliseconds() + 1;
@@ -400,10 +413,11 @@ impl LaneDriver {
         match trouble.action {
             Action::Retry(reason, wait) => {
                 self.status.count_retry(reason);
-                let wait = wait.map_or_else(
-                    || backoff::after(self.status.failures, &mut self.random),
-                    backoff::ordered,
-                );
+                let failures = self.status.failures;
+                let wait = match wait {
+                    Some(wait) => backoff::ordered(wait, failures),
+                    None => backoff::after(failures, &mut self.random),
+                };
                 self.pause_until(now + wait)
             }
             Action::GiveUp(pause) => self.give_up(now, pause),
@@ -418,7 +432,6 @@ impl LaneDriver {
     fn give_up(&mut self, now: DateTime<Utc>, pause: TimeDelta) -> Step {
         self.status.rounds_failed += 1;
         self.reauthenticated = false;
-        self.rewound = false;
         self.end_round(now, pause)
     }
 
@@ -443,6 +456,10 @@ impl LaneDriver {
         } else {
             self.rewound = true;
             self.status.count_retry(RetryReason::Unreadable);
+        }
+        if let Some(round) = &mut self.round {
+            // A result that is asked for anew has all that came since.
+            round.resumes &= self.lane.poll.rewind(&cursor)?.is_some();
         }
         self.cursor = cursor;
         Ok(true)

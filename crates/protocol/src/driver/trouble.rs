@@ -41,6 +41,9 @@ pub(crate) const LONG_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// The wait where a server throttles and does not say for how long.
 const THROTTLED: TimeDelta = TimeDelta::seconds(60);
 
+/// The remedy for what passes by itself on the server's side.
+const LATER: &str = "none needed unless it lasts; then see the service health of the vendor";
+
 /// How much of a server's own words is shown.
 const MAX_WORDS: usize = 240;
 
@@ -75,8 +78,13 @@ impl Trouble {
                 .as_ref()
                 .map_or_else(|| text.to_owned(), |words| format!("{text}: {words}"))
         };
-        let retry = |reason, wait, text: &str| {
-            Self::new(Action::Retry(reason, wait), State::Warn, said(text), None)
+        let retry = |reason, wait, text: &str, remedy| {
+            Self::new(
+                Action::Retry(reason, wait),
+                State::Warn,
+                said(text),
+                Some(remedy),
+            )
         };
         let give_up =
             |text: &str, remedy| Self::new(Action::GiveUp(PAUSE), State::Error, said(text), remedy);
@@ -91,9 +99,21 @@ impl Trouble {
                 "the server refuses access (403)",
                 Some(permission.unwrap_or("give the application the permission for this interface and let an administrator consent")),
             ),
-            429 => retry(RetryReason::Throttled, Some(wait.unwrap_or(THROTTLED)), "the server throttles (429)"),
-            503 if wait.is_some() => retry(RetryReason::Throttled, wait, "the server is busy (503)"),
-            408 | 500..=599 => retry(RetryReason::ServerError, wait, &format!("the server has a fault ({status})")),
+            429 => retry(
+                RetryReason::Throttled,
+                Some(wait.unwrap_or(THROTTLED)),
+                "the server throttles (429)",
+                "none needed unless it lasts; then poll less often, or find out who else asks with this application",
+            ),
+            503 if wait.is_some() => {
+                retry(RetryReason::Throttled, wait, "the server is busy (503)", LATER)
+            }
+            408 | 500..=599 => retry(
+                RetryReason::ServerError,
+                wait,
+                &format!("the server has a fault ({status})"),
+                LATER,
+            ),
             400 | 404 | 410 => Self {
                 action: Action::Rewind,
                 ..give_up(

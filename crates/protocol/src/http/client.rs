@@ -273,6 +273,10 @@ fn io_error(error: &std::io::Error, host: String) -> TransportError {
         };
     }
     let reason = error.to_string();
+    // The standard library has no kind for it.
+    if reason.starts_with("failed to lookup address information") {
+        return TransportError::Dns(host);
+    }
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => TransportError::Timeout("the connection"),
         ErrorKind::UnexpectedEof
@@ -290,5 +294,22 @@ const fn phase_name(phase: Timeout) -> &'static str {
         Timeout::SendRequest | Timeout::SendBody => "sending the request",
         Timeout::RecvResponse => "the first byte of the answer",
         _ => "the whole answer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::ToSocketAddrs;
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_told_from_a_connection_that_fails() {
+        // No name has a label of more than 63 characters, so nobody is asked.
+        let name = format!("{}.example.com:443", "x".repeat(64));
+        let error = name.to_socket_addrs().unwrap_err();
+        let told = io_error(&error, "h".to_owned());
+        assert_eq!(told, TransportError::Dns("h".to_owned()), "{error}");
+        let refused = io_error(&ErrorKind::ConnectionRefused.into(), "h".to_owned());
+        assert!(matches!(refused, TransportError::Connect { .. }));
     }
 }

@@ -15,6 +15,7 @@ pub use validate::{check_identifier, validate};
 use crate::secret::SecretRef;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The declaration of a parameter.
 #[derive(Debug, Clone, Copy)]
@@ -287,6 +288,7 @@ pub struct Parameters(BTreeMap<&'static str, Checked>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Checked {
     Text(String),
+    Path(PathBuf),
     List(Vec<String>),
     Integer(i64),
     Boolean(bool),
@@ -295,7 +297,24 @@ pub(crate) enum Checked {
 }
 
 impl Parameters {
-    /// The value of a text, host or path; `None` where there is none.
+    /// Makes relative paths begin at a folder, those to files with secrets included.
+    pub fn begin_paths_at(&mut self, base: &Path) {
+        for value in self.0.values_mut() {
+            if let Checked::Path(path) | Checked::Secret(SecretRef::File(path)) = value {
+                *path = base.join(&*path);
+            }
+        }
+    }
+
+    /// The value of a path.
+    pub fn path(&self, name: &str) -> Option<&Path> {
+        match self.0.get(name) {
+            Some(Checked::Path(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The value of a text or host; `None` where there is none.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.0.get(name) {
             Some(Checked::Text(text)) => Some(text),

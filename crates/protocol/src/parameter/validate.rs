@@ -186,7 +186,7 @@ fn check(
             check_text(parameter, text, None, 255, faults).map(Checked::Text)
         }
         (Kind::Path, Value::Text(text)) => {
-            check_text(parameter, text, None, 4096, faults).map(Checked::Text)
+            check_text(parameter, text, None, 4096, faults).map(|text| Checked::Path(text.into()))
         }
         (Kind::List { max_length }, value) => {
             let before = faults.len();
@@ -559,7 +559,7 @@ impl Checked {
             Self::Text(text) => text == value,
             Self::Boolean(boolean) => value == if *boolean { "true" } else { "false" },
             Self::Integer(number) => value.parse() == Ok(*number),
-            Self::List(_) | Self::Interval(_) | Self::Secret(_) => false,
+            Self::Path(_) | Self::List(_) | Self::Interval(_) | Self::Secret(_) => false,
         }
     }
 }

@@ -191,10 +191,15 @@ pub(crate) fn required<'a>(
     parameters: &'a Parameters,
     key: &'static str,
 ) -> Result<&'a str, OpenError> {
-    parameters.text(key).ok_or_else(|| OpenError::Parameter {
+    parameters.text(key).ok_or_else(|| missing(key))
+}
+
+/// A parameter is not there although validation has made sure of it.
+pub(crate) fn missing(key: &'static str) -> OpenError {
+    OpenError::Parameter {
         key,
         reason: "is missing".to_owned(),
-    })
+    }
 }
 
 /// The secret that a parameter leads to.
@@ -203,10 +208,7 @@ pub(crate) fn secret(
     secrets: &dyn Secrets,
     key: &'static str,
 ) -> Result<Secret, OpenError> {
-    let reference = parameters.secret(key).ok_or_else(|| OpenError::Parameter {
-        key,
-        reason: "is missing".to_owned(),
-    })?;
+    let reference = parameters.secret(key).ok_or_else(|| missing(key))?;
     secrets
         .resolve(reference)
         .map_err(|error| OpenError::Secret { key, error })
@@ -238,7 +240,7 @@ pub(crate) fn http_settings(
     };
     Ok(HttpSettings {
         proxy,
-        ca_file: parameters.text("ca_file").map(PathBuf::from),
+        ca_file: parameters.path("ca_file").map(PathBuf::from),
         ..HttpSettings::default()
     })
 }

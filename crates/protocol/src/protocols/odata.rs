@@ -66,9 +66,26 @@ struct State {
     /// The next page of a sweep that has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    /// Where a next link leads on: how many alerts the request that it belongs to skips, and how many of those it asked
+    /// for the pages have shown.
+    #[serde(default, skip_serializing_if = "Window::is_none")]
+    window: Window,
     /// The size of a page, where it is smaller than usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     top: Option<u32>,
+}
+
+/// The alerts that one request asks for with `$top` and `$skip`, however many pages the server makes of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Window {
+    skipped: u64,
+    shown: u64,
+}
+
+impl Window {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +110,7 @@ impl Collection {
         State {
             position: Position::starting_at(now - self.lookback),
             next: None,
+            window: Window::default(),
             top: None,
         }
     }
@@ -130,17 +148,26 @@ impl Collection {
         })
     }
 
+    /// How far the request has come with this page.
+    fn window(&self, list: &list::List<'_>, state: &State) -> Window {
+        let before = match state.next {
+            Some(Next::Link(_)) => state.window,
+            Some(Next::Skip(skipped)) => Window { skipped, shown: 0 },
+            None => Window::default(),
+        };
+        Window {
+            shown: before.shown + list.elements.len() as u64,
+            ..before
+        }
+    }
+
     /// Where the sweep goes on: `Ok(None)` at its end.
     fn follow(&self, list: &list::List<'_>, state: &State) -> Result<Option<Next>, String> {
         let Some(link) = &list.next else {
-            let count = list.elements.len() as u64;
-            let full = count >= u64::from(state.top.unwrap_or(self.top));
-            let skipped = match state.next {
-                Some(Next::Skip(skipped)) => skipped,
-                None => 0,
-                Some(Next::Link(_)) => return Ok(None),
-            };
-            return Ok((self.skips && full).then_some(Next::Skip(skipped + count)));
+            // A server that cuts pages itself ends its links where `$top` is reached, not where the alerts end.
+            let Window { skipped, shown } = self.window(list, state);
+            let full = shown >= u64::from(state.top.unwrap_or(self.top));
+            return Ok((self.skips && full).then_some(Next::Skip(skipped + shown)));
         };
         let next = Next::Link(link.clone().into_owned());
         if !self.endpoint.is_origin_of(link) {
@@ -195,6 +222,10 @@ impl Poll for Collection {
         let (next, obstacle) = match self.follow(&list, &state) {
             Ok(next) => (next, None),
             Err(obstacle) => (None, Some(obstacle)),
+        };
+        state.window = match next {
+            Some(Next::Link(_)) => self.window(&list, &state),
+            _ => Window::default(),
         };
         state.next = next;
         if state.next.is_none() && obstacle.is_none() {

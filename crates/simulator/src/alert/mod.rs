@@ -13,6 +13,7 @@ use crate::scenario::Service;
 use crate::stamp::Stamp;
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// What makes an alert the one it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,31 @@ pub fn key_of(payload: &[u8]) -> Option<String> {
     }
     let updated = text("lastUpdateTime").or_else(|| text("lastUpdateDateTime"))?;
     Some(format!("{}|{updated}", text("id")?))
+}
+
+/// Alerts without a server, one for each second from 2026-03-02 on, as many as are taken.
+pub fn alerts(service: Service, seed: u64) -> impl Iterator<Item = Vec<u8>> {
+    let start = Stamp::parse("2026-03-02T00:00:00Z").unwrap_or_else(Stamp::now);
+    (0..).map(move |number| {
+        let ready = start + Duration::from_secs(number);
+        let origin = Origin {
+            seed,
+            number,
+            ready,
+        };
+        let made = Made {
+            origin: &origin,
+            version: 1,
+            updated: ready,
+            view: View {
+                expand: true,
+                unknown_members: true,
+            },
+        };
+        let mut payload = Vec::new();
+        made.write(service, &mut payload);
+        payload
+    })
 }
 
 /// The identifier that both interfaces of Defender for Endpoint give to an alert.
@@ -189,6 +215,16 @@ mod tests {
             }
         }
         assert!(kinds.len() >= 10, "{kinds:?}");
+    }
+
+    #[test]
+    fn alerts_without_a_server_are_those_of_the_server() {
+        let payload = alerts(Service::Graph, 7).nth(3).unwrap();
+        assert_eq!(
+            payload.len(),
+            alerts(Service::Graph, 7).nth(3).unwrap().len()
+        );
+        assert!(key_of(&payload).is_some());
     }
 
     #[test]

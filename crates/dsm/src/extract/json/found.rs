@@ -38,6 +38,19 @@ pub enum Form {
     Other,
 }
 
+/// What [`Hit::scalar`] tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scalar {
+    /// There is no value.
+    Nothing,
+    /// The value stands here as it is.
+    Text(Span),
+    /// It stands here with its escapes; it is not empty.
+    Escaped(Span),
+    /// It is an object or an array.
+    Other,
+}
+
 impl Hit {
     pub(super) const NONE: Self = Self {
         span: Span::NONE,
@@ -48,21 +61,21 @@ impl Hit {
         self.span.is_some()
     }
 
-    /// The place of a scalar that stands in the text as it is read; nothing inside for null and the empty string. Nothing
-    /// at all for what has to be decoded.
+    /// What the value is to somebody who wants a scalar, where null and the empty string are none.
     #[inline]
-    pub(crate) fn scalar(self, text: &str) -> Option<Option<Span>> {
+    pub(crate) fn scalar(self, text: &str) -> Scalar {
+        let inside = Span {
+            start: self.span.start + 1,
+            end: self.span.end - 1,
+        };
         match self.form {
-            Form::Plain if self.span.end - self.span.start > 2 => Some(Some(Span {
-                start: self.span.start + 1,
-                end: self.span.end - 1,
-            })),
-            Form::Plain | Form::Null => Some(None),
-            Form::Other => {
-                let first = text.as_bytes().get(self.span.start as usize)?;
-                (!matches!(first, b'{' | b'[')).then_some(Some(self.span))
-            }
-            Form::Escaped => None,
+            Form::Plain if inside.end > inside.start => Scalar::Text(inside),
+            Form::Plain | Form::Null => Scalar::Nothing,
+            Form::Escaped => Scalar::Escaped(inside),
+            Form::Other => match text.as_bytes().get(self.span.start as usize) {
+                Some(b'{' | b'[') | None => Scalar::Other,
+                _ => Scalar::Text(self.span),
+            },
         }
     }
 
@@ -88,7 +101,7 @@ pub struct Found {
     /// Hits of one element on their way out of it.
     pub(super) passing: Vec<(SlotIx, Hit)>,
     /// By node, what objects looked like so far.
-    pub(super) shapes: Vec<Shape>,
+    pub(super) shapes: Vec<Option<Box<Shape>>>,
     /// The plan that the shapes belong to.
     plan: u64,
     /// What conditions have learnt of the element at hand.
@@ -102,19 +115,21 @@ impl Found {
         if self.plan != plan.fingerprint || self.shapes.len() != plan.nodes.len() {
             self.plan = plan.fingerprint;
             self.shapes.clear();
-            self.shapes.resize_with(plan.nodes.len(), Shape::default);
+            self.shapes.resize_with(plan.nodes.len(), || None);
         }
         self.classes.resize(plan.tested.len(), Class::Unknown);
         if self.first.len() == slots {
-            for slot in self.filled.drain(..).chain(self.in_element.drain(..)) {
-                self.first[slot] = Hit::NONE;
+            for slots in [&self.filled, &self.in_element] {
+                for &slot in slots {
+                    self.first[slot] = Hit::NONE;
+                }
             }
         } else {
-            self.filled.clear();
-            self.in_element.clear();
             self.first.clear();
             self.first.resize(slots, Hit::NONE);
         }
+        self.filled.clear();
+        self.in_element.clear();
         self.more.clear();
         self.passing.clear();
     }

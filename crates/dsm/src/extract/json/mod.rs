@@ -15,6 +15,7 @@ mod shape;
 mod text;
 mod token;
 
+pub(crate) use found::Scalar;
 pub use found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 pub use plan::{Plan, SlotIx};
 pub use text::{compact, text_of, unescape};

@@ -57,25 +57,58 @@ pub(super) struct Node {
     pub(super) select: Option<Box<Select>>,
 }
 
-/// The node of a member.
-#[derive(Debug, Clone, Copy)]
+/// What a member is asked for. Small, because the scan reads one for each member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Child {
-    pub(super) node: NodeIx,
+    node: u32,
+    only: u32,
+}
+
+impl Child {
+    /// For a member that nobody asks for.
+    pub(super) const NONE: Self = Self {
+        node: u32::MAX,
+        only: u32::MAX,
+    };
+
+    pub(super) fn new(node: NodeIx, only: Option<SlotIx>) -> Self {
+        // There are fewer of both than a mapping has bytes.
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            node: small(node),
+            only: only.map_or(u32::MAX, small),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_none(self) -> bool {
+        self.node == u32::MAX
+    }
+
+    /// The node of the member.
+    #[inline(always)]
+    pub(super) fn node(self) -> NodeIx {
+        self.node as usize
+    }
+
     /// The slot of the document that alone wants the value, if there is just one: a scalar needs nothing else of the node.
-    pub(super) only: Option<SlotIx>,
+    #[inline(always)]
+    pub(super) fn only(self) -> Option<SlotIx> {
+        (self.only != u32::MAX).then_some(self.only as usize)
+    }
 }
 
 impl Node {
     fn add(&mut self, name: &str, node: NodeIx) {
         self.members.add(name);
-        self.children.push(Child { node, only: None });
+        self.children.push(Child::new(node, None));
     }
 
     /// The members with their nodes.
     fn named(&self) -> Vec<(String, NodeIx)> {
         let names = self.members.iter().map(str::to_owned);
         names
-            .zip(self.children.iter().map(|child| child.node))
+            .zip(self.children.iter().map(|child| child.node()))
             .collect()
     }
 
@@ -200,7 +233,7 @@ impl Plan {
 
     fn member(&mut self, node: NodeIx, name: &str) -> NodeIx {
         if let Some(index) = self.nodes[node].members.get(name.as_bytes()) {
-            return self.nodes[node].children[index].node;
+            return self.nodes[node].children[index].node();
         }
         let child = self.new_node();
         self.nodes[node].add(name, child);
@@ -328,7 +361,7 @@ impl Plan {
         let only: Vec<Option<SlotIx>> = self.nodes.iter().map(Node::only).collect();
         for node in &mut self.nodes {
             for child in &mut node.children {
-                child.only = only[child.node];
+                *child = Child::new(child.node(), only[child.node()]);
             }
         }
     }
@@ -388,7 +421,7 @@ impl Plan {
         for &slot in node.captures.iter().chain(&node.element_captures) {
             found.first[slot] = Hit::NONE;
         }
-        let children = node.children.iter().map(|child| child.node);
+        let children = node.children.iter().map(|child| child.node());
         for child in children.chain(node.indexes.iter().map(|(_, child)| *child)) {
             self.empty(child, found);
         }

@@ -2,7 +2,7 @@
 
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 use super::plan::{Child, NodeIx, Plan};
-use super::shape::BEGIN;
+use super::shape::{BEGIN, Place, Shape};
 use super::text::unescape;
 use super::token::{Between, Name, Outcome, Text};
 use crate::extract::Span;
@@ -84,23 +84,6 @@ impl Plan {
     }
 }
 
-/// Which members of an object have come by.
-#[derive(Debug, Default)]
-struct Seen([u64; 16]);
-
-impl Seen {
-    /// Notes a member; whether it had come by before. Plans with more than 1,024 members on one object do not notice.
-    fn again(&mut self, member: usize) -> bool {
-        let Some(word) = self.0.get_mut(member / 64) else {
-            return false;
-        };
-        let bit = 1 << (member % 64);
-        let again = *word & bit != 0;
-        *word |= bit;
-        again
-    }
-}
-
 pub(super) struct Scanner<'t> {
     pub(super) plan: &'t Plan,
     pub(super) settings: &'t Settings,
@@ -113,26 +96,37 @@ impl Scanner<'_> {
     /// A value that the plan has an interest in. The recursion is as deep as the longest path.
     pub(super) fn value(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
         let (end, form) = match self.text.byte(start) {
-            Some(b'"') => self.string(start)?,
-            Some(b'n') => (self.text.scalar(start)?, Form::Null),
             Some(b'{' | b'[') => (self.nested(node, start, found)?, Form::Other),
-            _ => (self.text.scalar(start)?, Form::Other),
+            _ => self.scalar(start)?,
         };
-        let node = &self.plan.nodes[node];
         let span = Span::new(start, end);
-        for &slot in &node.captures {
-            found.set(slot, Hit { span, form });
-        }
-        for &slot in &node.element_captures {
-            found.set_in_element(slot, Hit { span, form });
-        }
+        self.capture(node, Hit { span, form }, found);
         Ok(end)
     }
 
+    /// A value that is neither an object nor an array.
     #[inline(always)]
-    fn string(&self, start: usize) -> Result<(usize, Form), JsonError> {
-        let (end, escaped) = self.text.string(start)?;
-        Ok((end, if escaped { Form::Escaped } else { Form::Plain }))
+    fn scalar(&self, start: usize) -> Result<(usize, Form), JsonError> {
+        match self.text.byte(start) {
+            Some(b'"') => {
+                let (end, escaped) = self.text.string(start)?;
+                Ok((end, if escaped { Form::Escaped } else { Form::Plain }))
+            }
+            Some(b'n') => Ok((self.text.scalar(start)?, Form::Null)),
+            _ => Ok((self.text.scalar(start)?, Form::Other)),
+        }
+    }
+
+    /// Hands a value to all who want it.
+    #[inline(always)]
+    fn capture(&self, node: NodeIx, hit: Hit, found: &mut Found) {
+        let node = &self.plan.nodes[node];
+        for &slot in &node.captures {
+            found.set(slot, hit);
+        }
+        for &slot in &node.element_captures {
+            found.set_in_element(slot, hit);
+        }
     }
 
     fn nested(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
@@ -165,64 +159,93 @@ impl Scanner<'_> {
     }
 
     fn object(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
-        let this = &self.plan.nodes[node];
+        // Out of the way of what is found, so that both can be written to. No object of a node lies within another one.
+        let mut shape = found.shapes[node].take().unwrap_or_default();
+        let end = self.members(node, &mut shape, start, found);
+        found.shapes[node] = Some(shape);
+        end
+    }
+
+    fn members(
+        &mut self,
+        node: NodeIx,
+        shape: &mut Shape,
+        start: usize,
+        found: &mut Found,
+    ) -> Outcome {
         let text = self.text;
         let mut at = match text.open(start, b'}') {
             Between::Comma(at) => at,
             Between::Close(end) => return Ok(end),
         };
-        let mut seen = Seen::default();
+        shape.begin();
         let mut place = BEGIN;
         loop {
-            let (member, value) = match found.shapes[node].expect(place, text.bytes, at) {
-                Some(expected) if text.byte(at) == Some(b'"') => {
-                    place = expected.place;
-                    (expected.member, text.blanks(expected.behind))
-                }
-                _ => {
+            let mut expected = shape.expect(&mut place, text.bytes, at);
+            if expected.is_none() && text.blanks(at) != at {
+                at = text.blanks(at);
+                expected = shape.expect(&mut place, text.bytes, at);
+            }
+            let (child, value, again) = match expected {
+                Some(met) => (met.child(), text.blanks(at + met.len()), met.again()),
+                None => {
                     let name = text.name(at)?;
-                    let member = if name.escaped {
-                        let name = self.unescaped(name);
-                        this.members.get(name.as_bytes())
-                    } else {
-                        let member = this.members.get_in(text.bytes, name.start, name.end);
-                        let name = &text.bytes[name.start..name.end];
-                        place = found.shapes[node].note(place, name, member);
-                        member
-                    };
-                    (member, name.value)
+                    let (child, again) = self.unexpected(node, &mut place, shape, name);
+                    (child, name.value, again)
                 }
             };
             self.has_members = true;
-            let end = match member {
-                None => self.skip(value)?,
-                Some(member) if seen.again(member) => {
-                    self.repeated(this.children[member].node, value, found)?
-                }
-                Some(member) => {
-                    let Child { node, only } = this.children[member];
-                    match (text.byte(value), only) {
-                        (Some(b'"'), Some(slot)) => {
-                            let (end, form) = self.string(value)?;
-                            let span = Span::new(value, end);
-                            found.set(slot, Hit { span, form });
-                            end
-                        }
-                        _ => self.value(node, value, found)?,
-                    }
-                }
+            let end = if child.is_none() {
+                self.skip(value)?
+            } else if again {
+                self.repeated(child.node(), value, found)?
+            } else {
+                self.member(child, value, found)?
             };
-            match text.between(end, b'}')? {
+            match text.behind(end, b'}')? {
                 Between::Comma(next) => at = next,
                 Between::Close(end) => return Ok(end),
             }
         }
     }
 
-    #[cold]
-    fn unescaped(&self, name: Name) -> String {
-        let raw = String::from_utf8_lossy(&self.text.bytes[name.start..name.end]);
-        unescape(&raw).into_owned()
+    /// The value of a member that somebody asks for.
+    #[inline(always)]
+    fn member(&mut self, child: Child, at: usize, found: &mut Found) -> Outcome {
+        if let Some(b'{' | b'[') = self.text.byte(at) {
+            return self.value(child.node(), at, found);
+        }
+        let (end, form) = self.scalar(at)?;
+        let span = Span::new(at, end);
+        match child.only() {
+            Some(slot) => found.set(slot, Hit { span, form }),
+            None => self.capture(child.node(), Hit { span, form }, found),
+        }
+        Ok(end)
+    }
+
+    /// A member that is not the one that was expected: what it is asked for, and whether it has come before.
+    #[inline(never)]
+    fn unexpected(
+        &self,
+        node: NodeIx,
+        place: &mut Place,
+        shape: &mut Shape,
+        name: Name,
+    ) -> (Child, bool) {
+        let Name { start, end, .. } = name;
+        let this = &self.plan.nodes[node];
+        let raw = &self.text.bytes[start..end];
+        let lossy;
+        let (name, member) = if name.escaped {
+            lossy = unescape(&String::from_utf8_lossy(raw)).into_owned();
+            (lossy.as_bytes(), this.members.get(lossy.as_bytes()))
+        } else {
+            (raw, this.members.get_in(self.text.bytes, start, end))
+        };
+        let child = |member: usize| this.children[member];
+        let again = shape.note(place, name, member.map(|member| (member, child(member))));
+        (member.map_or(Child::NONE, child), again)
     }
 
     /// The value of a member whose name has come by before.

@@ -37,10 +37,10 @@ pub(super) struct Commit {
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     pub(super) all: Vec<Commit>,
-    /// That value, and for each of its texts the commits that ask for it.
-    by_text: Option<(TestedIx, Vec<Vec<usize>>)>,
+    /// That value, and for each of its texts the commits that ask for it, without this condition.
+    by_text: Option<(TestedIx, Vec<Vec<Commit>>)>,
     /// The commits that have to be looked at in any case.
-    always: Vec<usize>,
+    always: Vec<Commit>,
 }
 
 impl Commits {
@@ -55,14 +55,16 @@ impl Commits {
         let asked = most.map(|(tested, _)| tested);
         let mut by_text = asked.map(|ix| (ix, vec![Vec::new(); tested[ix].texts.len()]));
         self.always.clear();
-        for (index, commit) in self.all.iter().enumerate() {
-            let test = commit
-                .conditions
-                .iter()
-                .find(|test| test.equal && Some(test.tested) == asked);
+        for commit in &self.all {
+            let mut rest = commit.clone();
+            let mut conditions = commit.conditions.iter();
+            let test = conditions.position(|test| test.equal && Some(test.tested) == asked);
             match (test, &mut by_text) {
-                (Some(test), Some((_, lists))) => lists[test.text].push(index),
-                _ => self.always.push(index),
+                (Some(index), Some((_, lists))) => {
+                    let test = rest.conditions.remove(index);
+                    lists[test.text].push(rest);
+                }
+                _ => self.always.push(rest),
             }
         }
         self.by_text = by_text;
@@ -158,7 +160,7 @@ impl Scanner<'_> {
         let asked = match &commits.by_text {
             None => &[],
             Some((tested, lists)) => match self.class_of(*tested, found) {
-                Class::Text(text) => text.map_or(&[][..], |text| &lists[text]),
+                Class::Text(text) => text.map_or(&[][..], |text| lists[text].as_slice()),
                 // A list may hold several of the texts; that is rare enough to be left to the slow way.
                 _ => {
                     for commit in &commits.all {
@@ -168,8 +170,8 @@ impl Scanner<'_> {
                 }
             },
         };
-        for &index in asked.iter().chain(&commits.always) {
-            self.commit(from, &commits.all[index], more, found);
+        for commit in asked.iter().chain(&commits.always) {
+            self.commit(from, commit, more, found);
         }
     }
 

@@ -5,16 +5,21 @@
 //! What is found does not depend on it.
 
 use super::names::Names;
+use super::plan::Child;
+use wide::u8x16;
 
 /// Names that no path asks for are remembered as well, up to so many and up to this length.
 const MAX_OTHERS: usize = 256;
 const MAX_NAME: usize = 64;
 
-/// Stands for no symbol.
+/// Stands for no place.
 const NONE: u32 = u32::MAX;
 
+/// How many bytes of a name are compared at once. A longer one is never expected.
+const WIDTH: usize = 48;
+
 /// A place in the order of members: the beginning of the object, or a member.
-pub(super) type Place = usize;
+pub(super) type Place = u32;
 
 /// The beginning of an object.
 pub(super) const BEGIN: Place = 0;
@@ -24,98 +29,179 @@ pub(super) const BEGIN: Place = 0;
 pub(super) struct Shape {
     /// The beginning, then the members in the order in which they were met first.
     places: Vec<Known>,
-    /// Their names, one after the other, as they stand behind the opening quote, with the closing one and the colon.
-    names: Vec<u8>,
     /// The places of the members that paths ask for.
-    members: Vec<u32>,
+    members: Vec<Place>,
     /// The members that none asks for, and their places.
     others: Names,
-    other_places: Vec<u32>,
+    other_places: Vec<Place>,
+    /// Counts the objects.
+    objects: u64,
 }
 
-/// A member. Kept small and apart from its name, because all members of a payload are gone through.
+/// A member.
 #[derive(Debug)]
 struct Known {
-    /// Where its name stands among the names.
-    start: u32,
-    end: u32,
-    /// Its index in the node, if a path asks for it.
-    member: u32,
-    /// What came next the last time.
-    next: u32,
+    /// Its name with the quotes and the colon, and zeros behind it.
+    name: [u8; WIDTH],
+    /// A bit for each byte of that, or one more than there are where the name is not to be expected.
+    bits: u64,
+    /// The object in which it came last.
+    object: u64,
+    child: Child,
+    len: u32,
+    /// What came next: the last time, and before that.
+    next: [Place; 2],
 }
 
-/// A member that came as it was expected.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    pub(super) place: Place,
-    pub(super) member: Option<usize>,
-    /// Behind the colon.
-    pub(super) behind: usize,
+impl Known {
+    fn new(name: &[u8], child: Child) -> Self {
+        let mut known = Self {
+            name: [0; WIDTH],
+            bits: 1 << WIDTH,
+            object: 0,
+            child,
+            len: 0,
+            next: [NONE; 2],
+        };
+        let quoted = name.len() + 3;
+        let is_plain = !name.iter().any(|byte| matches!(byte, b'"' | b'\\'));
+        if let Some(place) = known.name.get_mut(..quoted)
+            && is_plain
+        {
+            place[0] = b'"';
+            place[1..quoted - 2].copy_from_slice(name);
+            place[quoted - 2..].copy_from_slice(b"\":");
+            known.bits = (1 << quoted) - 1;
+            known.len = small(quoted);
+        }
+        known
+    }
+
+    /// Whether the text begins with the name.
+    #[inline(always)]
+    fn begins(&self, text: &[u8]) -> bool {
+        let Some(chunk) = text.first_chunk::<WIDTH>() else {
+            return self.begins_short(text);
+        };
+        let blocks = chunk.as_chunks::<16>().0.iter();
+        let blocks = blocks.zip(self.name.as_chunks::<16>().0);
+        let same = blocks.rev().fold(0, |same, (text, name)| {
+            let block = u8x16::new(*text).simd_eq(u8x16::new(*name));
+            same << 16 | u64::from(block.to_bitmask())
+        });
+        same & self.bits == self.bits
+    }
+
+    /// The same within the last bytes of a text.
+    fn begins_short(&self, text: &[u8]) -> bool {
+        let name = self.name.get(..self.len as usize).unwrap_or_default();
+        !name.is_empty() && text.starts_with(name)
+    }
 }
 
-/// Whether two names of the same length are the same. Calling the general comparison would cost more than it does.
-#[inline(always)]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
-        return a == b;
-    };
-    // The last eight bytes may overlap those before them.
-    let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-    last_a == last_b
-        && chunks.fold(0, |differ, (a, b)| {
-            differ | (u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b))
-        }) == 0
+/// A member that came.
+#[derive(Debug)]
+pub(super) struct Met<'s> {
+    known: &'s mut Known,
+    object: u64,
+}
+
+impl Met<'_> {
+    /// What it is asked for.
+    #[inline(always)]
+    pub(super) fn child(&self) -> Child {
+        self.known.child
+    }
+
+    /// The length of its name with the quotes and the colon.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len as usize
+    }
+
+    /// Notes it; tells whether it has come in this object before.
+    #[inline(always)]
+    pub(super) fn again(self) -> bool {
+        let again = self.known.object == self.object;
+        self.known.object = self.object;
+        again
+    }
+}
+
+/// There are no more members than bytes in a mapping, and no more of these than fit.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(NONE)
 }
 
 impl Shape {
-    /// The member at `text[at..]`, which begins with a quote, if it is the one that came last time after the same
-    /// predecessor.
+    /// Another object begins.
+    pub(super) fn begin(&mut self) {
+        self.objects += 1;
+    }
+
+    /// Whether the member that came last time after the same predecessor begins at `text[at..]`. The place moves on to it
+    /// then.
     #[inline(always)]
-    pub(super) fn expect(&self, after: Place, text: &[u8], at: usize) -> Option<Expected> {
-        let next = self.places.get(after)?.next as usize;
-        let known = self.places.get(next)?;
-        let name = self.names.get(known.start as usize..known.end as usize)?;
-        let start = at + 1;
-        let end = start + name.len();
-        is_same(text.get(start..end)?, name).then_some(Expected {
-            place: next,
-            member: (known.member != NONE).then_some(known.member as usize),
-            behind: end,
+    pub(super) fn expect(&mut self, place: &mut Place, text: &[u8], at: usize) -> Option<Met<'_>> {
+        let rest = text.get(at..)?;
+        let [likely, other] = self.places.get(*place as usize)?.next;
+        let next = if self.places.get(likely as usize)?.begins(rest) {
+            likely
+        } else {
+            self.second(*place, other, rest)?
+        };
+        *place = next;
+        Some(Met {
+            object: self.objects,
+            known: self.places.get_mut(next as usize)?,
         })
     }
 
-    /// Notes which member came, and gives its place.
-    #[cold]
-    pub(super) fn note(&mut self, after: Place, name: &[u8], member: Option<usize>) -> Place {
-        if self.places.is_empty() {
-            self.places.push(Known {
-                start: 0,
-                end: 0,
-                member: NONE,
-                next: NONE,
-            });
+    /// The same for the member that came before the last time.
+    #[inline(never)]
+    fn second(&mut self, place: Place, next: Place, rest: &[u8]) -> Option<Place> {
+        if !self.places.get(next as usize)?.begins(rest) {
+            return None;
         }
-        let place = match member {
-            Some(member) => {
+        self.places.get_mut(place as usize)?.next.swap(0, 1);
+        Some(next)
+    }
+
+    /// Notes which member came, and moves the place on to it. The name is without escapes. Tells whether the member came
+    /// before in this object, as far as somebody asks for it.
+    #[cold]
+    pub(super) fn note(
+        &mut self,
+        place: &mut Place,
+        name: &[u8],
+        member: Option<(usize, Child)>,
+    ) -> bool {
+        if self.places.is_empty() {
+            self.places.push(Known::new(&[], Child::NONE));
+        }
+        let next = match member {
+            Some((member, child)) => {
                 if self.members.len() <= member {
                     self.members.resize(member + 1, NONE);
                 }
                 if self.members[member] == NONE {
-                    self.members[member] = self.place(name, Some(member));
+                    self.members[member] = self.place(name, child);
                 }
                 self.members[member]
             }
             None => self.other(name),
         };
-        if let Some(known) = self.places.get_mut(after) {
-            known.next = place;
+        if let Some(known) = self.places.get_mut(*place as usize) {
+            known.next = [next, known.next[0]];
         }
         // Without a place nothing is expected after it.
-        place as usize
+        *place = next;
+        let object = self.objects;
+        let known = self.places.get_mut(next as usize);
+        known.is_some_and(|known| Met { object, known }.again())
     }
 
-    fn other(&mut self, name: &[u8]) -> u32 {
+    fn other(&mut self, name: &[u8]) -> Place {
         if let Some(index) = self.others.get(name) {
             return self.other_places[index];
         }
@@ -126,24 +212,14 @@ impl Shape {
             return NONE;
         }
         self.others.add(text);
-        let place = self.place(name, None);
+        let place = self.place(name, Child::NONE);
         self.other_places.push(place);
         place
     }
 
-    fn place(&mut self, name: &[u8], member: Option<usize>) -> u32 {
-        // There are no more members than bytes in a mapping, and no more of these than fit.
-        let index = |number: usize| u32::try_from(number).unwrap_or(NONE);
-        let start = index(self.names.len());
-        self.names.extend_from_slice(name);
-        self.names.extend_from_slice(b"\":");
-        self.places.push(Known {
-            start,
-            end: index(self.names.len()),
-            member: member.map_or(NONE, index),
-            next: NONE,
-        });
-        index(self.places.len() - 1)
+    fn place(&mut self, name: &[u8], child: Child) -> Place {
+        self.places.push(Known::new(name, child));
+        small(self.places.len() - 1)
     }
 }
 
@@ -151,17 +227,37 @@ impl Shape {
 mod tests {
     use super::*;
 
+    fn child() -> Child {
+        Child::new(7, None)
+    }
+
+    /// The place behind the colon and the node, if what comes is as expected.
+    fn expect(
+        shape: &mut Shape,
+        mut place: Place,
+        text: &[u8],
+        at: usize,
+    ) -> Option<(Place, usize, Child)> {
+        let (len, child) = shape
+            .expect(&mut place, text, at)
+            .map(|met| (met.len(), met.child()))?;
+        Some((place, at + len, child))
+    }
+
+    fn note(shape: &mut Shape, mut place: Place, name: &[u8], member: Option<usize>) -> Place {
+        shape.note(&mut place, name, member.map(|member| (member, child())));
+        place
+    }
+
     #[test]
     fn a_member_is_expected_after_the_one_it_followed_and_only_as_it_was_written() {
         let mut shape = Shape::default();
         let text = br#""a":1,"bb":2"#;
-        assert!(shape.expect(BEGIN, text, 0).is_none());
-        let a = shape.note(BEGIN, b"a", Some(7));
-        let b = shape.note(a, b"bb", None);
-        let found = shape.expect(BEGIN, text, 0).unwrap();
-        assert_eq!((found.place, found.member, found.behind), (a, Some(7), 4));
-        let found = shape.expect(a, text, 6).unwrap();
-        assert_eq!((found.place, found.member, found.behind), (b, None, 11));
+        assert_eq!(expect(&mut shape, BEGIN, text, 0), None);
+        let a = note(&mut shape, BEGIN, b"a", Some(3));
+        let b = note(&mut shape, a, b"bb", None);
+        assert_eq!(expect(&mut shape, BEGIN, text, 0), Some((a, 4, child())));
+        assert_eq!(expect(&mut shape, a, text, 6), Some((b, 11, Child::NONE)));
         for other in [
             &br#""bb" :2"#[..],
             br#""b":2"#,
@@ -169,11 +265,59 @@ mod tests {
             br#""bb"#,
             br#""bb""#,
         ] {
-            assert!(shape.expect(a, other, 0).is_none());
+            assert_eq!(expect(&mut shape, a, other, 0), None);
         }
-        assert!(shape.expect(b, text, 0).is_none());
-        assert_eq!(shape.note(b, b"a", Some(7)), a);
-        assert_eq!(shape.expect(b, text, 0).unwrap().place, a);
+        assert_eq!(expect(&mut shape, b, text, 0), None);
+        assert_eq!(note(&mut shape, b, b"a", Some(3)), a);
+        assert_eq!(expect(&mut shape, b, text, 0), Some((a, 4, child())));
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_in_an_object_is_told_apart() {
+        let mut shape = Shape::default();
+        let (text, member) = (br#""a":1"#, Some((0, child())));
+        for _ in 0..2 {
+            shape.begin();
+            let mut place = BEGIN;
+            assert!(!shape.note(&mut place, b"a", member));
+            assert!(shape.note(&mut place, b"a", member));
+            assert!(shape.expect(&mut place, text, 0).unwrap().again());
+            shape.begin();
+            place = BEGIN;
+            assert!(!shape.expect(&mut place, text, 0).unwrap().again());
+            assert!(shape.expect(&mut place, text, 0).unwrap().again());
+        }
+    }
+
+    #[test]
+    fn names_of_any_length_are_told_apart_wherever_they_stand() {
+        for length in 0..60 {
+            let name = "n".repeat(length);
+            let mut shape = Shape::default();
+            let place = note(&mut shape, BEGIN, name.as_bytes(), Some(0));
+            for tail in ["", "1", &"1".repeat(60)] {
+                let text = format!("\"{name}\":{tail}");
+                // A name with its quotes and the colon is expected up to the width.
+                let expected = (length + 3 <= WIDTH).then_some((place, length + 3, child()));
+                assert_eq!(
+                    expect(&mut shape, BEGIN, text.as_bytes(), 0),
+                    expected,
+                    "{text}"
+                );
+                for at in 0..length + 3 {
+                    let mut other = text.clone().into_bytes();
+                    other[at] = b'x';
+                    assert_eq!(expect(&mut shape, BEGIN, &other, 0), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_needs_escapes_is_never_expected() {
+        let mut shape = Shape::default();
+        note(&mut shape, BEGIN, b"a\"b", Some(0));
+        assert_eq!(expect(&mut shape, BEGIN, br#""a"b":1"#, 0), None);
     }
 
     #[test]
@@ -181,9 +325,9 @@ mod tests {
         let mut shape = Shape::default();
         let mut last = BEGIN;
         for number in 0..10_000 {
-            last = shape.note(last, format!("name {number}").as_bytes(), None);
+            last = note(&mut shape, last, format!("name {number}").as_bytes(), None);
         }
-        assert!(shape.note(BEGIN, &[b'x'; 100], None) == NONE as usize);
+        assert_eq!(note(&mut shape, BEGIN, &[b'x'; 100], None), NONE);
         assert!(shape.places.len() <= MAX_OTHERS + 1);
     }
 }

@@ -20,20 +20,28 @@ pub fn unescape(inner: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', inner.as_bytes()) else {
         return Cow::Borrowed(inner);
     };
+    let bytes = inner.as_bytes();
     let mut text = String::with_capacity(inner.len());
-    let mut rest = inner;
+    let mut copied = 0;
     let mut at = first;
     loop {
-        text.push_str(&rest[..at]);
-        let (character, length) = escape(&rest[at..]);
-        text.push(character);
-        rest = &rest[at + length..];
-        match next_backslash(rest.as_bytes()) {
-            Some(next) => at = next,
+        text.push_str(&inner[copied..at]);
+        let behind = if let Some(b'\\' | b'"' | b'/') = bytes.get(at + 1) {
+            // What is escaped stands for itself and is copied with what follows.
+            copied = at + 1;
+            at + 2
+        } else {
+            let (character, length) = escape(&inner[at..]);
+            text.push(character);
+            copied = at + length;
+            copied
+        };
+        match next_backslash(&bytes[behind..]) {
+            Some(next) => at = behind + next,
             None => break,
         }
     }
-    text.push_str(rest);
+    text.push_str(&inner[copied..]);
     Cow::Owned(text)
 }
 

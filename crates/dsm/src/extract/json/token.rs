@@ -7,6 +7,9 @@ use super::MAX_DEPTH;
 use super::found::{JsonError, JsonErrorKind};
 use wide::u8x16;
 
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 0xff;
+
 /// The position behind what was read.
 pub(super) type Outcome = Result<usize, JsonError>;
 
@@ -86,10 +89,19 @@ impl Text<'_> {
     /// What stands behind an element: a comma, or the closing bracket.
     #[inline(always)]
     pub(super) fn between(self, at: usize, close: u8) -> Result<Between, JsonError> {
-        let at = self.blanks(at);
+        Ok(match self.behind(at, close)? {
+            Between::Comma(at) => Between::Comma(self.blanks(at)),
+            end @ Between::Close(_) => end,
+        })
+    }
+
+    /// The same, with the position right behind the comma.
+    #[inline(always)]
+    pub(super) fn behind(self, at: usize, close: u8) -> Result<Between, JsonError> {
         match self.byte(at) {
-            Some(b',') => Ok(Between::Comma(self.blanks(at + 1))),
+            Some(b',') => Ok(Between::Comma(at + 1)),
             Some(byte) if byte == close => Ok(Between::Close(at + 1)),
+            Some(b' ' | b'\n' | b'\t' | b'\r') => self.behind(self.more_blanks(at), close),
             _ => self.unexpected(at),
         }
     }
@@ -168,12 +180,26 @@ impl Text<'_> {
         self.last_string_break(at)
     }
 
-    /// The same within the last sixteen bytes of a text.
-    #[cold]
+    /// The same within the last sixteen bytes of a text, or within all of a shorter one.
+    #[inline(never)]
     fn last_string_break(self, at: usize) -> usize {
+        let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+        let len = self.bytes.len();
+        if let Some(chunk) = self.bytes.last_chunk::<16>() {
+            let block = u8x16::new(*chunk);
+            let hits = (block.simd_eq(quote) | block.simd_eq(backslash)).to_bitmask();
+            // What lies before is not asked for.
+            let hits = hits
+                .checked_shr(16 - (len - at.min(len)) as u32)
+                .unwrap_or(0);
+            return match hits {
+                0 => len,
+                hits => at + hits.trailing_zeros() as usize,
+            };
+        }
         let rest = self.bytes.get(at..).unwrap_or_default();
         let next = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-        next.map_or(self.bytes.len(), |next| at + next)
+        next.map_or(len, |next| at + next)
     }
 
     /// The end of a value of any kind. Notes whether a member was read.
@@ -295,10 +321,21 @@ impl Text<'_> {
         if !self.byte(at).is_some_and(|byte| byte.is_ascii_digit()) {
             return self.unexpected(at);
         }
-        while self.byte(at).is_some_and(|byte| byte.is_ascii_digit()) {
-            at += 1;
+        loop {
+            // Eight bytes less the digit zero: what is no digit then has a bit above the fourth, or is too large.
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            let Some(chunk) = rest.first_chunk::<8>() else {
+                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+                return Ok(at + digits.count());
+            };
+            let bytes = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(b'0'));
+            let others = (bytes | (bytes.wrapping_add(ONES * 6))) & (ONES * 0xf0);
+            if others != 0 {
+                // A carry can only come from a byte that is no digit, so that the first one is right.
+                return Ok(at + others.trailing_zeros() as usize / 8);
+            }
+            at += 8;
         }
-        Ok(at)
     }
 }
 
@@ -323,6 +360,25 @@ mod tests {
                     let text = format!("{}{behind}{tail}", "é".repeat(length));
                     assert_eq!(text_of(&text).string_break(0), 2 * length, "{text}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn digits_end_at_the_first_byte_that_is_none() {
+        for count in 1..20 {
+            for other in 0..=u8::MAX {
+                let mut text = vec![b'7'; count];
+                text.extend([other, b'5', 0xff, b'9', b'9', b'9', b'9', b'9', b'9', b'9']);
+                let end = Text { bytes: &text }.digits(0).unwrap();
+                let expected = count + usize::from(other.is_ascii_digit()) * 2;
+                assert_eq!(end, expected, "{count} {other}");
+                let end = Text {
+                    bytes: &text[..=count],
+                }
+                .digits(0);
+                let expected = count + usize::from(other.is_ascii_digit());
+                assert_eq!(end.unwrap(), expected, "{count} {other}");
             }
         }
     }

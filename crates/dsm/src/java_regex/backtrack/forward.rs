@@ -1,6 +1,7 @@
 //! Going on: what a step of the program does at a place of the text.
 
 use super::{BudgetExceeded, Frame, Machine, NONE, Rounds, Turn, rounds};
+use crate::java_regex::place::holds;
 use crate::java_regex::program::{Count, Id, Step};
 use crate::java_regex::syntax::Greed;
 
@@ -20,7 +21,9 @@ impl Machine<'_> {
                     Turn::Fail
                 }
             }
-            Step::Assert { what, next } => self.when(self.holds(what, pos as usize), next, pos),
+            Step::Assert { what, next } => {
+                self.when(holds(what, self.text, pos as usize), next, pos)
+            }
             Step::BehindEnd { next } => {
                 let place = match self.memory.stack.get(self.base as usize) {
                     Some(Frame::Body { rounds, .. }) => rounds.pos,

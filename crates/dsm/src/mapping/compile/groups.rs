@@ -80,6 +80,7 @@ impl<'a> Compiler<'a> {
                     branch,
                     requires: self.requires(pattern),
                     direct: self.is_direct(pattern),
+                    expects: self.regex_of(pattern),
                     pattern,
                     capture,
                     format,
@@ -106,7 +107,8 @@ impl<'a> Compiler<'a> {
             branch,
             type_override: group.type_override.as_ref().map(|id| id.value),
             event_name,
-            uses: Uses::new(&targets),
+            // Made when all patterns are known.
+            uses: Uses::default(),
             targets,
             singles,
             multiples,

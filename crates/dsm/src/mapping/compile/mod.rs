@@ -159,7 +159,7 @@ impl<'a> Compiler<'a> {
         // A stable sort: document order breaks a tie.
         order.sort_by_key(|group| group.order.value);
         self.group_orders(&order);
-        let groups: Vec<Group> = order.into_iter().map(|group| self.group(group)).collect();
+        let mut groups: Vec<Group> = order.into_iter().map(|group| self.group(group)).collect();
         if groups.is_empty() && !self.out.has_errors() {
             let root = self.document.root.clone();
             self.report(
@@ -171,9 +171,14 @@ impl<'a> Compiler<'a> {
         }
         self.unused_patterns();
         self.unfilled_properties();
+        let property_branches = self.property_branches();
         let recogniser = self.recogniser();
         for doc in &mut self.docs {
             doc.json.finish();
+        }
+        let regexes = self.regexes(&groups);
+        for group in &mut groups {
+            group.uses = Uses::new(&group.targets, &regexes);
         }
         let qid_branches = self.branches.len();
         Mapping {
@@ -183,11 +188,13 @@ impl<'a> Compiler<'a> {
             custom: std::mem::take(&mut self.custom),
             docs: std::mem::take(&mut self.docs),
             patterns: std::mem::take(&mut self.patterns),
-            name_uses: Uses::new(groups.iter().map(|group| &group.event_name)),
+            name_uses: Uses::new(groups.iter().map(|group| &group.event_name), &regexes),
+            regexes,
             groups,
             qids: QidMap::default(),
             branches: std::mem::take(&mut self.branches),
             pattern_of: std::mem::take(&mut self.pattern_of),
+            property_branches,
             qid_branches,
             mapping_branches: qid_branches,
             recogniser,
@@ -215,6 +222,20 @@ impl<'a> Compiler<'a> {
             span,
         });
         self.branches.len() - 1
+    }
+
+    /// A branch for each property that the manifest declares; they come first among the custom properties.
+    fn property_branches(&mut self) -> (BranchIx, usize) {
+        let start = self.branches.len();
+        let manifest = self.manifest;
+        if let Some(source) = self.source {
+            for declared in &manifest.properties {
+                let id = format!("property/{}", declared.name.value);
+                let span = declared.name.span.clone();
+                self.branch(&id, BranchKind::Property, &source.manifest, span);
+            }
+        }
+        (start, self.branches.len() - start)
     }
 
     fn properties(&mut self) {

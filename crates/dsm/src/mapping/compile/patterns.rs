@@ -4,12 +4,13 @@ use super::text::{EffectiveText, key_fault};
 use super::{Compiler, regex_fault};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::extract::json;
-use crate::java_regex::{Flags, JavaRegex, SyntaxError};
+use crate::java_regex::{Flags, JavaRegex, RegexSet, SyntaxError};
 use crate::keypath::{self, JsonPath, PathError, Piece, Step};
 use crate::lsx::{self, Hits, PatternType};
-use crate::mapping::BranchKind;
 use crate::mapping::pattern::{self, Compiled, JsonValue, Kind};
+use crate::mapping::{BranchKind, Group, Pairs};
 use crate::options::{ArrayFanOut, BareKeySubstitution};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
@@ -256,17 +257,23 @@ impl<'a> Compiler<'a> {
             PatternType::CefKey => Kind::Cef(pattern::keys(&text.text)),
             PatternType::NameValuePairKey => {
                 let (pair, name_value) = delimiters.split_once('\u{0}').unwrap_or((delimiters, ""));
-                let (pair, name_value) = (pair.to_owned(), name_value.to_owned());
-                let list = &mut self.docs[doc].delimiters;
-                let entry = (pair, name_value);
-                let position = list
-                    .iter()
-                    .position(|known| *known == entry)
-                    .unwrap_or_else(|| {
-                        list.push(entry);
-                        list.len() - 1
+                let delimiters = (pair.to_owned(), name_value.to_owned());
+                let list = &mut self.docs[doc].pairs;
+                let known = list.iter().position(|pairs| pairs.delimiters == delimiters);
+                let position = known.unwrap_or_else(|| {
+                    list.push(Pairs {
+                        delimiters,
+                        ..Pairs::default()
                     });
-                Kind::Pairs(pattern::keys(&text.text), position)
+                    list.len() - 1
+                });
+                let pieces = pattern::keys(&text.text)
+                    .into_iter()
+                    .map(|piece| match piece {
+                        Piece::Literal(literal) => Piece::Literal(literal),
+                        Piece::Path(name) => Piece::Path(list[position].slot(name)),
+                    });
+                Kind::Pairs(pieces.collect(), position)
             }
             PatternType::GenericListKey => {
                 let mut pieces = Vec::new();
@@ -477,13 +484,41 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// A pattern, or the one that the patterns it runs within run over the payload.
+    fn root_of(&self, mut pattern: usize) -> usize {
+        while let Some(base) = self.docs[self.patterns[pattern].doc].base {
+            pattern = base;
+        }
+        pattern
+    }
+
+    /// The regular expression over the payload that has to match before a pattern can yield anything.
+    pub(super) fn regex_of(&self, pattern: usize) -> Option<usize> {
+        let root = self.root_of(pattern);
+        matches!(self.patterns[root].kind, Kind::Regex(_)).then_some(root)
+    }
+
+    /// All regular expressions over the payload that matchers need.
+    pub(super) fn regexes(&self, groups: &[Group]) -> RegexSet {
+        let targets = groups
+            .iter()
+            .flat_map(|group| group.targets.iter().chain([&group.event_name]));
+        let used: BTreeSet<usize> = targets
+            .flat_map(|candidates| &candidates.matchers)
+            .filter_map(|matcher| matcher.expects)
+            .collect();
+        RegexSet::new(
+            used.into_iter()
+                .filter_map(|pattern| match &self.patterns[pattern].kind {
+                    Kind::Regex(regex) => Some((pattern, regex)),
+                    _ => None,
+                }),
+        )
+    }
+
     /// The slot of the JSON value that a pattern reads, or that the patterns it runs within read first.
     pub(super) fn requires(&self, pattern: usize) -> Option<json::SlotIx> {
-        let mut pattern = &self.patterns[pattern];
-        while let Some(base) = self.docs[pattern.doc].base {
-            pattern = &self.patterns[base];
-        }
-        match &pattern.kind {
+        match &self.patterns[self.root_of(pattern)].kind {
             Kind::Json(pieces) => match pieces.as_slice() {
                 [Piece::Path(value)] => Some(value.slot),
                 _ => None,

@@ -113,7 +113,10 @@ impl Protocol for File {
         _secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         Ok(Source::Stream(Box::new(Reading {
-            path: PathBuf::from(common::required(parameters, "path")?),
+            path: parameters
+                .path("path")
+                .ok_or_else(|| common::missing("path"))?
+                .to_owned(),
             format: match parameters.text("format") {
                 Some("json") => Format::Json,
                 Some("text") => Format::Text,

@@ -188,7 +188,7 @@ impl Protocol for Syslog {
             let number = parameters.integer(key).unwrap_or_default();
             usize::try_from(number).unwrap_or_default()
         };
-        let path = |key| parameters.text(key).map(PathBuf::from);
+        let path = |key| parameters.path(key).map(PathBuf::from);
         let address = common::required(parameters, "listen_address")?;
         Ok(Source::Stream(Box::new(Listening {
             carrier: match parameters.text("transport") {

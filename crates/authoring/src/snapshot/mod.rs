@@ -3,6 +3,10 @@
 //! The files have the format of the insta crate, so that `cargo insta review` works on them, but reading and writing
 //! them needs neither cargo nor insta.
 
+mod changes;
+
+pub use changes::{Change, EventChange, changes};
+
 use crate::explain::{facts, origin, shorten, visible};
 use crate::input::{self, Item};
 use dsm::event::{Event, canonical};

@@ -1,13 +1,23 @@
 //! The evidence of a mapping: fixtures, their snapshots, and what they do not reach.
 
+mod junit;
+pub(crate) mod report;
+mod selection;
+pub(crate) mod unreached;
+
+pub use junit::junit;
+pub use report::{Shown, report, report_json};
+pub use selection::Selection;
+
 use crate::folder::{self, FolderError, Library};
-use crate::input::{self, UNREACHED};
+use crate::input;
 use crate::snapshot::{self, Rendered};
 use dsm::Mapping;
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
-use dsm::mapping::{BranchIx, BranchKind};
+pub(crate) use selection::name_below;
+use selection::{Part, name_of};
 use similar::{ChangeTag, TextDiff};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -18,13 +28,15 @@ pub struct Suite {
     pub mappings: PathBuf,
     /// Folder of the fixture folders.
     pub fixtures: PathBuf,
-    /// Only this log source type.
-    pub only: Option<String>,
+    /// Which fixtures are run.
+    pub selection: Selection,
     /// Rewrite snapshots that differ, and take branches that are reached by now out of the list of unreached ones.
     pub accept: bool,
     /// Put branches that no fixture reaches on that list. It is a thing of its own: evidence should not get thinner
     /// because somebody accepted a snapshot.
     pub accept_unreached: bool,
+    /// A branch that no fixture reaches needs its reason, and a warning is as bad as an error.
+    pub strict: bool,
 }
 
 /// What a run of the suite found.
@@ -34,10 +46,13 @@ pub struct Outcome {
     pub findings: Diagnostics,
     /// A line for each log source type.
     pub types: Vec<TypeOutcome>,
-    /// Snapshots that differ, with the difference.
-    pub differences: Vec<Difference>,
+    /// What became of each fixture, in order.
+    pub fixtures: Vec<FixtureOutcome>,
     /// Files written because the differences were accepted.
     pub written: Vec<PathBuf>,
+    /// Names that were asked for and that nothing has.
+    pub unknown: Vec<String>,
+    is_strict: bool,
 }
 
 /// What was found for one log source type.
@@ -49,23 +64,67 @@ pub struct TypeOutcome {
     pub fixtures: usize,
     /// Events in them.
     pub events: usize,
-    /// Branches reached, and how many there are.
-    pub reached: (usize, usize),
+    /// Branches reached, and how many there are; nothing if only some of the fixtures were run.
+    pub reached: Option<(usize, usize)>,
 }
 
-/// A snapshot that no longer agrees with its fixture.
+/// What became of one fixture.
+#[derive(Debug)]
+pub struct FixtureOutcome {
+    /// The log source type.
+    pub slug: String,
+    /// `<slug>/<shape>/<file>`.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// How many events it gives.
+    pub events: usize,
+    /// How the snapshot compares.
+    pub verdict: Verdict,
+    /// What differs.
+    pub difference: Option<Difference>,
+}
+
+/// How a fixture compares with its snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It gives what the snapshot says.
+    Same,
+    /// It gives something else.
+    Changed,
+    /// There is no snapshot.
+    New,
+    /// The fixture or its snapshot cannot be read, or not without faults.
+    Broken,
+}
+
+/// Where a fixture and its snapshot disagree.
 #[derive(Debug)]
 pub struct Difference {
     /// The snapshot.
     pub snapshot: PathBuf,
     /// Lines with `-` and `+` in front, and the lines around them.
     pub diff: String,
+    /// The same by event and property; empty where the snapshot is new or cannot be taken apart.
+    pub events: Vec<snapshot::EventChange>,
+    /// The snapshot was rewritten.
+    pub is_accepted: bool,
 }
 
 impl Outcome {
     /// Whether everything is as it should be. Shipped mappings may not even have warnings.
     pub fn passed(&self) -> bool {
-        self.findings.is_empty()
+        if self.is_strict {
+            self.findings.is_empty()
+        } else {
+            !self.findings.has_errors()
+        }
+    }
+
+    /// The differences, in order.
+    pub fn differences(&self) -> impl Iterator<Item = &Difference> {
+        let fixtures = self.fixtures.iter();
+        fixtures.filter_map(|fixture| fixture.difference.as_ref())
     }
 }
 
@@ -89,41 +148,73 @@ pub fn fixtures(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 impl Suite {
-    /// Runs everything.
+    /// Runs everything that is selected.
     ///
     /// # Errors
     /// A folder cannot be listed.
     pub fn run(&self) -> Result<Outcome, FolderError> {
-        let mut outcome = Outcome::default();
-        let (library, found) = match &self.only {
-            None => Library::load(&self.mappings)?,
-            Some(slug) => {
-                let (mapping, found) = folder::load(&self.mappings.join(slug));
-                (Library::of(mapping), found)
-            }
+        self.run_watched(|_, _| {})
+    }
+
+    /// The same, and tells after each fixture how many are done of how many of its type.
+    ///
+    /// # Errors
+    /// A folder cannot be listed.
+    pub fn run_watched(&self, mut watch: impl FnMut(usize, usize)) -> Result<Outcome, FolderError> {
+        let mut outcome = Outcome {
+            is_strict: self.strict,
+            ..Outcome::default()
         };
-        outcome.findings.append(found);
-        for mapping in library.iter() {
-            self.run_type(mapping, &mut outcome);
-        }
-        if self.only.is_none() {
+        let parts = self.parts(&mut outcome)?;
+        if self.selection.is_everything() {
+            let (library, found) = Library::load(&self.mappings)?;
+            outcome.findings.append(found);
+            for part in &parts {
+                if let Some(mapping) = library.get(&part.slug) {
+                    self.run_type(mapping, part, &mut outcome, &mut watch);
+                }
+            }
             self.orphan_folders(&mut outcome.findings);
+        } else {
+            for part in &parts {
+                let (mapping, found) = folder::load(&self.mappings.join(&part.slug));
+                outcome.findings.append(found);
+                if let Some(mapping) = mapping {
+                    self.run_type(&mapping, part, &mut outcome, &mut watch);
+                }
+            }
         }
         outcome.findings.sort();
         Ok(outcome)
     }
 
-    fn run_type(&self, mapping: &Mapping, outcome: &mut Outcome) {
-        let folder = self.fixtures.join(mapping.slug());
-        let fixtures = match fixtures(&folder) {
-            Ok(fixtures) => fixtures,
-            Err(error) => {
-                outcome
+    /// What is run of each type.
+    fn parts(&self, outcome: &mut Outcome) -> Result<Vec<Part>, FolderError> {
+        let mut unknown: BTreeSet<&str> = self.selection.names.iter().map(String::as_str).collect();
+        let mut parts = Vec::new();
+        for mapping in folder::folders(&self.mappings)? {
+            let slug = mapping.file_name().unwrap_or_default().to_string_lossy();
+            let folder = self.fixtures.join(slug.as_ref());
+            match self.selection.part(&mapping, &folder, &slug, &mut unknown) {
+                Ok(part) => parts.extend(part),
+                Err(error) => outcome
                     .findings
-                    .push(unreadable(&folder, &error.to_string()));
-                return;
+                    .push(unreadable(&folder, &error.to_string())),
             }
-        };
+        }
+        outcome.unknown = unknown.into_iter().map(str::to_owned).collect();
+        Ok(parts)
+    }
+
+    fn run_type(
+        &self,
+        mapping: &Mapping,
+        part: &Part,
+        outcome: &mut Outcome,
+        watch: &mut impl FnMut(usize, usize),
+    ) {
+        let folder = self.fixtures.join(mapping.slug());
+        let fixtures = &part.fixtures;
         if fixtures.is_empty() {
             let place = SourceFile::new(folder.display().to_string(), "");
             outcome.findings.push(
@@ -140,36 +231,55 @@ impl Suite {
         }
         let mut reached = BTreeSet::new();
         let mut events = 0;
-        for fixture in &fixtures {
+        for (index, fixture) in fixtures.iter().enumerate() {
+            let mut result = FixtureOutcome {
+                slug: mapping.slug().to_owned(),
+                name: name_of(fixture, &folder, mapping.slug()),
+                path: fixture.clone(),
+                events: 0,
+                verdict: Verdict::Broken,
+                difference: None,
+            };
             match std::fs::read(fixture) {
                 Ok(bytes) => {
                     let rendered = snapshot::render(mapping, &bytes);
                     events += rendered.events;
-                    self.compare(mapping, fixture, &rendered, outcome);
+                    self.compare(mapping, &mut result, &rendered, outcome);
                     reached.extend(rendered.reached);
                 }
                 Err(error) => outcome
                     .findings
                     .push(unreadable(fixture, &error.to_string())),
             }
+            outcome.fixtures.push(result);
+            watch(index + 1, fixtures.len());
         }
-        self.orphans(&folder, &fixtures, &mut outcome.findings);
-        self.unreached(mapping, &folder, &reached, outcome);
+        if part.is_whole {
+            self.orphans(&folder, fixtures, &mut outcome.findings);
+            let Outcome {
+                written, findings, ..
+            } = &mut *outcome;
+            self.unreached(mapping, &folder, &reached, written, findings);
+        }
         outcome.types.push(TypeOutcome {
             slug: mapping.slug().to_owned(),
             fixtures: fixtures.len(),
             events,
-            reached: (reached.len(), mapping.branches().len()),
+            reached: part
+                .is_whole
+                .then(|| (reached.len(), mapping.branches().len())),
         });
     }
 
     fn compare(
         &self,
         mapping: &Mapping,
-        fixture: &Path,
+        result: &mut FixtureOutcome,
         rendered: &Rendered,
         outcome: &mut Outcome,
     ) {
+        let fixture = &result.path;
+        result.events = rendered.events;
         for fault in &rendered.faults {
             let place = SourceFile::new(fixture.display().to_string(), "");
             outcome.findings.push(
@@ -193,46 +303,46 @@ impl Suite {
                 return;
             }
         };
-        if old
+        let is_same = old
             .as_deref()
-            .is_some_and(|old| snapshot::same(old, &rendered.text))
-        {
+            .is_some_and(|old| snapshot::same(old, &rendered.text));
+        result.verdict = match &old {
+            _ if !rendered.faults.is_empty() => Verdict::Broken,
+            _ if is_same => Verdict::Same,
+            Some(_) => Verdict::Changed,
+            None => Verdict::New,
+        };
+        if is_same {
             return;
         }
+        let before = old.as_deref().map_or("", snapshot::contents);
         if self.accept {
-            outcome.differences.push(Difference {
-                diff: diff(
-                    old.as_deref().map_or("", |old| snapshot::contents(old)),
-                    &rendered.text,
-                ),
-                snapshot: snapshot.clone(),
-            });
             match std::fs::write(&snapshot, snapshot::to_file(&rendered.text)) {
-                Ok(()) => outcome.written.push(snapshot),
+                Ok(()) => outcome.written.push(snapshot.clone()),
                 Err(error) => outcome
                     .findings
                     .push(unreadable(&snapshot, &error.to_string())),
             }
-            return;
-        }
-        let Some(old) = old else {
+        } else if let Some(old) = &old {
+            outcome
+                .findings
+                .push(differs(mapping, fixture, &snapshot, old, rendered));
+        } else {
             let place = SourceFile::new(fixture.display().to_string(), "");
             outcome.findings.push(
                 Diagnostic::new(
                     Code::SnapshotMissing,
                     format!("no snapshot {}", snapshot.display()),
-                    "run cargo xtask validate --accept, read what it writes, and commit it",
+                    "run dsmith test --accept, read what it writes, and commit it",
                 )
                 .at(&place, 0..0, ""),
             );
-            return;
-        };
-        outcome
-            .findings
-            .push(differs(mapping, fixture, &snapshot, &old, rendered));
-        outcome.differences.push(Difference {
-            diff: diff(snapshot::contents(&old), &rendered.text),
+        }
+        result.difference = Some(Difference {
+            diff: diff(before, &rendered.text),
+            events: snapshot::changes(before, &rendered.text),
             snapshot,
+            is_accepted: self.accept,
         });
     }
 
@@ -295,180 +405,6 @@ impl Suite {
             }
         }
     }
-
-    fn unreached(
-        &self,
-        mapping: &Mapping,
-        folder: &Path,
-        reached: &BTreeSet<BranchIx>,
-        outcome: &mut Outcome,
-    ) {
-        let path = folder.join(UNREACHED);
-        let old = std::fs::read_to_string(&path).unwrap_or_default();
-        let unreached: BTreeMap<&str, BranchIx> = mapping
-            .branches()
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !reached.contains(index))
-            .map(|(index, branch)| (branch.id.as_str(), index))
-            .collect();
-        let mut text = old.clone();
-        if self.accept {
-            text = shrunk(&text, &unreached);
-        }
-        if self.accept_unreached {
-            text = grown(&text, mapping.slug(), &unreached);
-        }
-        if text != old {
-            let written = if text.is_empty() {
-                std::fs::remove_file(&path)
-            } else {
-                std::fs::write(&path, &text)
-            };
-            match written {
-                Ok(()) => outcome.written.push(path.clone()),
-                Err(error) => outcome.findings.push(unreadable(&path, &error.to_string())),
-            }
-        }
-        check_list(&path, &text, mapping, &unreached, &mut outcome.findings);
-    }
-}
-
-/// What stands in the list where a reason is still to be given.
-const NO_REASON: &str = "# reason?";
-
-/// Holds the list of unreached branches against those that are.
-fn check_list(
-    path: &Path,
-    text: &str,
-    mapping: &Mapping,
-    unreached: &BTreeMap<&str, BranchIx>,
-    out: &mut Diagnostics,
-) {
-    let file = SourceFile::new(path.display().to_string(), text);
-    let mut listed = BTreeSet::new();
-    for (line, start) in lines(&file.text) {
-        let span = start..start + line.len();
-        if line == NO_REASON {
-            out.push(
-                Diagnostic::new(
-                    Code::BranchUnreached,
-                    "nobody said why no fixture reaches the branches below",
-                    "write the reason in place of this line, or add a fixture that goes through them",
-                )
-                .at(&file, span, ""),
-            );
-        } else if unreached.contains_key(line) {
-            listed.insert(line);
-        } else if is_entry(line) {
-            out.push(
-                Diagnostic::new(
-                    Code::BranchReached,
-                    format!("`{line}` is reached, or no longer exists"),
-                    "remove the line (cargo xtask validate --accept does)",
-                )
-                .at(&file, span, ""),
-            );
-        }
-    }
-    for (id, index) in unreached {
-        if listed.contains(id) {
-            continue;
-        }
-        let branch = &mapping.branches()[*index];
-        out.push(
-            Diagnostic::new(
-                Code::BranchUnreached,
-                format!("no fixture reaches {} `{id}`", kind_name(branch.kind)),
-                "add a fixture that goes through it, or remove it from the mapping",
-            )
-            .at(&branch.file, branch.span.clone(), ""),
-        );
-    }
-}
-
-fn is_entry(line: &str) -> bool {
-    !line.is_empty() && !line.starts_with('#')
-}
-
-/// The lines of a list without the blanks around them, and where they begin.
-fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
-    let mut start = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let at = start + (line.len() - line.trim_start().len());
-        start += line.len();
-        (line.trim(), at)
-    })
-}
-
-/// A list without the branches that are reached by now. A reason goes with the last branch it was given for, and the
-/// heading with the last reason.
-fn shrunk(text: &str, unreached: &BTreeMap<&str, BranchIx>) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    // Where the comment above the current entries begins, and whether it has an entry left, or lost one.
-    let (mut comment, mut left, mut lost) = (0, false, false);
-    let mut previous = "";
-    for line in text.lines().map(str::trim).chain([""]) {
-        let begins = line.is_empty() || (line.starts_with('#') && !previous.starts_with('#'));
-        if begins {
-            if lost && !left {
-                kept.truncate(comment);
-            }
-            (comment, left, lost) = (kept.len(), false, false);
-        }
-        previous = line;
-        if is_entry(line) {
-            if !unreached.contains_key(line) {
-                lost = true;
-                continue;
-            }
-            left = true;
-        }
-        if line.is_empty() && kept.last().is_none_or(|last| last.is_empty()) {
-            continue;
-        }
-        kept.push(line);
-    }
-    if kept.iter().any(|line| is_entry(line)) {
-        kept.join("\n").trim_end().to_owned() + "\n"
-    } else {
-        String::new()
-    }
-}
-
-/// A list with all branches that no fixture reaches; each new one asks for its reason.
-fn grown(text: &str, slug: &str, unreached: &BTreeMap<&str, BranchIx>) -> String {
-    let listed: BTreeSet<&str> = lines(text).map(|(line, _)| line).collect();
-    let missing: Vec<&str> = unreached
-        .keys()
-        .copied()
-        .filter(|id| !listed.contains(id))
-        .collect();
-    if missing.is_empty() {
-        return text.to_owned();
-    }
-    let mut new = if text.is_empty() {
-        format!(
-            "# Branches of {slug} that no fixture reaches, each with the reason. The list may only shrink.\n"
-        )
-    } else {
-        text.trim_end().to_owned() + "\n"
-    };
-    for id in missing {
-        let _ = write!(new, "\n{NO_REASON}\n{id}\n");
-    }
-    new
-}
-
-fn kind_name(kind: BranchKind) -> &'static str {
-    match kind {
-        BranchKind::Group => "match group",
-        BranchKind::Matcher => "matcher",
-        BranchKind::EventMatch => "event match",
-        BranchKind::Filter => "filter",
-        BranchKind::Qid => "QID",
-        BranchKind::EventMapping => "event mapping",
-    }
 }
 
 fn unreadable(path: &Path, message: &str) -> Diagnostic {
@@ -510,9 +446,13 @@ fn differs(
     let mut finding = Diagnostic::new(
         Code::SnapshotDiffers,
         format!("{} changed", fixture.display()),
-        "read the difference above; if it is meant, run cargo xtask validate --accept and commit it",
+        "read the difference above; if it is meant, run dsmith test --accept and commit it",
     )
-    .at(&file, start..start + line.len(), format!("is now: {}", crate::explain::shorten(new, 100)));
+    .at(
+        &file,
+        start..start + line.len(),
+        format!("is now: {}", crate::explain::shorten(new, 100)),
+    );
     let from_qid = ["QID", "description", "severity", "low level", "high level"];
     if from_qid.iter().any(|name| new.starts_with(name)) {
         let event = rendered

@@ -1,0 +1,225 @@
+//! `dsmith run`.
+
+use crate::args::RunArgs;
+use crate::{Exit, UsageError, check_config, terminal};
+use anyhow::Context;
+use authoring::folder::Library;
+use authoring::render::{self, Format};
+use dsm::Mapping;
+use dsm::diagnostic::{Diagnostics, Severity};
+use pipeline::config::{LogConfig, LogFormat, LogLevel};
+use pipeline::metrics::Board;
+use pipeline::runner::{Mappings, Plan, Report, Run, RunOptions, Signals};
+use pipeline::store::Store;
+use protocol::clock::SystemClock;
+use protocol::secret::SystemSecrets;
+use protocol::status::State;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+
+/// How long delivery may go on after the run was told to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+struct Loaded(Library);
+
+impl Mappings for Loaded {
+    fn mapping(&self, slug: &str) -> Option<&Mapping> {
+        self.0.get(slug)
+    }
+}
+
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let (plan, findings) = plan(&args.config)?;
+    let Some(plan) = plan else {
+        show(&findings);
+        terminal::error("the configuration has errors; `dsmith check-config` reports the same");
+        return Ok(Exit::Failure);
+    };
+    let form = begin_log(plan.config.log);
+    match form {
+        Form::Text => show(&findings),
+        Form::Json => log(&findings),
+    }
+    let signals = Signals::of_process().context("cannot receive signals")?;
+    let store = Arc::new(Store::open(
+        &plan.config.state_directory,
+        plan.config.limits,
+    )?);
+    for route in &args.forget {
+        forget(&store, route)?;
+    }
+    let board = Arc::new(Board::default());
+    let run = Run {
+        store,
+        board: Arc::clone(&board),
+        clock: Arc::new(SystemClock),
+        secrets: &SystemSecrets,
+        options: RunOptions {
+            once: args.once,
+            drain: DRAIN,
+            // No two processes wait alike.
+            seed: RandomState::new().build_hasher().finish(),
+        },
+        signals,
+    };
+    let report = run.run(plan, &mut || reload(&args.config))?;
+    if args.once {
+        let summary = summary(&report, &board);
+        match form {
+            Form::Text => terminal::stderr(&summary),
+            Form::Json => summary.lines().for_each(|line| tracing::info!("{line}")),
+        }
+    }
+    let incomplete = args.once && !is_complete(&report);
+    let cut_off = report.closed.is_some() && report.waiting > 0;
+    Ok(if incomplete || cut_off {
+        Exit::Failure
+    } else {
+        Exit::Success
+    })
+}
+
+/// A plan, if the configuration has no errors.
+pub(crate) fn plan(path: &Path) -> anyhow::Result<(Option<Plan>, Diagnostics)> {
+    let (loaded, findings) = check_config::load(path, Severity::Error)?;
+    let loaded = loaded.filter(|_| !findings.has_errors());
+    let plan = loaded.map(|(config, library)| Plan {
+        config,
+        mappings: Box::new(Loaded(library)),
+    });
+    Ok((plan, findings))
+}
+
+/// Findings for people, with the lines they are about.
+fn show(findings: &Diagnostics) {
+    let text = render::render(findings, Format::Human, terminal::stderr_is_styled());
+    terminal::stderr(&text);
+}
+
+/// Findings as messages, one a line.
+fn log(findings: &Diagnostics) {
+    for finding in findings {
+        match finding.severity {
+            Severity::Error => tracing::error!("{finding}"),
+            Severity::Warning => tracing::warn!("{finding}"),
+        }
+    }
+}
+
+/// The plan after a change of the configuration; nothing if the old one has to stay.
+fn reload(path: &Path) -> Option<Plan> {
+    match plan(path) {
+        Ok((plan, findings)) => {
+            log(&findings);
+            if plan.is_none() {
+                tracing::error!("the new configuration has errors: the old one stays in force");
+            }
+            plan
+        }
+        Err(error) => {
+            tracing::error!("the old configuration stays in force: {error:#}");
+            None
+        }
+    }
+}
+
+/// Gives up what waits for a route, written `log-source/destination`.
+fn forget(store: &Store, route: &str) -> anyhow::Result<()> {
+    // A destination has no slash in its name; an identifier may.
+    let Some((log_source, destination)) = route.rsplit_once('/') else {
+        return Err(UsageError(format!(
+            "--forget {route}: write the log source and the destination, as in contoso-defender/archive"
+        ))
+        .into());
+    };
+    let waits = store
+        .look()?
+        .waiting
+        .into_iter()
+        .any(|row| row.identifier == log_source && row.destination == destination);
+    if !waits {
+        return Err(UsageError(format!("--forget {route}: nothing waits there")).into());
+    }
+    let events = store.forget(store.source(log_source)?, destination)?;
+    tracing::warn!(log_source, destination, events, "what waited was given up");
+    Ok(())
+}
+
+/// Whether everything that there was has been read and delivered.
+fn is_complete(report: &Report) -> bool {
+    let read = |(_, status): &(_, protocol::status::LaneStatus)| {
+        status.rounds_failed == 0 && status.state != State::Error
+    };
+    report.waiting == 0 && report.closed.is_none() && report.lanes.iter().all(read)
+}
+
+fn summary(report: &Report, board: &Board) -> String {
+    let mut text = String::new();
+    for (id, status) in &report.lanes {
+        let remedy = status.remedy.as_ref();
+        let remedy = remedy.map_or_else(String::new, |remedy| format!(": {remedy}"));
+        let message = match status.state {
+            State::Ok | State::NotAvailable => String::new(),
+            State::Warn | State::Error => format!(" ({}{remedy})", status.message),
+        };
+        text.push_str(&format!(
+            "{id}: {} payloads collected{message}\n",
+            status.payloads
+        ));
+    }
+    for (log_source, destination, counts) in board.routes() {
+        text.push_str(&format!(
+            "{log_source} to {destination}: {} events delivered, {} mapped, {} unknown, {} stored\n",
+            counts.events(),
+            counts.mapped.get(),
+            counts.unknown.get(),
+            counts.stored.get()
+        ));
+    }
+    if let Some(reason) = &report.closed {
+        text.push_str(&format!("{reason}\n"));
+    }
+    if report.waiting > 0 {
+        text.push_str(&format!(
+            "{} events wait in the spool and are delivered by the next run\n",
+            report.waiting
+        ));
+    }
+    text
+}
+
+/// How standard error is written: all of it, or a reader of JSON would stumble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// Messages go to standard error: for people on a terminal, JSON for everybody else.
+fn begin_log(config: LogConfig) -> Form {
+    let level = match config.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let form = match config.format {
+        LogFormat::Auto if terminal::is_watched() => Form::Text,
+        LogFormat::Text => Form::Text,
+        LogFormat::Auto | LogFormat::Json => Form::Json,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal::stderr_is_styled());
+    // It fails only where there is a log already.
+    let _ = match form {
+        Form::Json => log.json().flatten_event(true).try_init(),
+        Form::Text => log.with_target(false).try_init(),
+    };
+    form
+}

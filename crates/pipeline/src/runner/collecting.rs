@@ -1,0 +1,190 @@
+//! The threads that collect.
+
+use super::RunError;
+use crate::collect::{CollectError, Opener};
+use crate::config::{Config, LogSourceConfig};
+use crate::metrics::Board;
+use protocol::Protocol;
+use protocol::clock::Stop;
+use protocol::secret::Secret;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// All log sources that collect.
+pub(super) struct Collecting<'a> {
+    opener: Opener<'a>,
+    board: Arc<Board>,
+    once: bool,
+    slots: Vec<Slot>,
+    /// Log sources that start when their predecessors have ended: a lane is never run twice at a time.
+    pending: Vec<LogSourceConfig>,
+}
+
+/// A log source that collects, or comes to its end.
+struct Slot {
+    config: LogSourceConfig,
+    /// What its secrets were when it was opened: another one in the same place is a change too.
+    secrets: Vec<Option<Secret>>,
+    stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<'a> Collecting<'a> {
+    pub(super) fn new(opener: Opener<'a>, board: Arc<Board>, once: bool) -> Self {
+        Self {
+            opener,
+            board,
+            once,
+            slots: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Starts the log sources of a configuration, all or none.
+    pub(super) fn start(&mut self, config: &Config) -> Result<(), RunError> {
+        let mut opened = Vec::new();
+        for source in config.log_sources.iter().filter(|source| source.enabled) {
+            let lanes = self
+                .opener
+                .open(source)
+                .map_err(|error| failed(source, error))?;
+            opened.push((source, lanes));
+        }
+        for (source, lanes) in opened {
+            self.spawn(source, lanes)?;
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        source: &LogSourceConfig,
+        lanes: Vec<crate::collect::Lane>,
+    ) -> Result<(), RunError> {
+        let stop = Stop::new();
+        let mut threads = Vec::new();
+        for lane in lanes {
+            let id = lane.collector.id().to_string();
+            let clock = Arc::clone(self.opener.clock);
+            let (stop, board, once) = (stop.clone(), Arc::clone(&self.board), self.once);
+            let thread = thread::Builder::new()
+                .name(format!("collect {id}"))
+                .spawn(move || lane.run(&*clock, &stop, once, &board))
+                .map_err(RunError::Thread)?;
+            threads.push(thread);
+        }
+        tracing::info!(
+            log_source = %source.identifier.value,
+            protocol = source.protocol.map(Protocol::name),
+            lanes = threads.len(),
+            "collecting"
+        );
+        self.slots.push(Slot {
+            config: source.clone(),
+            secrets: self.secrets(source),
+            stop,
+            threads,
+        });
+        Ok(())
+    }
+
+    /// The secrets of a log source, as far as they can be had.
+    fn secrets(&self, source: &LogSourceConfig) -> Vec<Option<Secret>> {
+        source
+            .secrets()
+            .map(|(_, reference)| self.opener.secrets.resolve(reference).ok())
+            .collect()
+    }
+
+    /// Stops what is not in a configuration in the same form, and starts what is new.
+    pub(super) fn apply(&mut self, config: &Config) {
+        let wanted: Vec<&LogSourceConfig> = config
+            .log_sources
+            .iter()
+            .filter(|source| source.enabled)
+            .collect();
+        for slot in &self.slots {
+            let is_same = |source: &&LogSourceConfig| {
+                source.collects_like(&slot.config) && self.secrets(source) == slot.secrets
+            };
+            if wanted.iter().find(|source| is_same(source)).is_none() {
+                slot.stop.set();
+            }
+        }
+        self.pending = wanted
+            .into_iter()
+            .filter(|source| {
+                let same = |slot: &&Slot| slot.config.collects_like(source) && !slot.stop.is_set();
+                self.slots.iter().find(same).is_none()
+            })
+            .cloned()
+            .collect();
+        let identifiers: Vec<String> = config
+            .log_sources
+            .iter()
+            .filter(|source| source.enabled)
+            .map(|source| source.identifier.value.clone())
+            .collect();
+        self.board
+            .retain_lanes(|id| identifiers.contains(&id.log_source));
+    }
+
+    /// Looks after the threads: those that have ended, and those that can begin.
+    pub(super) fn tick(&mut self) -> Result<(), RunError> {
+        for slot in &mut self.slots {
+            let ended: Vec<JoinHandle<()>> = slot
+                .threads
+                .extract_if(.., |thread| thread.is_finished())
+                .collect();
+            for thread in ended {
+                let name = thread.thread().name().unwrap_or_default().to_owned();
+                thread.join().map_err(|_| RunError::Panicked(name))?;
+            }
+        }
+        self.slots
+            .retain(|slot| !slot.threads.is_empty() || !slot.stop.is_set());
+        let slots = &self.slots;
+        let free = |source: &mut LogSourceConfig| {
+            let identifier = &source.identifier.value;
+            !slots
+                .iter()
+                .any(|slot| slot.config.identifier.value == *identifier)
+        };
+        let ready: Vec<LogSourceConfig> = self.pending.extract_if(.., free).collect();
+        for source in ready {
+            match self.opener.open(&source) {
+                Ok(lanes) => self.spawn(&source, lanes)?,
+                Err(error) => tracing::error!("{}", failed(&source, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every source has ended.
+    pub(super) fn is_done(&self) -> bool {
+        self.slots.iter().all(|slot| slot.threads.is_empty())
+    }
+
+    pub(super) fn stop(&self) {
+        for slot in &self.slots {
+            slot.stop.set();
+        }
+    }
+
+    /// Waits for the threads. One that waits for an answer is left behind: what it reads now was never promised.
+    pub(super) fn wait(&mut self, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        let running = |slot: &Slot| slot.threads.iter().any(|thread| !thread.is_finished());
+        while self.slots.iter().any(running) && Instant::now() < deadline {
+            thread::sleep(super::TICK);
+        }
+    }
+}
+
+fn failed(source: &LogSourceConfig, error: CollectError) -> RunError {
+    RunError::Collect {
+        identifier: source.identifier.value.clone(),
+        error,
+    }
+}

@@ -1,0 +1,382 @@
+//! How a run is doing, as a file in the state directory and as a table for people.
+
+use crate::metrics::{Board, DestinationState};
+use crate::store::{Peek, Store, StoreError};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use protocol::status::State;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::Path;
+
+/// The name of the file.
+const FILE: &str = "status.json";
+
+/// What the running process writes every few seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// When it was written.
+    pub time: DateTime<Utc>,
+    /// The lanes of the log sources.
+    pub lanes: Vec<LaneRow>,
+    /// The destinations.
+    pub destinations: Vec<DestinationRow>,
+}
+
+/// A lane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneRow {
+    /// Identifier of the log source.
+    pub log_source: String,
+    /// Name of the lane.
+    pub lane: String,
+    /// The state, as QRadar names it.
+    pub state: String,
+    /// What happened last.
+    pub message: String,
+    /// What somebody can do about it.
+    pub remedy: Option<String>,
+    /// When everything was last read that there was.
+    pub last_success: Option<DateTime<Utc>>,
+    /// The newest time stamp that the source has shown.
+    pub position: Option<DateTime<Utc>>,
+    /// Payloads in the last minute, for each second.
+    pub rate: f64,
+}
+
+/// A destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DestinationRow {
+    /// Its name.
+    pub name: String,
+    /// The state.
+    pub state: String,
+    /// What went wrong.
+    pub message: String,
+    /// When a batch was last accepted.
+    pub last_success: Option<DateTime<Utc>>,
+}
+
+/// The rates of lanes over the last minute.
+#[derive(Debug, Default)]
+pub struct Rates(BTreeMap<(String, String), VecDeque<Sample>>);
+
+/// How many payloads there were at a time.
+type Sample = (DateTime<Utc>, u64);
+
+impl Rates {
+    /// Payloads for each second since the oldest sample of the last minute.
+    fn sample(&mut self, log_source: &str, lane: &str, now: DateTime<Utc>, total: u64) -> f64 {
+        let key = (log_source.to_owned(), lane.to_owned());
+        let samples = self.0.entry(key).or_default();
+        while samples
+            .front()
+            .is_some_and(|(time, seen)| now - *time > TimeDelta::seconds(60) || *seen > total)
+        {
+            samples.pop_front();
+        }
+        samples.push_back((now, total));
+        let Some((since, before)) = samples.front() else {
+            return 0.0;
+        };
+        let seconds = (now - *since).num_milliseconds().max(1000) as f64 / 1000.0;
+        (total - before) as f64 / seconds
+    }
+}
+
+impl Status {
+    /// What the board says now.
+    pub fn of(board: &Board, rates: &mut Rates, now: DateTime<Utc>) -> Self {
+        let lanes = board.lanes().into_iter().map(|(id, status)| LaneRow {
+            rate: rates.sample(&id.log_source, &id.lane, now, status.payloads),
+            log_source: id.log_source,
+            lane: id.lane,
+            state: status.state.as_str().to_owned(),
+            message: status.message,
+            remedy: status.remedy,
+            last_success: status.last_success,
+            position: status.position,
+        });
+        let destinations = board.destinations().into_iter();
+        let destinations = destinations.map(|(name, status)| DestinationRow {
+            name,
+            state: match status.state {
+                DestinationState::NotAvailable => State::NotAvailable.as_str(),
+                DestinationState::Ok => State::Ok.as_str(),
+                DestinationState::Unavailable => State::Warn.as_str(),
+                DestinationState::Closed => State::Error.as_str(),
+            }
+            .to_owned(),
+            message: status.message,
+            last_success: status.last_success,
+        });
+        Self {
+            time: now,
+            lanes: lanes.collect(),
+            destinations: destinations.collect(),
+        }
+    }
+
+    /// Writes it into the state directory, in one piece.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let new = dir.join(format!("{FILE}.new"));
+        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        std::fs::rename(new, dir.join(FILE))
+    }
+
+    /// Reads what was last written; nothing if there is none that can be read.
+    pub fn read(dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()
+    }
+}
+
+/// The status of what runs, or last ran, with a state directory.
+#[derive(Debug)]
+pub struct Overview {
+    peek: Peek,
+    status: Option<Status>,
+    /// Rows of log sources that have no lanes.
+    idle: Vec<Vec<String>>,
+}
+
+impl Overview {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// There is no state, or it cannot be read.
+    pub fn read(dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            peek: Store::peek(dir)?,
+            status: Status::read(dir),
+            idle: Vec::new(),
+        })
+    }
+
+    /// Adds log sources that have not collected, each with whether it is enabled, so that none is missing.
+    #[must_use]
+    pub fn with_log_sources<'a>(mut self, known: impl Iterator<Item = (&'a str, bool)>) -> Self {
+        for (identifier, enabled) in known {
+            let lanes = self.status.iter().flat_map(|status| &status.lanes);
+            if lanes.clone().any(|lane| lane.log_source == identifier) {
+                continue;
+            }
+            let (state, message) = match enabled {
+                true => (State::NotAvailable.as_str(), "it has not collected yet"),
+                false => ("DISABLED", "it has `enabled = false`"),
+            };
+            self.idle
+                .push(row(&[identifier, "-", state, "-", "-", "-", message]));
+        }
+        self
+    }
+
+    /// The tables, for people.
+    pub fn table(&self, now: DateTime<Utc>) -> String {
+        let mut out = match (&self.peek.process, &self.status) {
+            (Some(process), _) => format!("running, process {process}\n"),
+            (None, Some(status)) => format!("not running since {}\n", stamp(Some(status.time))),
+            (None, None) => "not running\n".to_owned(),
+        };
+        let lanes = self.status.iter().flat_map(|status| &status.lanes);
+        let mut rows = vec![row(&[
+            "LOG SOURCE",
+            "LANE",
+            "STATE",
+            "LAST SUCCESS",
+            "LAG",
+            "EVENTS/S",
+            "MESSAGE",
+        ])];
+        for lane in lanes {
+            let remedy = lane.remedy.as_ref();
+            let remedy = remedy.map_or_else(String::new, |remedy| format!(": {remedy}"));
+            rows.push(vec![
+                lane.log_source.clone(),
+                lane.lane.clone(),
+                lane.state.clone(),
+                stamp(lane.last_success),
+                lag(lane.position, now),
+                format!("{:.1}", lane.rate),
+                format!("{}{remedy}", lane.message),
+            ]);
+        }
+        rows.extend(self.idle.iter().cloned());
+        out.push('\n');
+        out.push_str(&aligned(&rows));
+        let mut rows = vec![row(&[
+            "LOG SOURCE",
+            "DESTINATION",
+            "STATE",
+            "WAITING",
+            "OLDEST",
+            "LAST SUCCESS",
+            "MESSAGE",
+        ])];
+        for waiting in &self.peek.waiting {
+            let destination = self.status.iter().flat_map(|status| &status.destinations);
+            let destination = destination
+                .clone()
+                .find(|destination| destination.name == waiting.destination);
+            let text = |pick: fn(&DestinationRow) -> String| {
+                destination.map_or_else(|| "-".to_owned(), pick)
+            };
+            rows.push(vec![
+                waiting.identifier.clone(),
+                waiting.destination.clone(),
+                text(|destination| destination.state.clone()),
+                waiting.events.to_string(),
+                lag(waiting.oldest.filter(|_| waiting.events > 0), now),
+                text(|destination| stamp(destination.last_success)),
+                text(|destination| destination.message.clone()),
+            ]);
+        }
+        out.push('\n');
+        out.push_str(&aligned(&rows));
+        out.push_str(&format!("\n{} bytes wait in the spool\n", self.peek.bytes));
+        out
+    }
+}
+
+fn row(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
+}
+
+fn stamp(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(
+        || "-".to_owned(),
+        |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
+    )
+}
+
+/// How long ago, in the largest unit that says enough.
+fn lag(time: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
+    let Some(time) = time else {
+        return "-".to_owned();
+    };
+    match (now - time).num_seconds().max(0) {
+        seconds @ 0..120 => format!("{seconds}s"),
+        seconds @ 120..7200 => format!("{}m", seconds / 60),
+        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Columns as wide as their widest cell; the last one is not padded. What a server said is one line and harmless.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let clean = |cell: &String| -> String {
+        cell.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(clean).collect())
+        .collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            let missing = width + 2 - cell.chars().count();
+            line.extend(std::iter::repeat_n(' ', missing));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Limits, Position};
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_minute() {
+        let mut rates = Rates::default();
+        let mut rate = |second, total| rates.sample("a", "eu", at(second), total);
+        assert_eq!(rate(0, 100), 0.0);
+        assert_eq!(rate(10, 200), 10.0);
+        assert_eq!(rate(60, 700), 10.0);
+        assert_eq!(rate(120, 700), 0.0);
+        // A restarted lane counts from the beginning.
+        assert_eq!(rate(130, 5), 0.0);
+    }
+
+    #[test]
+    fn the_table_shows_state_and_message_and_what_waits_since_when() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(
+            dir.path(),
+            Limits {
+                spool: 1 << 20,
+                free: 0,
+            },
+        )
+        .unwrap();
+        let source = store.source("contoso-defender").unwrap();
+        store.position(source, "qradar").unwrap();
+        store.position(source, "archive").unwrap();
+        store
+            .accept(source, "eu", &["a", "b"], None, at(-300))
+            .unwrap();
+        store.advance(source, "archive", &Position::at(3)).unwrap();
+        let status = Status {
+            time: at(0),
+            lanes: vec![LaneRow {
+                log_source: "contoso-defender".to_owned(),
+                lane: "eu".to_owned(),
+                state: "ERROR".to_owned(),
+                message: "403\nforbidden".to_owned(),
+                remedy: Some("grant the permission".to_owned()),
+                last_success: Some(at(-3600)),
+                position: None,
+                rate: 1.25,
+            }],
+            destinations: vec![DestinationRow {
+                name: "qradar".to_owned(),
+                state: "WARN".to_owned(),
+                message: "cannot connect".to_owned(),
+                last_success: None,
+            }],
+        };
+        status.write(dir.path()).unwrap();
+        assert_eq!(Status::read(dir.path()), Some(status));
+        let table = Overview::read(dir.path()).unwrap().table(at(0));
+        let process = std::process::id();
+        assert_eq!(
+            table,
+            format!(
+                "running, process {process}\n\
+                 \n\
+                 LOG SOURCE        LANE  STATE  LAST SUCCESS          LAG  EVENTS/S  MESSAGE\n\
+                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  -    1.2       403 forbidden: grant the permission\n\
+                 \n\
+                 LOG SOURCE        DESTINATION  STATE  WAITING  OLDEST  LAST SUCCESS  MESSAGE\n\
+                 contoso-defender  archive      -      0        -       -             -\n\
+                 contoso-defender  qradar       WARN   2        5m      -             cannot connect\n\
+                 \n\
+                 10 bytes wait in the spool\n"
+            )
+        );
+    }
+}
