@@ -174,6 +174,19 @@ pub fn load(folder: &Path) -> (Option<Mapping>, Diagnostics) {
 
 /// Loads a mapping folder under another name than its own.
 pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
+    let (source, mut out) = read_as(folder, slug);
+    let Some(source) = source else {
+        return (None, out);
+    };
+    let (mapping, found) = Mapping::load(&source);
+    out.append(found);
+    out.sort();
+    let usable = !out.has_errors();
+    (mapping.filter(|_| usable), out)
+}
+
+/// Reads the files of a mapping folder under a name, without a look into them.
+pub fn read_as(folder: &Path, slug: String) -> (Option<Source>, Diagnostics) {
     let mut out = Diagnostics::new();
     let place = SourceFile::new(folder.display().to_string(), "");
     if !is_slug(&slug) {
@@ -240,17 +253,14 @@ pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
         out.sort();
         return (None, out);
     };
-    let (mapping, found) = Mapping::load(&Source {
+    let source = Source {
         slug,
         manifest,
         extension,
         qidmap,
         event_mappings,
-    });
-    out.append(found);
-    out.sort();
-    let usable = !out.has_errors();
-    (mapping.filter(|_| usable), out)
+    };
+    (Some(source), out)
 }
 
 /// Loads a bare extension.

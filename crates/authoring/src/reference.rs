@@ -1,5 +1,7 @@
 //! Pages of the documentation that are generated from the tables of the engine, so that they cannot rot.
 
+use crate::lint::table::{LINTS, Lint};
+use crate::{schema, snapshot};
 use dsm::diagnostic::{Code, Severity};
 use dsm::manifest::KEYS;
 use dsm::options::register;
@@ -9,7 +11,7 @@ use std::fmt::Write as _;
 #[derive(Debug)]
 pub struct Page {
     /// Path from the top of the repository.
-    pub path: &'static str,
+    pub path: String,
     /// Its text.
     pub text: String,
 }
@@ -19,20 +21,112 @@ const NOTE: &str =
 
 /// All generated pages.
 pub fn pages() -> Vec<Page> {
-    vec![
+    let mut pages = vec![
         Page {
-            path: "docs/reference/diagnostics.md",
+            path: "docs/reference/diagnostics.md".to_owned(),
             text: diagnostics(),
         },
         Page {
-            path: "docs/reference/manifest.md",
+            path: "docs/reference/manifest.md".to_owned(),
             text: manifest(),
         },
         Page {
-            path: "docs/reference/assumptions.md",
+            path: "docs/reference/assumptions.md".to_owned(),
             text: assumptions(),
         },
-    ]
+        Page {
+            path: "docs/lints/README.md".to_owned(),
+            text: lints(),
+        },
+        Page {
+            path: "docs/reference/lsx.xsd".to_owned(),
+            text: schema::extension(),
+        },
+        Page {
+            path: "docs/reference/lsx-dsmith.xsd".to_owned(),
+            text: schema::ours(),
+        },
+        Page {
+            path: "docs/reference/manifest.schema.json".to_owned(),
+            text: schema::manifest(),
+        },
+    ];
+    pages.extend(LINTS.iter().map(|lint| Page {
+        path: format!("docs/lints/{}.md", lint.code),
+        text: lint_page(lint),
+    }));
+    pages
+}
+
+fn lints() -> String {
+    let mut out = format!(
+        "# Lints\n\n{NOTE}\n`dsmith lint` says what works, and is slow, dead, misleading or lost on the way to QRadar. Each lint has a page with its\nrule, a failing example (a test of this repository) and the remedy. A finding that is all right is allowed in the\nmanifest, with a reason:\n\n```toml\n[[allow]]\nlint = \"DSM106\"\nat = [\"pattern/Body\"]\nreason = \"the mail has line breaks, and the mapping is maintained as a file\"\n```\n\n`at` names what the findings are about, as `dsmith lint --format json` shows it; `*` stands for any text. An allow that\nallows nothing is a finding itself.\n\n| Lint | What | `--fix` |\n|---|---|---|\n"
+    );
+    for lint in LINTS {
+        let fix = if lint.fix.is_some() { "yes" } else { "" };
+        let _ = writeln!(
+            out,
+            "| [{0}]({0}.md) | {1} | {fix} |",
+            lint.code,
+            cell(lint.code.title())
+        );
+    }
+    out
+}
+
+fn lint_page(lint: &Lint) -> String {
+    let mut out = format!("# {}: {}\n\n{NOTE}\n", lint.code, lint.code.title());
+    let _ = write!(
+        out,
+        "Why it matters: {}.\n\n## The rule\n\n",
+        lint.code.why()
+    );
+    out = wrapped(&out);
+    let _ = write!(
+        out,
+        "{}\n## An example\n\n```{}\n{}```\n\n`dsmith lint` says:\n\n```text\n{}\n```\n\n## What to do\n\n{}",
+        wrapped(lint.rule),
+        lint.language,
+        lint.example,
+        snapshot::contents(lint.report).trim_end(),
+        wrapped(lint.remedy),
+    );
+    if let Some((fix, difference)) = lint.fix {
+        let _ = write!(
+            out,
+            "\n## The fix\n\n{}\n```diff\n{}\n```\n\n`dsmith lint --fix` keeps it only if every payload of the corpus gives the same event afterwards.\n",
+            wrapped(fix),
+            snapshot::contents(difference).trim_end(),
+        );
+    }
+    out
+}
+
+/// Paragraphs with lines of at most 118 characters; lines that are no paragraphs are left alone.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with(['#', '<', '|']) || line.chars().count() <= 118 {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let mut length = 0;
+        for word in line.split(' ') {
+            let width = word.chars().count();
+            if length > 0 && length + 1 + width > 118 {
+                out.push('\n');
+                length = 0;
+            } else if length > 0 {
+                out.push(' ');
+                length += 1;
+            }
+            out.push_str(word);
+            length += width;
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn diagnostics() -> String {
@@ -56,7 +150,7 @@ fn diagnostics() -> String {
 
 fn manifest() -> String {
     let mut out = format!(
-        "# Keys of `manifest.toml`\n\n{NOTE}\n`autodetection.rule` and `property` are lists of tables, written `[[autodetection.rule]]` and `[[property]]`.\nAn unknown key is an error.\n\n| Key | Takes | Required | Meaning |\n|---|---|---|---|\n"
+        "# Keys of `manifest.toml`\n\n{NOTE}\n`autodetection.rule`, `property` and `allow` are lists of tables, written `[[autodetection.rule]]` and so on. An unknown\nkey is an error.\n\n| Key | Takes | Required | Meaning |\n|---|---|---|---|\n"
     );
     for key in KEYS {
         let required = if key.required { "yes" } else { "no" };

@@ -170,7 +170,8 @@ fn place(file: &SourceFile, span: &Range<usize>) -> Value {
     })
 }
 
-fn as_json(finding: &Diagnostic) -> Value {
+/// A finding as a value.
+pub fn as_json(finding: &Diagnostic) -> Value {
     let labels: Vec<Value> = finding
         .labels
         .iter()

@@ -198,6 +198,31 @@ codes! {
     EventMappingEmpty = "DSM082" Error: "an event mapping names neither an event ID nor a category";
         "no event can ever be found by it"
 
+    RegexExponential = "DSM101" Warning: "a regular expression backtracks exponentially";
+        "each further character of a hostile payload multiplies the time, and QRadar has no limit of steps"
+    RegexPolynomial = "DSM102" Warning: "a regular expression takes too long on a long payload";
+        "the time grows with a power of the length, so that one payload of 4 KB costs as much as thousands of others"
+    RegexLeadingDot = "DSM103" Warning: "a regular expression begins with .* or .+";
+        "the search looks through the payload from every place, and on a payload without a match it does so for each of them"
+    MatcherNeverWins = "DSM104" Warning: "a matcher, modifier or group can never win";
+        "what is tried before it always has a value where it would have one, so it is dead text that looks alive"
+    PatternRepeated = "DSM105" Warning: "two patterns are the same";
+        "the payload is searched twice for one thing, and one day only one of them is mended"
+    EditorConstruct = "DSM106" Warning: "the DSM Editor does not allow a construct";
+        "the editor takes (?i) at the beginning of an expression and no other flag, so nobody can edit the property there"
+    JsonByRegex = "DSM107" Warning: "a regular expression reads a member of JSON";
+        "it finds the first text that looks like the member, wherever it stands, and does not undo escapes; a key path costs next to nothing"
+    EventMappingUnreachable = "DSM108" Warning: "no matcher produces the event ID of an event mapping";
+        "no event can ever be found by it, and its QID may never be used"
+    SeverityDisagrees = "DSM109" Warning: "the severity of a QID disagrees with its category";
+        "an analyst who sorts by one sees another order than one who sorts by the other"
+    HitsInexpressible = "DSM110" Warning: "QRadar cannot express what a key path selects";
+        "the export leaves out the matchers that use the pattern"
+    WithinInexpressible = "DSM111" Warning: "QRadar cannot express a pattern within another";
+        "the export leaves out the matchers that use the pattern, or lets it read the whole payload"
+    AllowUnused = "DSM112" Warning: "an allow allows nothing";
+        "it would hide the next finding of its kind, for which nobody gave a reason"
+
     ConfigMalformed = "CFG001" Error: "the configuration is not valid TOML";
         "what cannot be read cannot be honoured"
     ConfigKeyUnknown = "CFG002" Error: "a key of the configuration is unknown";
@@ -247,6 +272,11 @@ impl Code {
             .iter()
             .copied()
             .find(|code| code.as_str().eq_ignore_ascii_case(number))
+    }
+
+    /// Whether findings of this code come from `dsmith lint` alone, and can be allowed in the manifest.
+    pub fn is_lint(self) -> bool {
+        self.as_str().starts_with("DSM1")
     }
 }
 

@@ -78,6 +78,19 @@ pub struct Rule {
     pub patterns: Vec<Spanned<String>>,
 }
 
+/// Findings of `dsmith lint` that the author knows about.
+#[derive(Debug, Clone)]
+pub struct Allow {
+    /// The lint.
+    pub lint: Code,
+    /// Which subjects, such as `pattern/Attempt`; `*` stands for any text. None: all.
+    pub at: Vec<Spanned<String>>,
+    /// Why.
+    pub reason: String,
+    /// The table.
+    pub span: Range<usize>,
+}
+
 /// A manifest that was read.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
@@ -101,6 +114,8 @@ pub struct Manifest {
     pub options: Options,
     /// Custom properties in declaration order.
     pub properties: Vec<PropertyDeclaration>,
+    /// Findings of `dsmith lint` that are known and have a reason.
+    pub allows: Vec<Allow>,
     /// Whether a part of the file could not be read, so that nothing may be called undeclared.
     pub unread: bool,
 }
@@ -204,6 +219,7 @@ impl Reader<'_> {
             "autodetection",
             "options",
             "property",
+            "allow",
         ];
         self.known(root, "", TOP);
         let mut manifest = Manifest::default();
@@ -258,7 +274,44 @@ impl Reader<'_> {
             }
             self.prefix = "";
         }
+        for (table, span) in self.tables(root, "allow") {
+            self.prefix = "allow.";
+            let allow = self.allow(table, &span);
+            manifest.allows.extend(allow);
+            self.prefix = "";
+        }
         manifest
+    }
+
+    fn allow(&mut self, table: Table<'_, '_>, span: &Range<usize>) -> Option<Allow> {
+        self.known(table, "allow.", &["lint", "at", "reason"]);
+        let number = self.string(table, "lint", span, true);
+        let at = self.strings(table, "at");
+        let reason = self.string(table, "reason", span, true);
+        let number = number?;
+        let lint = Code::from_number(&number.value).filter(|code| code.is_lint());
+        if lint.is_none() {
+            let lints: Vec<&str> = Code::ALL
+                .iter()
+                .filter(|code| code.is_lint())
+                .map(|code| code.as_str())
+                .collect();
+            self.report(
+                Code::ManifestValueInvalid,
+                &number.span,
+                format!("`{}` is not a lint", number.value),
+                format!(
+                    "lints are {}; other findings cannot be allowed",
+                    lints.join(", ")
+                ),
+            );
+        }
+        Some(Allow {
+            lint: lint?,
+            at,
+            reason: reason?.value,
+            span: span.clone(),
+        })
     }
 
     fn autodetection(

@@ -4,6 +4,10 @@ use crate::census::CensusArgs;
 use crate::coverage::CoverageArgs;
 use crate::diff::DiffArgs;
 use crate::explain::ExplainArgs;
+use crate::export::ExportArgs;
+use crate::import::ImportArgs;
+use crate::lint::LintArgs;
+use crate::schema::SchemaArgs;
 use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,10 +18,12 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
   dsmith parse --explain alerts.ndjson
   dsmith check dsm-mappings/acme
+  dsmith lint acme
   dsmith test acme
   dsmith coverage acme --min 95
   dsmith diff HEAD dsm-mappings/acme
   dsmith census acme --corpus logs/
+  dsmith export acme --to qradar --out acme-for-qradar
   dsmith explain DSM007
   dsmith run -c dsmith.toml
 
@@ -71,6 +77,9 @@ pub(crate) enum Command {
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Find what works in a mapping, and is slow, dead, misleading or lost on the way to QRadar.
+    #[command(after_help = crate::lint::EXAMPLES)]
+    Lint(LintArgs),
     /// Run the fixtures of mappings and compare with their snapshots.
     #[command(after_help = crate::test::EXAMPLES)]
     Test(TestArgs),
@@ -83,6 +92,15 @@ pub(crate) enum Command {
     /// Count what a corpus holds that the mapping or the fixtures do not know.
     #[command(after_help = crate::census::EXAMPLES)]
     Census(CensusArgs),
+    /// Write a mapping in the forms that QRadar takes, and list what is lost.
+    #[command(after_help = crate::export::EXAMPLES)]
+    Export(ExportArgs),
+    /// Make a mapping folder of an extension, a QID map and custom properties of QRadar.
+    #[command(after_help = crate::import::EXAMPLES)]
+    Import(ImportArgs),
+    /// Print the schemas by which an editor completes and checks mapping files.
+    #[command(after_help = crate::schema::EXAMPLES)]
+    Schema(SchemaArgs),
     /// Explain diagnostic codes.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -33,17 +33,22 @@ pub(crate) fn embedded() -> (Library, Diagnostics) {
     Library::from_sources(EMBEDDED.iter().map(|(slug, texts)| source(slug, texts)))
 }
 
+/// The files of a mapping of this program.
+pub(crate) fn embedded_source(slug: &str) -> anyhow::Result<Source> {
+    let found = EMBEDDED.iter().find(|(known, _)| *known == slug);
+    found
+        .map(|(slug, texts)| source(slug, texts))
+        .ok_or_else(|| {
+            let known: Vec<&str> = EMBEDDED.iter().map(|(slug, _)| *slug).collect();
+            unknown_type(slug, "", &known)
+        })
+}
+
 /// The mapping of a type, or all of them, and whether some of them have errors; findings go to standard error.
 pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<(Library, bool)> {
     let (library, findings) = match (dir, slug) {
         (None, None) => embedded(),
-        (None, Some(slug)) => match EMBEDDED.iter().find(|(known, _)| *known == slug) {
-            Some((slug, texts)) => Library::from_sources([source(slug, texts)]),
-            None => {
-                let known: Vec<&str> = EMBEDDED.iter().map(|(slug, _)| *slug).collect();
-                return Err(unknown_type(slug, "", &known));
-            }
-        },
+        (None, Some(slug)) => Library::from_sources([embedded_source(slug)?]),
         (Some(dir), None) => Library::load(dir)?,
         (Some(dir), Some(slug)) => {
             let path = dir.join(slug);
@@ -63,7 +68,7 @@ pub(crate) fn load(dir: Option<&Path>, slug: Option<&str>) -> anyhow::Result<(Li
     Ok((library, findings.has_errors()))
 }
 
-fn unknown_type(slug: &str, place: &str, known: &[&str]) -> anyhow::Error {
+pub(crate) fn unknown_type(slug: &str, place: &str, known: &[&str]) -> anyhow::Error {
     let known = if known.is_empty() {
         "there are none".to_owned()
     } else {

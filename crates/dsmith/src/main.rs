@@ -1,6 +1,7 @@
 //! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
 
 mod args;
+mod author;
 mod census;
 mod check;
 mod check_config;
@@ -9,11 +10,15 @@ mod coverage;
 mod demo;
 mod diff;
 mod explain;
+mod export;
+mod import;
 mod library;
+mod lint;
 mod parse;
 mod place;
 mod protocols;
 mod run;
+mod schema;
 mod status;
 mod terminal;
 mod test;
@@ -63,10 +68,14 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Coverage(args) => coverage::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Census(args) => census::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::TestSource(args) => test_source::run(&args),

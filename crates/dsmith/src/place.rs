@@ -56,37 +56,48 @@ impl Place {
         Some(slug)
     }
 
+    /// Whether the mappings are where nobody said that they are.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.mappings.is_none() && !self.mappings().is_dir()
+    }
+
     /// What to do where a folder cannot be read.
     pub(crate) fn advice(&self) -> String {
         "run it where dsm-mappings and fixtures are, or name them with --mappings and --fixtures"
             .to_owned()
     }
 
-    /// The mapping of a type, named by its slug or the path of its folder.
-    pub(crate) fn mapping(&mut self, name: &str) -> anyhow::Result<(Mapping, Diagnostics)> {
+    /// The folder of a mapping, named by the slug of its type or by its path.
+    pub(crate) fn folder(&mut self, name: &str) -> anyhow::Result<PathBuf> {
         let slug = self.enter(name).unwrap_or_else(|| name.to_owned());
         let mappings = self.mappings();
         let folder = mappings.join(&slug);
-        if !folder.is_dir() {
-            let known = Library::load(&mappings)
-                .map(|(library, _)| library.slugs().join(", "))
-                .unwrap_or_default();
-            let known: Vec<&str> = known.split(", ").filter(|slug| !slug.is_empty()).collect();
-            if known.is_empty() {
-                return Err(UsageError(format!(
-                    "no log source type `{slug}`: {} has none; {}",
-                    mappings.display(),
-                    self.advice()
-                ))
-                .into());
-            }
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        let known = Library::load(&mappings)
+            .map(|(library, _)| library.slugs().join(", "))
+            .unwrap_or_default();
+        let known: Vec<&str> = known.split(", ").filter(|slug| !slug.is_empty()).collect();
+        if known.is_empty() {
             return Err(UsageError(format!(
-                "no log source type `{slug}` in {}: {}",
+                "no log source type `{slug}`: {} has none; {}",
                 mappings.display(),
-                suggest(&slug, "types", &known)
+                self.advice()
             ))
             .into());
         }
+        Err(UsageError(format!(
+            "no log source type `{slug}` in {}: {}",
+            mappings.display(),
+            suggest(&slug, "types", &known)
+        ))
+        .into())
+    }
+
+    /// The mapping of a type, named by its slug or the path of its folder.
+    pub(crate) fn mapping(&mut self, name: &str) -> anyhow::Result<(Mapping, Diagnostics)> {
+        let folder = self.folder(name)?;
         let (mapping, findings) = folder::load(&folder);
         match mapping {
             Some(mapping) => Ok((mapping, findings)),

@@ -23,9 +23,11 @@
 //! # Ok::<(), dsm::java_regex::SyntaxError>(())
 //! ```
 
+mod attack;
 mod backtrack;
 mod charset;
 mod class;
+mod cover;
 mod direct;
 mod escape;
 mod hir;
@@ -33,6 +35,7 @@ mod literals;
 mod measure;
 mod parser;
 mod place;
+mod print;
 mod program;
 mod property;
 mod set;
@@ -46,6 +49,7 @@ use std::sync::Arc;
 use regex_automata::Input;
 use regex_automata::util::primitives::NonMaxUsize;
 
+pub use attack::{Attack, Growth};
 pub use backtrack::BudgetExceeded;
 pub use hir::Reason;
 pub use set::{RegexSet, SetState};
@@ -265,6 +269,77 @@ impl JavaRegex {
             Some(linear) => Ok(linear.regex.is_match(text)),
             None => self.find_by_backtracking(text, slots, budget),
         }
+    }
+
+    /// How many steps the backtracking engine, which works the way Java does, takes to search the text: `budget` if that
+    /// is not enough. On texts that the linear engine takes this is what QRadar would have to do, and this program has not.
+    pub fn steps(&self, text: &str, slots: &mut Slots, budget: u64) -> u64 {
+        // That the budget is used up is told by the number.
+        let _ = self.find_by_backtracking(text, slots, budget);
+        slots.memory.steps
+    }
+
+    /// A text of at most `longest` bytes on which the backtracking engine needs more than `budget` steps, if one is found.
+    /// It was run on; that none is found proves nothing.
+    pub fn attack(&self, longest: usize, budget: u64) -> Option<Attack> {
+        attack::find(self, &self.tree()?, longest, budget)
+    }
+
+    /// Whether this pattern is certainly found in every text in which the other one is found.
+    pub fn is_found_wherever(&self, other: &JavaRegex) -> bool {
+        match (self.tree(), other.tree()) {
+            (Some(general), Some(special)) => cover::covers(&general.root, &special.root),
+            _ => false,
+        }
+    }
+
+    /// Whether this pattern is certainly found in every text that is not empty.
+    pub fn is_found_everywhere(&self) -> bool {
+        self.tree().is_some_and(|tree| cover::always(&tree.root))
+    }
+
+    /// One expression over a whole text that finds what `inner` finds in the rest of the line behind `self`, where `self` is
+    /// `head(.*)` or `head(.+)`, with `$` or without. The groups are those
+    /// of `inner`; if it has none, group 1 is its whole match.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is none.
+    pub fn lower(&self, inner: &JavaRegex) -> Result<String, &'static str> {
+        match (self.tree(), inner.tree()) {
+            (Some(outer), Some(inner)) => print::lower(&outer, &inner),
+            _ => Err("one of the expressions cannot be read"),
+        }
+    }
+
+    /// The same for an item of a list behind `self`; the first item is 0. The value is group 1.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is none.
+    pub fn lower_item(&self, delimiter: &str, index: usize) -> Result<String, &'static str> {
+        let tree = self.tree().ok_or("the expression cannot be read")?;
+        print::list_item(&print::head(&tree)?, delimiter, index)
+    }
+
+    /// The same for the value of a name in name-value pairs behind `self`. The value is group 1.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is none.
+    pub fn lower_pair(
+        &self,
+        pair: &str,
+        name_value: &str,
+        name: &str,
+    ) -> Result<String, &'static str> {
+        let tree = self.tree().ok_or("the expression cannot be read")?;
+        print::pair_value(&print::head(&tree)?, pair, name_value, name)
+    }
+
+    fn tree(&self) -> Option<syntax::Tree> {
+        // It was read before, so it can be read again.
+        parser::parse(&self.inner.pattern, self.inner.flags).ok()
     }
 
     /// [`JavaRegex::find`] on the backtracking engine, whatever the pattern: for comparing the engines.

@@ -127,14 +127,24 @@ pub(super) struct Program {
 }
 
 pub(super) fn compile(tree: &Tree) -> Program {
+    let memoize = !tree
+        .root
+        .any(&|node| matches!(node, Node::BackReference { .. }));
+    compile_with(tree, memoize)
+}
+
+/// A program whose loops do not remember where they failed, as in Java before version 9.
+pub(super) fn compile_forgetful(tree: &Tree) -> Program {
+    compile_with(tree, false)
+}
+
+fn compile_with(tree: &Tree, memoize: bool) -> Program {
     let mut compiler = Compiler {
         steps: vec![Step::Accept],
         sets: Vec::new(),
         locals: 0,
         memos: 0,
-        memoize: !tree
-            .root
-            .any(&|node| matches!(node, Node::BackReference { .. })),
+        memoize,
     };
     let start = compiler.node(&tree.root, 0);
     let leaks = tree.root.any(&leaks);

@@ -1,7 +1,7 @@
 //! The attributes of one element.
 
 use super::parse::Parser;
-use super::{DSMITH_NAMESPACE, Spanned};
+use super::{DSMITH_NAMESPACE, Spanned, schema};
 use crate::diagnostic::{Code, Diagnostic, nearest, suggest};
 use quick_xml::events::BytesStart;
 use quick_xml::events::attributes::AttrError;
@@ -233,7 +233,7 @@ impl Attributes {
 
     pub(super) fn report_rest(self, parser: &mut Parser<'_>, element: &str) {
         for attribute in self.list {
-            let known = known_attributes(element);
+            let known = schema::names(element);
             let written = parser
                 .file
                 .text
@@ -257,7 +257,7 @@ impl Attributes {
             } else if attribute.name == "capture-group" && element.ends_with("-matcher") {
                 "remove it: a key has no groups; only `matcher` takes capture-group".to_owned()
             } else {
-                suggest(&attribute.name, "attributes of this element", known)
+                suggest(&attribute.name, "attributes of this element", &known)
             };
             parser.document.mentioned.insert(attribute.value.value);
             parser.out.push(
@@ -391,64 +391,4 @@ fn unescape(parser: &mut Parser<'_>, raw: &str, offset: usize) -> String {
     }
     value.push_str(rest);
     value
-}
-
-fn known_attributes(element: &str) -> &'static [&'static str] {
-    match element {
-        "pattern" => &[
-            "id",
-            "case-insensitive",
-            "trim-whitespace",
-            "use-default-pattern",
-            "type",
-        ],
-        "match-group" => &["order", "description", "device-type-id-override"],
-        "matcher" => &[
-            "field",
-            "pattern-id",
-            "order",
-            "capture-group",
-            "enable-substitutions",
-            "ext-data",
-        ],
-        "namevaluepair-matcher" => &[
-            "field",
-            "pattern-id",
-            "order",
-            "enable-substitutions",
-            "ext-data",
-            "delimiter-pair",
-            "delimiter-namevalue",
-        ],
-        "genericlist-matcher" => &[
-            "field",
-            "pattern-id",
-            "order",
-            "enable-substitutions",
-            "ext-data",
-            "delimiter",
-        ],
-        "event-match-single" => &[
-            "event-name",
-            "device-event-category",
-            "severity",
-            "send-identity",
-            "force-qidmap-lookup-on-fixup",
-        ],
-        "event-match-multiple" => &[
-            "pattern-id",
-            "capture-group-index",
-            "device-event-category",
-            "severity",
-            "send-identity",
-            "force-qidmap-lookup-on-fixup",
-        ],
-        _ => &[
-            "field",
-            "pattern-id",
-            "order",
-            "enable-substitutions",
-            "ext-data",
-        ],
-    }
 }

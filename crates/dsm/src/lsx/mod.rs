@@ -6,11 +6,13 @@
 mod attributes;
 mod elements;
 mod parse;
+pub mod schema;
 mod tree;
 
 pub use parse::parse;
 
 use crate::diagnostic::SourceFile;
+use crate::java_regex::{Flags, JavaRegex};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -161,6 +163,29 @@ pub struct Pattern {
     pub separator: Option<Spanned<String>>,
     /// The start tag.
     pub span: Range<usize>,
+}
+
+impl Pattern {
+    /// The type by which it is read where no matcher says otherwise.
+    pub fn kind(&self) -> PatternType {
+        self.declared_type
+            .as_ref()
+            .map_or(PatternType::JavaPattern, |kind| kind.value)
+    }
+
+    /// The text as it is read: without the white space that `trim-whitespace` takes away.
+    pub fn effective_text(&self, options: &crate::options::Options) -> String {
+        crate::mapping::effective_text(self, options.trim_whitespace)
+    }
+
+    /// The text as a regular expression, if it is one.
+    pub fn regex(&self, options: &crate::options::Options) -> Option<JavaRegex> {
+        let flags = Flags {
+            case_insensitive: self.case_insensitive,
+            ..Flags::default()
+        };
+        JavaRegex::new(&self.effective_text(options), flags).ok()
+    }
 }
 
 /// A `match-group` element.

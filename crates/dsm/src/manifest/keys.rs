@@ -111,6 +111,24 @@ pub const KEYS: &[Key] = &[
         false,
         "Format of a property of type time, in the letters of Java's SimpleDateFormat (ext-data in an extension takes Joda-Time's). Without it ISO 8601, epochs and syslog stamps are recognised.",
     ),
+    key(
+        "allow.lint",
+        "string",
+        true,
+        "Number of a lint whose findings are known, such as DSM106.",
+    ),
+    key(
+        "allow.at",
+        "list of strings",
+        false,
+        "What the findings are about, as `dsmith lint` names it, such as pattern/Attempt; * stands for any text. Without it, all findings of the lint.",
+    ),
+    key(
+        "allow.reason",
+        "string",
+        true,
+        "Why they are all right. `dsmith lint` shows it.",
+    ),
 ];
 
 const fn key(

@@ -29,6 +29,8 @@ fn example(path: &str) -> Option<&'static str> {
         "property.type" => "type = \"string\"",
         "property.leef_key" => "leef_key = \"ruleName\"",
         "property.description" => "description = \"name of the rule that decided\"",
+        "allow.lint" => "lint = \"DSM106\"",
+        "allow.reason" => "reason = \"the flag is needed, and nobody edits it there\"",
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@ mod compile;
 mod pattern;
 mod uses;
 
+pub(crate) use compile::effective_text;
 pub(crate) use pattern::{
     Capture, Compiled, Doc, JsonValue, Kind as PatternKind, Pairs, TemplatePart,
 };

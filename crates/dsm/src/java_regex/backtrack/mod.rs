@@ -70,6 +70,8 @@ pub(super) struct Memory {
     locals: Vec<u32>,
     stack: Vec<Frame>,
     memos: Vec<Vec<u64>>,
+    /// How many steps the last search took.
+    pub(super) steps: u64,
 }
 
 impl Memory {
@@ -104,6 +106,7 @@ pub(super) fn find(
 ) -> Result<bool, BudgetExceeded> {
     memory.slots.clear();
     memory.slots.resize(groups + 1, (NONE, NONE));
+    memory.steps = 0;
     if text.len() >= NONE as usize / 2 {
         return Err(BudgetExceeded);
     }
@@ -125,27 +128,10 @@ pub(super) fn find(
         base: NONE,
         left: budget,
     };
-    let mut start = 0;
-    loop {
-        if let Some(first) = &program.first_bytes {
-            let from = &machine.bytes[start..];
-            match from.iter().position(|&byte| first[usize::from(byte)]) {
-                Some(skip) => start += skip,
-                None => return Ok(false),
-            }
-            machine.spend(1)?;
-        }
-        if text.is_char_boundary(start)
-            && let Some(end) = machine.attempt(start as u32)?
-        {
-            machine.memory.slots[0] = (start as u32, end);
-            return Ok(true);
-        }
-        start += 1;
-        if start > text.len() || program.anchored {
-            return Ok(false);
-        }
-    }
+    let found = machine.search();
+    let left = if found.is_err() { 0 } else { machine.left };
+    memory.steps = budget - left;
+    found
 }
 
 /// What to do next.
@@ -166,6 +152,32 @@ pub(super) struct Machine<'a> {
 }
 
 impl Machine<'_> {
+    /// Tries every place of the text until there is a match.
+    fn search(&mut self) -> Result<bool, BudgetExceeded> {
+        let program = self.program;
+        let mut start = 0;
+        loop {
+            if let Some(first) = &program.first_bytes {
+                let from = &self.bytes[start..];
+                match from.iter().position(|&byte| first[usize::from(byte)]) {
+                    Some(skip) => start += skip,
+                    None => return Ok(false),
+                }
+                self.spend(1)?;
+            }
+            if self.text.is_char_boundary(start)
+                && let Some(end) = self.attempt(start as u32)?
+            {
+                self.memory.slots[0] = (start as u32, end);
+                return Ok(true);
+            }
+            start += 1;
+            if start > self.text.len() || program.anchored {
+                return Ok(false);
+            }
+        }
+    }
+
     fn spend(&mut self, steps: u64) -> Result<(), BudgetExceeded> {
         self.left = self.left.checked_sub(steps).ok_or(BudgetExceeded)?;
         Ok(())

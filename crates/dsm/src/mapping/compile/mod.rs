@@ -65,6 +65,10 @@ pub(in crate::mapping) fn bare_with(
     finish(mapping, compiler.out)
 }
 
+pub(crate) fn effective_text(pattern: &lsx::Pattern, rule: TrimWhitespace) -> String {
+    EffectiveText::of(pattern, rule).text
+}
+
 pub(in crate::mapping) fn generic() -> Mapping {
     let manifest = Manifest {
         name: "SIM Generic Log".to_owned(),

@@ -1,0 +1,132 @@
+//! Payloads that are run through several versions of a mapping, and what may not differ.
+
+use crate::corpus;
+use crate::input::{self, Item};
+use crate::snapshot::received;
+use dsm::event::{Event, canonical};
+use dsm::framing::{DEFAULT_LIMIT, Framing};
+use dsm::{Mapping, Normalizer, Payload};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+/// A payload and the file it is from.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Path of the file.
+    pub file: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Payloads in memory, in the order of their files.
+#[derive(Debug, Clone, Default)]
+pub struct Corpus {
+    /// The payloads.
+    pub samples: Vec<Sample>,
+}
+
+/// What is the same about two events if they are: the look-up and every property, without the places in payload and
+/// mapping.
+pub type Facts = BTreeMap<String, String>;
+
+impl Corpus {
+    /// The payloads of a file, or of all files below a folder. A path that does not exist has none; what is no payload is
+    /// passed over.
+    ///
+    /// # Errors
+    /// Something cannot be listed or read.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut corpus = Self::default();
+        if !path.exists() {
+            return Ok(corpus);
+        }
+        let listing = corpus::inputs(&[path.to_owned()]);
+        if let Some((path, error)) = listing.refused.first() {
+            let text = format!("{}: {error}", path.display());
+            return Err(io::Error::new(error.kind(), text));
+        }
+        let unread = corpus::read(
+            &listing.inputs,
+            |_| {},
+            |name, item| corpus.add_item(name, item),
+        );
+        match unread.into_iter().next() {
+            Some(error) => Err(io::Error::other(error)),
+            None => Ok(corpus),
+        }
+    }
+
+    /// The payloads in some bytes. What is no payload is passed over.
+    ///
+    /// # Errors
+    /// Never in memory.
+    pub fn add(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        input::read(bytes, Framing::Auto, DEFAULT_LIMIT, |item| {
+            self.add_item(file, item);
+        })
+    }
+
+    fn add_item(&mut self, file: &str, item: Item<'_>) {
+        if let Item::Payload(bytes, _) = item {
+            self.samples.push(Sample {
+                file: file.to_owned(),
+                bytes: bytes.to_owned(),
+            });
+        }
+    }
+
+    /// Normalizes every payload, in order.
+    pub fn each(&self, mapping: &Mapping, mut each: impl FnMut(&Sample, &Event<'_>)) {
+        let mut normalizer = Normalizer::new(mapping);
+        for sample in &self.samples {
+            let payload = Payload::decode(&sample.bytes);
+            each(sample, &normalizer.normalize(&payload, received()));
+        }
+    }
+
+    /// What may not differ, for every payload.
+    pub fn facts(&self, mapping: &Mapping) -> Vec<Facts> {
+        let mut all = Vec::with_capacity(self.samples.len());
+        self.each(mapping, |_, event| all.push(facts(event)));
+        all
+    }
+}
+
+/// What may not differ about an event.
+pub fn facts(event: &Event<'_>) -> Facts {
+    let mut facts = Facts::new();
+    let mut add = |name: &str, value: String| {
+        facts.insert(format!("({name})"), value);
+    };
+    add("status", event.status.to_string());
+    add(
+        "QID",
+        event
+            .qid
+            .map_or_else(String::new, |(record, _)| record.qid.to_string()),
+    );
+    add(
+        "event ID",
+        event.event_id.as_deref().unwrap_or_default().to_owned(),
+    );
+    add("event category", event.event_category.to_string());
+    add(
+        "severity",
+        event
+            .severity
+            .map_or_else(String::new, |severity| severity.to_string()),
+    );
+    add("low-level category", event.category.low_id.to_string());
+    add(
+        "identity",
+        event
+            .identity
+            .map_or_else(String::new, |identity| identity.address.to_string()),
+    );
+    for property in &event.properties {
+        let name = event.mapping().target_name(property.target).to_owned();
+        facts.insert(name, canonical(property).into_owned());
+    }
+    facts
+}
