@@ -5,8 +5,9 @@
 //! to the [`Sink`], and after it those that were waiting for it. So a batch stays with the core that read it, nothing is
 //! copied, and one thread is the same as several: it runs on the thread of the caller, and nothing is started.
 //!
-//! **Memory is bounded.** A thread holds one batch, and no more than one batch for each thread waits for its turn, so
-//! there are never more than twice as many batches as threads. They are used again and again.
+//! **Memory is bounded.** A thread holds one batch, and no more than two batches for each thread wait for their turn, so
+//! there are never more than three times as many batches as threads. They are used again and again, and by the thread
+//! that used them before where possible, because their memory is in the caches of its core.
 //!
 //! **Nothing hangs.** When the sink has enough, [`run`] comes back at once, even if a thread waits in the source for
 //! input that may never come; the thread is left to itself. When work, source or sink panic, that is an error.
@@ -64,25 +65,27 @@ where
         source: Mutex::new((0, Some(source))),
         sink: Mutex::new(Some(sink)),
         order: Mutex::new(Order::default()),
-        changed: Condvar::new(),
+        turned: Condvar::new(),
+        ended: Condvar::new(),
         stopped: AtomicBool::new(false),
-        window: threads.get() as u64,
+        window: 2 * threads.get() as u64,
+        most: 3 * threads.get(),
     });
     let work = Arc::new(work);
     let wanted = if threads.get() == 1 { 0 } else { threads.get() };
     let started = (1..=wanted)
-        .take_while(|number| {
+        .take_while(|&number| {
             let (its, work) = (Arc::clone(&shared), Arc::clone(&work));
             shared.order().running += 1;
             let thread = thread::Builder::new().name(format!("worker {number}"));
-            let is_refused = thread.spawn(move || its.serve(&*work)).is_err();
+            let is_refused = thread.spawn(move || its.serve(number, &*work)).is_err();
             shared.order().running -= usize::from(is_refused);
             !is_refused
         })
         .count();
     if started == 0 {
         shared.order().running += 1;
-        shared.serve(&*work);
+        shared.serve(1, &*work);
     }
     shared.wait()
 }
@@ -91,6 +94,8 @@ where
 #[derive(Debug)]
 pub struct Batches<'s, S: Source, K> {
     shared: &'s Shared<S, K>,
+    /// The number of the thread.
+    thread: usize,
     current: Option<(u64, S::Batch)>,
 }
 
@@ -98,8 +103,11 @@ impl<S: Source, K: Sink<S::Batch>> Batches<'_, S, K> {
     /// Hands in the batch that was worked on, and gives the next one to work on.
     pub fn next_batch(&mut self) -> Option<&mut S::Batch> {
         let mut batch = match self.current.take() {
-            Some((number, batch)) => self.shared.hand_in(number, batch)?,
-            None => S::Batch::default(),
+            Some((number, batch)) => self.shared.hand_in(number, self.thread, batch)?,
+            None => {
+                self.shared.order().made += 1;
+                S::Batch::default()
+            }
         };
         let number = self.shared.fill(&mut batch)?;
         let (_, batch) = self.current.insert((number, batch));
@@ -114,22 +122,30 @@ struct Shared<S: Source, K> {
     /// In the hands of one thread at a time, the one that set [`Order::writing`].
     sink: Mutex<Option<K>>,
     order: Mutex<Order<S::Batch>>,
-    /// Something in the order did, or it was stopped.
-    changed: Condvar,
+    /// It is the turn of another batch, or all was stopped.
+    turned: Condvar,
+    /// A thread came to its end, or all was stopped. Only the caller waits for that; it is not woken for each batch.
+    ended: Condvar,
     /// No other batch is wanted. Set while `order` is held, so that nobody misses it.
     stopped: AtomicBool,
     /// How far a batch may be ahead of the one whose turn it is.
     window: u64,
+    /// How many batches there may be: those that threads hold, and those that wait.
+    most: usize,
 }
 
 #[derive(Debug)]
 struct Order<B> {
     /// The number of the batch whose turn it is.
     next: u64,
-    /// Batches that are ready before their turn.
-    waiting: BTreeMap<u64, B>,
-    /// Batches without a use.
-    spare: Vec<B>,
+    /// Batches that are ready before their turn, and the thread that made each of them.
+    waiting: BTreeMap<u64, (usize, B)>,
+    /// Batches without a use, and the thread that had each of them last.
+    spare: Vec<(usize, B)>,
+    /// How many batches there are.
+    made: usize,
+    /// Threads that wait for a turn.
+    held_up: usize,
     /// Some thread hands batches to the sink.
     writing: bool,
     /// Threads at work.
@@ -143,6 +159,8 @@ impl<B> Default for Order<B> {
             next: 0,
             waiting: BTreeMap::new(),
             spare: Vec::new(),
+            made: 0,
+            held_up: 0,
             writing: false,
             running: 0,
             panicked: None,
@@ -160,13 +178,11 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
         lock(&self.order)
     }
 
-    fn changed<'g>(
-        &self,
-        order: MutexGuard<'g, Order<S::Batch>>,
-    ) -> MutexGuard<'g, Order<S::Batch>> {
-        self.changed
-            .wait(order)
-            .unwrap_or_else(PoisonError::into_inner)
+    /// No other batch is wanted; everybody who waits hears of it.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.turned.notify_all();
+        self.ended.notify_all();
     }
 
     fn is_stopped(&self) -> bool {
@@ -174,9 +190,10 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
     }
 
     /// All that a thread does.
-    fn serve(&self, work: &impl Fn(&mut Batches<'_, S, K>)) {
+    fn serve(&self, thread: usize, work: &impl Fn(&mut Batches<'_, S, K>)) {
         let mut batches = Batches {
             shared: self,
+            thread,
             current: None,
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut batches)));
@@ -189,10 +206,10 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
         };
         if let Some(message) = failed {
             // The others would wait for ever for the batch that was lost.
-            self.stopped.store(true, Ordering::Release);
             order.panicked.get_or_insert(Panicked(message));
+            self.stop();
         }
-        self.changed.notify_all();
+        self.ended.notify_all();
     }
 
     /// Fills a batch and numbers it.
@@ -211,19 +228,30 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
     }
 
     /// Puts a batch in its place, hands all whose turn it is to the sink, and gives a batch for the next work.
-    fn hand_in(&self, number: u64, batch: S::Batch) -> Option<S::Batch> {
+    fn hand_in(&self, number: u64, thread: usize, batch: S::Batch) -> Option<S::Batch> {
         let mut order = self.order();
         // The batch that all wait for is never ahead, so somebody always goes on.
         while number - order.next >= self.window && !self.is_stopped() {
-            order = self.changed(order);
+            order.held_up += 1;
+            let waited = self.turned.wait(order);
+            order = waited.unwrap_or_else(PoisonError::into_inner);
+            order.held_up -= 1;
         }
-        order.waiting.insert(number, batch);
+        order.waiting.insert(number, (thread, batch));
         if !order.writing {
             order.writing = true;
             order = self.write(order);
             order.writing = false;
         }
-        let spare = order.spare.pop();
+        let mut spares = order.spare.iter();
+        let spare = match spares.position(|(owner, _)| *owner == thread) {
+            Some(own) => Some(order.spare.swap_remove(own)),
+            // The others want theirs back; only when there are as many as there may be, one changes hands.
+            None if order.made < self.most => None,
+            None => order.spare.pop(),
+        };
+        let spare = spare.map(|(_, batch)| batch);
+        order.made += usize::from(spare.is_none());
         drop(order);
         (!self.is_stopped()).then(|| spare.unwrap_or_default())
     }
@@ -237,7 +265,7 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
             if self.is_stopped() {
                 return order;
             }
-            let Some(mut batch) = order.waiting.remove(&next) else {
+            let Some((owner, mut batch)) = order.waiting.remove(&next) else {
                 return order;
             };
             // The others go on while this one writes, which may take long.
@@ -248,11 +276,12 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
             };
             order = self.order();
             order.next += 1;
-            order.spare.push(batch);
+            order.spare.push((owner, batch));
             if flow.is_break() {
-                self.stopped.store(true, Ordering::Release);
+                self.stop();
+            } else if order.held_up > 0 {
+                self.turned.notify_all();
             }
-            self.changed.notify_all();
         }
     }
 
@@ -260,7 +289,8 @@ impl<S: Source, K: Sink<S::Batch>> Shared<S, K> {
     fn wait(&self) -> Result<K, Panicked> {
         let mut order = self.order();
         while order.running > 0 && !self.is_stopped() {
-            order = self.changed(order);
+            let waited = self.ended.wait(order);
+            order = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let panicked = order.panicked.take();
         drop(order);

@@ -88,7 +88,7 @@ fn several_threads_work_at_the_same_time() {
 }
 
 #[test]
-fn there_are_never_more_than_two_batches_for_each_thread() {
+fn there_are_never_more_than_three_batches_for_each_thread() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     struct Counted(u64);
     impl Default for Counted {
@@ -124,7 +124,7 @@ fn there_are_never_more_than_two_batches_for_each_thread() {
         })
         .unwrap();
         let made = MADE.load(Ordering::Relaxed);
-        assert!(made <= 2 * count, "{made} batches with {count} threads");
+        assert!(made <= 3 * count, "{made} batches with {count} threads");
     }
 }
 
