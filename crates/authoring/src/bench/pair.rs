@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// So many bytes of payloads are one batch, which fits the second level cache of any machine.
-const BATCH: usize = 96 << 10;
+/// So many bytes of payloads are one batch: as much as `dsmith parse` works on between two looks at anything else.
+const BATCH: usize = crate::input::BLOCK;
 
 /// Work on the batches of a corpus.
 pub struct Side<'a> {

@@ -114,7 +114,10 @@ impl Report {
         match &self.threads {
             Measured::NotMeasured { reason } => goal(None).with_note(reason),
             Measured::Measured(threads) if threads.same_output => {
-                goal(Some(threads.ratio)).with_note("same output")
+                let machine = threads.machine;
+                goal(Some(threads.ratio)).with_note(format!(
+                    "same output; two programs that share nothing gain {machine:.2} here"
+                ))
             }
             Measured::Measured(threads) => Goal {
                 verdict: Verdict::NotMet,
@@ -165,6 +168,7 @@ mod tests {
                 one: 1.0,
                 two: 1.0 / ratio,
                 ratio,
+                machine: 1.9,
                 same_output,
             })
         };

@@ -191,12 +191,15 @@ impl Series {
 pub struct Threads {
     /// Bytes of the file.
     pub bytes: u64,
-    /// Seconds with one thread, start of the program included: median.
+    /// Seconds with one thread, start of the program included: the fastest round.
     pub one: f64,
-    /// Seconds with two threads: median.
+    /// Seconds with two threads: the fastest round.
     pub two: f64,
-    /// Median of the ratios of the rounds.
+    /// One to two.
     pub ratio: f64,
+    /// One to two programs side by side, each with one thread and half of the file: what two cores of this machine gain
+    /// where nothing is shared.
+    pub machine: f64,
     /// Whether both wrote the same bytes in the same order.
     pub same_output: bool,
 }
