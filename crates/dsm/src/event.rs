@@ -156,6 +156,22 @@ pub struct Property<'e> {
     pub origin: Origin,
 }
 
+impl<'e> Property<'e> {
+    /// A text that stands in the payload as it is.
+    #[inline]
+    pub(crate) fn text(target: Target, branch: BranchIx, span: Span, payload: &'e str) -> Self {
+        Self {
+            target,
+            text: Cow::Borrowed(span.of(payload)),
+            typed: Typed::Text,
+            origin: Origin::Matcher {
+                branch,
+                span: Some(span),
+            },
+        }
+    }
+}
+
 /// The identity that an event sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {

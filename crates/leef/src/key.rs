@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Places in [`KeyFilter`].
-const BITS: usize = 1024;
+const BITS: usize = 2048;
 
 /// A key that may stand in front of a value: an ASCII letter followed by ASCII letters and digits.
 ///
@@ -184,15 +184,15 @@ fn is_mark(key: &str) -> bool {
     matches!(key, SANITIZED_KEY | TRUNCATED_KEY)
 }
 
-/// The place of a key in a [`KeyFilter`].
+/// The place of a key in a [`KeyFilter`]: a hash (FNV-1a), so that few keys of an event share one.
 pub(crate) const fn bit(key: &[u8]) -> u16 {
-    if key.is_empty() {
-        return 0;
+    let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
+    while at < key.len() {
+        hash = (hash ^ key[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
     }
-    let (first, middle, last) = (key[0], key[key.len() / 2], key[key.len() - 1]);
-    let word = (key.len() as u32) << 24 | (first as u32) << 16 | (middle as u32) << 8 | last as u32;
-    // Ten bits.
-    (word.wrapping_mul(0x9E37_79B1) >> 22) as u16
+    // The upper bits depend on all of the key.
+    (hash >> 21) as u16
 }
 
 /// A quick no to the question whether a key was given before; a yes has to be looked into.

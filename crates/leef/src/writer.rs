@@ -1,5 +1,6 @@
 //! Writing events.
 
+use memchr::memmem;
 use thiserror::Error;
 
 use crate::charset::{Charset, Place};
@@ -107,8 +108,6 @@ pub enum WriteError {
 pub struct Writer {
     options: WriterOptions,
     charset: Charset,
-    /// The attributes of the event being written.
-    pairs: Vec<Pair>,
     /// What the last event had in front of its ID: most likely the next one has it too.
     beginning: Option<Beginning>,
 }
@@ -130,15 +129,6 @@ impl Beginning {
     }
 }
 
-/// Where an attribute stands in the buffer.
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    /// Before the delimiter in front of it, if there is one.
-    start: usize,
-    key: usize,
-    key_len: usize,
-}
-
 impl Writer {
     /// Makes a writer.
     ///
@@ -150,7 +140,6 @@ impl Writer {
         Ok(Self {
             options,
             charset: Charset::new(options.delimiter),
-            pairs: Vec::new(),
             beginning: None,
         })
     }
@@ -174,9 +163,9 @@ impl Writer {
         buffer: &'w mut Vec<u8>,
         header: &Header<'_>,
     ) -> Result<EventWriter<'w>, WriteError> {
-        self.pairs.clear();
         let mut event = EventWriter {
             start: buffer.len(),
+            attributes: usize::MAX,
             writer: self,
             buffer,
             keys: KeyFilter::default(),
@@ -185,6 +174,7 @@ impl Writer {
             report: Report::default(),
         };
         event.header(header)?;
+        event.attributes = event.buffer.len();
         Ok(event)
     }
 }
@@ -200,6 +190,8 @@ pub struct EventWriter<'w> {
     writer: &'w mut Writer,
     buffer: &'w mut Vec<u8>,
     start: usize,
+    /// Where the attributes begin: behind the header, once that is written.
+    attributes: usize,
     /// One bit for each key so far: an unset bit means that the key is new.
     keys: KeyFilter,
     /// The length of all names in `leefSanitized` together.
@@ -243,24 +235,17 @@ impl EventWriter<'_> {
     #[inline(always)]
     fn append(&mut self, key: &Key, value: &[u8]) {
         self.keys.note(key.bit);
-        let first = self.writer.pairs.is_empty();
         let start = self.buffer.len();
         let line = &key.line;
-        let key_start = match self.writer.charset.delimiter() {
-            &[delimiter] if !first && line.len > 0 => {
+        match self.writer.charset.delimiter() {
+            &[delimiter] if start > self.attributes && line.len > 0 => {
                 self.buffer.reserve(line.bytes.len() + value.len());
                 self.buffer.extend_from_slice(&line.bytes);
                 self.buffer.truncate(start + line.len);
                 self.buffer[start] = delimiter;
-                start + 1
             }
-            _ => self.open_pair(key.as_str(), first),
-        };
-        self.writer.pairs.push(Pair {
-            start,
-            key: key_start,
-            key_len: key.as_str().len(),
-        });
+            _ => self.open_pair(key.as_str()),
+        }
         self.buffer.extend_from_slice(value);
     }
 
@@ -467,16 +452,9 @@ impl EventWriter<'_> {
         }
 
         let limit = options.max_bytes;
-        let start = self.buffer.len();
-        let first = self.writer.pairs.is_empty();
         // The delimiter has at most four bytes.
         self.buffer.reserve(key.len() + value.len() + 5);
-        let key_start = self.open_pair(key, first);
-        self.writer.pairs.push(Pair {
-            start,
-            key: key_start,
-            key_len: key.len(),
-        });
+        self.open_pair(key);
         if self.writer.charset.is_plain_value(value.as_bytes()) {
             self.buffer.extend_from_slice(value.as_bytes());
         } else {
@@ -503,29 +481,38 @@ impl EventWriter<'_> {
         Ok(())
     }
 
-    /// Writes a delimiter unless the pair is the first, the key and `=`, and
-    /// returns where the key begins.
+    /// Whether the event has no attribute yet.
+    fn is_bare(&self) -> bool {
+        self.buffer.len() <= self.attributes
+    }
+
+    /// Writes a delimiter unless the pair is the first, the key and `=`.
     #[inline]
-    fn open_pair(&mut self, key: &str, first: bool) -> usize {
-        if !first {
+    fn open_pair(&mut self, key: &str) {
+        if !self.is_bare() {
             match self.writer.charset.delimiter() {
                 &[delimiter] => self.buffer.push(delimiter),
                 delimiter => self.buffer.extend_from_slice(delimiter),
             }
         }
-        let start = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());
         self.buffer.push(b'=');
-        start
     }
 
+    /// Whether a key was given before. Seldom asked, so that it is read from what was written, where nothing but a
+    /// delimiter looks like one.
     fn is_known(&self, key: &str) -> bool {
-        let key = key.as_bytes();
-        self.writer
-            .pairs
-            .iter()
-            .any(|pair| self.buffer.get(pair.key..pair.key + pair.key_len) == Some(key))
-            || self.report.dropped.iter().any(|k| k.as_bytes() == key)
+        let begins = |at: usize| {
+            let rest = self.buffer.get(at..).unwrap_or_default();
+            let rest = rest.strip_prefix(key.as_bytes());
+            rest.is_some_and(|rest| rest.first() == Some(&b'='))
+        };
+        let delimiter = self.writer.charset.delimiter();
+        let attributes = self.buffer.get(self.attributes..).unwrap_or_default();
+        begins(self.attributes)
+            || memmem::find_iter(attributes, delimiter)
+                .any(|at| begins(self.attributes + at + delimiter.len()))
+            || self.report.dropped.iter().any(|dropped| dropped == key)
     }
 
     /// Takes back the attribute `key`, which was just added, and as many
@@ -551,13 +538,14 @@ impl EventWriter<'_> {
 
     /// Takes back the last attribute; returns whether there was one.
     fn drop_last(&mut self) -> bool {
-        let Some(pair) = self.writer.pairs.pop() else {
+        if self.is_bare() {
             return false;
-        };
-        let key = self
-            .buffer
-            .get(pair.key..pair.key + pair.key_len)
-            .unwrap_or_default();
+        }
+        let delimiter = self.writer.charset.delimiter();
+        let attributes = self.buffer.get(self.attributes..).unwrap_or_default();
+        let before = memmem::rfind(attributes, delimiter);
+        let pair = &attributes[before.map_or(0, |at| at + delimiter.len())..];
+        let key = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
         let key = String::from_utf8_lossy(key).into_owned();
         if let Some(change) = self.report.changed.last()
             && matches!(&change.field, Field::Attribute(k) if *k == key)
@@ -566,7 +554,7 @@ impl EventWriter<'_> {
             self.report.changed.pop();
         }
         self.report.dropped.push(key);
-        self.buffer.truncate(pair.start);
+        self.buffer.truncate(self.attributes + before.unwrap_or(0));
         true
     }
 
@@ -594,20 +582,19 @@ impl EventWriter<'_> {
         if !self.report.dropped.is_empty() {
             marks += delimiter + TRUNCATED_KEY.len() + 1 + TRUNCATED_VALUE.len();
         }
-        if marks > 0 && self.writer.pairs.is_empty() {
+        if marks > 0 && self.is_bare() {
             marks -= delimiter;
         }
         written + marks
     }
 
     fn write_marks(&mut self) {
-        let bare = self.writer.pairs.is_empty();
         if !self.report.changed.is_empty() {
             let separator = match self.writer.options.delimiter.as_char() {
                 ',' => b';',
                 _ => b',',
             };
-            self.open_pair(SANITIZED_KEY, bare);
+            self.open_pair(SANITIZED_KEY);
             for (at, change) in self.report.changed.iter().enumerate() {
                 if at > 0 {
                     self.buffer.push(separator);
@@ -617,7 +604,7 @@ impl EventWriter<'_> {
             }
         }
         if !self.report.dropped.is_empty() {
-            self.open_pair(TRUNCATED_KEY, bare && self.report.changed.is_empty());
+            self.open_pair(TRUNCATED_KEY);
             self.buffer.extend_from_slice(TRUNCATED_VALUE.as_bytes());
         }
     }

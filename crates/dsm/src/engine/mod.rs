@@ -211,7 +211,12 @@ impl<'m> Normalizer<'m> {
         known.resize_with(groups.len() + 1, Known::default);
         let uses = &self.mapping.name_uses;
         let mut live = uses
-            .live(self.values.found(), self.values.awake(), &mut known[0])
+            .live(
+                self.values.found(),
+                self.values.awake(),
+                &mut known[0],
+                |place| &groups[place].event_name,
+            )
             .iter();
         let chosen = live.find(|live| {
             let names = &groups[live.place].event_name;
@@ -271,8 +276,20 @@ impl<'m> Normalizer<'m> {
         } else {
             let mut known = std::mem::take(&mut self.known);
             let (found, awake) = (self.values.found(), self.values.awake());
-            for live in group.uses.live(found, awake, &mut known[index + 1]) {
-                let candidates = &group.targets[live.place];
+            let candidates = |place: usize| &group.targets[place];
+            let lives = group
+                .uses
+                .live(found, awake, &mut known[index + 1], candidates);
+            for live in lives {
+                if let Some((direct, target)) = live.text
+                    && self.takes_scalars
+                    && let Some(hit) = self.values.found().get(direct.slot)
+                    && let Scalar::Text(span) = hit.scalar(payload)
+                {
+                    properties.push(Property::text(target, direct.branch, span, payload));
+                    continue;
+                }
+                let candidates = candidates(live.place);
                 self.first(candidates, live.mask, payload, time, properties);
             }
             self.known = known;

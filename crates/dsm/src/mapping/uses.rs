@@ -4,8 +4,9 @@
 //! or run patterns for other texts. Instead of asking each matcher, the values and texts that are there name their
 //! matchers.
 
-use super::Candidates;
+use super::{Candidates, Direct, Target};
 use crate::extract::json::{Found, SlotIx};
+use crate::field::Kind;
 use crate::java_regex::RegexSet;
 
 /// More matchers of one property than a mask has bits are all tried.
@@ -57,22 +58,28 @@ impl Uses {
     /// are the regular expressions that may match, of those that may be ruled out. Payloads with the same values and
     /// regular expressions have the same properties, so that these are kept.
     #[inline]
-    pub(crate) fn live<'k>(
+    pub(crate) fn live<'k, 'c>(
         &self,
         found: &Found,
         awake: &[usize],
         known: &'k mut Known,
+        candidates: impl Fn(usize) -> &'c Candidates,
     ) -> &'k [Live] {
         let filled = found.filled();
         let kept = &mut known.kept[Known::place(filled, awake)];
         if !kept.is_made || kept.filled != filled || kept.awake != awake {
-            self.renew(kept, &mut known.masks, filled, awake);
+            self.wake(kept, &mut known.masks, filled, awake);
+            let masks = known.masks.iter().enumerate();
+            let live = masks.filter(|(_, mask)| **mask != 0);
+            kept.live.clear();
+            kept.live
+                .extend(live.map(|(place, &mask)| Live::new(place, mask, candidates(place))));
         }
         &kept.live
     }
 
     #[cold]
-    fn renew(&self, kept: &mut Kept, masks: &mut Vec<u64>, filled: &[SlotIx], awake: &[usize]) {
+    fn wake(&self, kept: &mut Kept, masks: &mut Vec<u64>, filled: &[SlotIx], awake: &[usize]) {
         masks.clear();
         masks.extend_from_slice(&self.always);
         for &slot in filled {
@@ -86,11 +93,6 @@ impl Uses {
         kept.filled.extend_from_slice(filled);
         kept.awake.clear();
         kept.awake.extend_from_slice(awake);
-        kept.live.clear();
-        let masks = masks.iter().enumerate();
-        let live = masks.filter(|(_, mask)| **mask != 0);
-        kept.live
-            .extend(live.map(|(place, &mask)| Live { place, mask }));
     }
 }
 
@@ -101,6 +103,22 @@ pub(crate) struct Live {
     pub(crate) place: usize,
     /// The matchers that may yield the value.
     pub(crate) mask: u64,
+    /// Where the first of them just reads a JSON value as a text: all that there is to know of it.
+    pub(crate) text: Option<(Direct, Target)>,
+}
+
+impl Live {
+    fn new(place: usize, mask: u64, candidates: &Candidates) -> Self {
+        let first = candidates.direct.get(mask.trailing_zeros() as usize);
+        let direct = first.copied().flatten();
+        Self {
+            place,
+            mask,
+            text: direct
+                .filter(|_| candidates.kind == Kind::Text)
+                .map(|direct| (direct, candidates.target)),
+        }
+    }
 }
 
 /// How many different sets of values are kept. A source has few shapes of payloads.

@@ -183,7 +183,12 @@ impl LeefOutput {
         let declared = event.mapping().custom_properties();
         for property in custom {
             if let Target::Custom(index) = property.target {
-                attribute(&mut leef, &declared[index].leef_key, property, text)?;
+                let key = &declared[index].leef_key;
+                match property.typed {
+                    // Most are that, and there are many.
+                    Typed::Text => leef.attribute(key, &property.text)?,
+                    _ => attribute(&mut leef, key, property, text)?,
+                }
             }
         }
         if event.with_payload || event.status == Status::Stored {
