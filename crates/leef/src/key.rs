@@ -6,8 +6,8 @@ use crate::{SANITIZED_KEY, TRUNCATED_KEY};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Places in [`KeyFilter`].
-const BITS: usize = 2048;
+/// Words in [`KeyFilter`].
+const WORDS: usize = 32;
 
 /// A key that may stand in front of a value: an ASCII letter followed by ASCII letters and digits.
 ///
@@ -24,7 +24,7 @@ const BITS: usize = 2048;
 pub struct Key {
     text: Cow<'static, str>,
     pub(crate) line: Line,
-    pub(crate) bit: u16,
+    pub(crate) trace: Trace,
     is_mark: bool,
 }
 
@@ -70,14 +70,13 @@ impl AsKey for &Key {}
 #[derive(Debug, Clone, Copy)]
 pub struct Checked<'k> {
     pub(crate) text: &'k str,
-    /// Its place in a [`KeyFilter`].
-    pub(crate) bit: u16,
+    pub(crate) trace: Trace,
     /// The writer itself uses the key to mark changes.
     pub(crate) is_mark: bool,
 }
 
 mod sealed {
-    use super::{Checked, Key, WriteError, bit, is_mark, is_valid_key};
+    use super::{Checked, Key, Trace, WriteError, is_mark, is_valid_key};
 
     pub trait Sealed {
         fn checked(&self) -> Result<Checked<'_>, WriteError>;
@@ -98,7 +97,7 @@ mod sealed {
             }
             Ok(Checked {
                 text: self,
-                bit: bit(self.as_bytes()),
+                trace: Trace::of(self.as_bytes()),
                 is_mark: is_mark(self),
             })
         }
@@ -109,7 +108,7 @@ mod sealed {
         fn checked(&self) -> Result<Checked<'_>, WriteError> {
             Ok(Checked {
                 text: &self.text,
-                bit: self.bit,
+                trace: self.trace,
                 is_mark: self.is_mark,
             })
         }
@@ -133,7 +132,7 @@ impl Key {
             return Err(WriteError::InvalidKey { key });
         }
         Ok(Self {
-            bit: bit(key.as_bytes()),
+            trace: Trace::of(key.as_bytes()),
             is_mark: is_mark(&key),
             line: Line::new(key.as_bytes()),
             text: Cow::Owned(key),
@@ -157,7 +156,7 @@ impl Key {
         Self {
             text: Cow::Borrowed(key),
             line: Line::new(key.as_bytes()),
-            bit: bit(key.as_bytes()),
+            trace: Trace::of(key.as_bytes()),
             is_mark: false,
         }
     }
@@ -184,35 +183,39 @@ fn is_mark(key: &str) -> bool {
     matches!(key, SANITIZED_KEY | TRUNCATED_KEY)
 }
 
-/// The place of a key in a [`KeyFilter`]: a hash (FNV-1a), so that few keys of an event share one.
-pub(crate) const fn bit(key: &[u8]) -> u16 {
-    let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
-    while at < key.len() {
-        hash = (hash ^ key[at] as u32).wrapping_mul(0x0100_0193);
-        at += 1;
-    }
-    // The upper bits depend on all of the key.
-    (hash >> 21) as u16
+/// What a key leaves in a [`KeyFilter`]: three bits of one word, by a hash of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trace {
+    word: u8,
+    bits: u64,
 }
 
-/// A quick no to the question whether a key was given before; a yes has to be looked into.
+impl Trace {
+    pub(crate) const fn of(key: &[u8]) -> Self {
+        // FNV-1a.
+        let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
+        while at < key.len() {
+            hash = (hash ^ key[at] as u64).wrapping_mul(0x0100_0000_01b3);
+            at += 1;
+        }
+        Self {
+            word: (hash >> 8) as u8,
+            bits: 1 << (hash >> 16 & 63) | 1 << (hash >> 24 & 63) | 1 << (hash >> 32 & 63),
+        }
+    }
+}
+
+/// A quick no to the question whether a key was given before; a yes, which is nearly always true, has to be looked into.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct KeyFilter([u64; BITS / 64]);
+pub(crate) struct KeyFilter([u64; WORDS]);
 
 impl KeyFilter {
-    /// Whether a key with this [`bit`] may have been noted.
+    /// Notes a key; whether it, or others that leave the same bits, were noted before.
     #[inline]
-    pub(crate) fn has(&self, bit: u16) -> bool {
-        let bit = usize::from(bit) % BITS;
-        self.0[bit / 64] >> (bit % 64) & 1 == 1
-    }
-
-    /// Notes a key by its [`bit`]; whether it, or another that shares its bit, was noted before.
-    #[inline]
-    pub(crate) fn note(&mut self, bit: u16) -> bool {
-        let seen = self.has(bit);
-        let bit = usize::from(bit) % BITS;
-        self.0[bit / 64] |= 1 << (bit % 64);
+    pub(crate) fn note(&mut self, trace: Trace) -> bool {
+        let word = &mut self.0[usize::from(trace.word) % WORDS];
+        let seen = *word & trace.bits == trace.bits;
+        *word |= trace.bits;
         seen
     }
 }

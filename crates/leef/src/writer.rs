@@ -166,6 +166,7 @@ impl Writer {
         let mut event = EventWriter {
             start: buffer.len(),
             attributes: usize::MAX,
+            is_free: self.options.max_bytes.is_none(),
             writer: self,
             buffer,
             keys: KeyFilter::default(),
@@ -192,11 +193,13 @@ pub struct EventWriter<'w> {
     start: usize,
     /// Where the attributes begin: behind the header, once that is written.
     attributes: usize,
-    /// One bit for each key so far: an unset bit means that the key is new.
+    /// The keys so far.
     keys: KeyFilter,
     /// The length of all names in `leefSanitized` together.
     names_len: usize,
     open: bool,
+    /// Still open, and without a limit.
+    is_free: bool,
     report: Report,
 }
 
@@ -216,7 +219,7 @@ impl EventWriter<'_> {
     pub fn attribute(&mut self, key: impl AsKey, value: &str) -> Result<(), WriteError> {
         match key.ready() {
             Some(key)
-                if self.takes(key) && self.writer.charset.is_plain_value(value.as_bytes()) =>
+                if self.writer.charset.is_plain_value(value.as_bytes()) && self.takes(key) =>
             {
                 self.append(key, value.as_bytes());
                 Ok(())
@@ -225,16 +228,15 @@ impl EventWriter<'_> {
         }
     }
 
-    /// Whether nothing speaks against an attribute but perhaps its value: most keys are new.
+    /// Whether nothing speaks against a key, which is noted then: most keys are new.
     #[inline]
-    fn takes(&self, key: &Key) -> bool {
-        self.open && self.writer.options.max_bytes.is_none() && !self.keys.has(key.bit)
+    fn takes(&mut self, key: &Key) -> bool {
+        self.is_free && !self.keys.note(key.trace)
     }
 
     /// Adds an attribute that nothing speaks against.
     #[inline(always)]
     fn append(&mut self, key: &Key, value: &[u8]) {
-        self.keys.note(key.bit);
         let start = self.buffer.len();
         let line = &key.line;
         match self.writer.charset.delimiter() {
@@ -324,6 +326,7 @@ impl EventWriter<'_> {
     fn refuse_on_error<T>(&mut self, result: Result<T, WriteError>) -> Result<T, WriteError> {
         if result.is_err() {
             self.open = false;
+            self.is_free = false;
             self.buffer.truncate(self.start);
         }
         result
@@ -437,13 +440,13 @@ impl EventWriter<'_> {
         let options = &self.writer.options;
         let Checked {
             text: key,
-            bit,
+            trace,
             is_mark,
         } = key;
         if is_mark && options.mark_changes {
             return Err(WriteError::MarkKey { key: key.into() });
         }
-        if self.keys.note(bit) && self.is_known(key) {
+        if self.keys.note(trace) && self.is_known(key) {
             if options.substitution == Substitution::Fail {
                 return Err(WriteError::DuplicateKey { key: key.into() });
             }

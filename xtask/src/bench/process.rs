@@ -102,8 +102,11 @@ impl Dsmith<'_> {
         work: &Work,
         rounds: usize,
     ) -> anyhow::Result<Measured<Threads>> {
-        let ways: [&[(&str, &Path)]; 3] =
-            [&[("1", input)], &[("2", input)], &[("1", half), ("1", half)]];
+        let ways: [&[(&str, &Path)]; 3] = [
+            &[("1", input)],
+            &[("2", input)],
+            &[("1", half), ("1", half)],
+        ];
         let mut best = [Duration::MAX; 3];
         for _ in 0..rounds {
             for (best, programs) in best.iter_mut().zip(ways) {

@@ -260,7 +260,7 @@ impl<'a> Pairs<'a, '_> {
     /// Tells whether a key was taken in before, and remembers it.
     fn is_known(&mut self, key: &'a str) -> bool {
         if self.attributes.len() < FEW {
-            return self.bits.note(key::bit(key.as_bytes()))
+            return self.bits.note(key::Trace::of(key.as_bytes()))
                 && self.attributes.iter().any(|a| a.key == key);
         }
         if self.seen.is_empty() {

@@ -60,7 +60,7 @@ impl Known {
             bits: 1 << WIDTH,
             object: 0,
             child,
-            len: 0,
+            len: NONE,
             next: [NONE; 2],
         };
         let quoted = name.len() + 3;
@@ -83,13 +83,13 @@ impl Known {
         let Some(chunk) = text.first_chunk::<WIDTH>() else {
             return self.begins_short(text);
         };
-        let blocks = chunk.as_chunks::<16>().0.iter();
-        let blocks = blocks.zip(self.name.as_chunks::<16>().0);
-        let same = blocks.rev().fold(0, |same, (text, name)| {
-            let block = u8x16::new(*text).simd_eq(u8x16::new(*name));
-            same << 16 | u64::from(block.to_bitmask())
-        });
-        same & self.bits == self.bits
+        let (text, name) = (chunk.as_chunks::<16>().0, self.name.as_chunks::<16>().0);
+        let differs = |block: usize| {
+            let same = u8x16::new(text[block]).simd_eq(u8x16::new(name[block]));
+            u64::from(same.to_bitmask() ^ 0xffff) << (16 * block) & self.bits
+        };
+        // Names of more than two blocks are rare.
+        (differs(0) | differs(1)) == 0 && (self.len <= 32 || (differs(2) | self.bits >> WIDTH) == 0)
     }
 
     /// The same within the last bytes of a text.
