@@ -622,7 +622,11 @@ mod tests {
                 for (at, regex) in regexes.iter().enumerate() {
                     let (mut slots, mut expected) = (Slots::default(), Slots::default());
                     let found = set.find(3 * at, regex, text, &mut state, &mut slots, BUDGET);
-                    prop_assert_eq!(found, regex.find_by_backtracking(text, &mut expected, BUDGET), "{} in {:?}", patterns[at], text);
+                    // The other engines may know what this one does not find out within its budget.
+                    let Ok(alone) = regex.find_by_backtracking(text, &mut expected, BUDGET) else {
+                        continue;
+                    };
+                    prop_assert_eq!(found, Ok(alone), "{} in {:?}", patterns[at], text);
                     prop_assert_eq!(groups(regex, &slots), groups(regex, &expected), "{} in {:?}", patterns[at], text);
                 }
             }
