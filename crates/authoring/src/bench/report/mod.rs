@@ -126,6 +126,8 @@ pub struct StageRow {
     pub lower_quartile: f64,
     /// A quarter of the samples is above.
     pub upper_quartile: f64,
+    /// The ratio of the fastest sample of each side.
+    pub best: f64,
 }
 
 impl StageRow {
@@ -149,6 +151,7 @@ impl StageRow {
             ratio: summary.ratio,
             lower_quartile: summary.lower_quartile,
             upper_quartile: summary.upper_quartile,
+            best: summary.best,
         }
     }
 }
@@ -258,6 +261,7 @@ pub(super) mod tests {
             ratio,
             lower_quartile: ratio,
             upper_quartile: ratio,
+            best: ratio,
         }
     }
 
