@@ -245,7 +245,7 @@ fn read_properties(value: &Value, notes: &mut Vec<String>) -> Vec<Property> {
     properties
 }
 
-type Rows = Vec<Vec<String>>;
+pub(crate) type Rows = Vec<Vec<String>>;
 
 fn read_qids(value: &Value) -> (Rows, Rows) {
     let text = |value: &Value| match value {
@@ -287,7 +287,7 @@ fn read_qids(value: &Value) -> (Rows, Rows) {
     (qids, mappings)
 }
 
-fn csv(columns: &[&str], rows: &Rows) -> String {
+pub(crate) fn csv(columns: &[&str], rows: &Rows) -> String {
     let mut out = columns.join(",") + "\n";
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
@@ -562,7 +562,7 @@ fn manifest(identity: &Identity, properties: &[Property]) -> String {
     out
 }
 
-fn toml_string(text: &str) -> String {
+pub(crate) fn toml_string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -581,7 +581,7 @@ fn toml_string(text: &str) -> String {
 }
 
 /// A key made of a name: `Rule Name` becomes `ruleName`. Not taken, and not one of LEEF's own.
-fn leef_key(name: &str, keys: &mut BTreeSet<String>) -> String {
+pub(crate) fn leef_key(name: &str, keys: &mut BTreeSet<String>) -> String {
     let mut key = String::new();
     for (at, word) in name
         .split(|c: char| !c.is_ascii_alphanumeric())

@@ -20,6 +20,7 @@ pub mod reference;
 pub mod render;
 pub mod replay;
 pub mod rewrite;
+pub mod scaffold;
 pub mod schema;
 pub mod snapshot;
 pub mod suite;

@@ -7,6 +7,7 @@ use crate::explain::ExplainArgs;
 use crate::export::ExportArgs;
 use crate::import::ImportArgs;
 use crate::lint::LintArgs;
+use crate::new::NewArgs;
 use crate::schema::SchemaArgs;
 use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
@@ -30,7 +31,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
 Exit codes:
   0   everything was done
   1   a mapping or a configuration has errors, a test fails, or something is
-      broken or could not be read, written or delivered; everything else was done
+      broken or could not be read, written or delivered; all else was done
   2   parse --strict: an event is not mapped
   64  the command line is wrong
 
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// Turn raw payloads into normalized events.
     #[command(after_help = PARSE_EXAMPLES)]
     Parse(ParseArgs),
+    /// Make a mapping folder from samples, or around an extension, with fixtures.
+    #[command(after_help = crate::new::EXAMPLES)]
+    New(NewArgs),
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),

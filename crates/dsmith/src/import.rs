@@ -140,7 +140,8 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
     })
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// A file of a mapping as text.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let place = || format!("cannot read {}", path.display());
     let size = std::fs::metadata(path).with_context(place)?.len();
     if size > MAX_FILE {
@@ -155,7 +156,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// `acme-firewall` as `Acme Firewall`.
-fn titled(slug: &str) -> String {
+pub(crate) fn titled(slug: &str) -> String {
     let words: Vec<String> = slug
         .split('-')
         .filter(|word| !word.is_empty())

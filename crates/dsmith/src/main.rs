@@ -14,6 +14,7 @@ mod export;
 mod import;
 mod library;
 mod lint;
+mod new;
 mod parse;
 mod place;
 mod protocols;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Coverage(args) => coverage::run(&args),

@@ -19,6 +19,7 @@ mod export;
 mod formats;
 mod input;
 mod lint;
+mod new;
 mod protocols;
 mod run;
 mod support;
