@@ -3,6 +3,7 @@
 //! `dsmith` and `cargo xtask` are thin fronts to this crate. Everything that touches the file system on behalf of an
 //! author is here; what a mapping means is in `dsm`.
 
+pub mod anonymize;
 pub mod bench;
 pub mod census;
 pub mod compare;

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use crate::anonymize::AnonymizeArgs;
 use crate::census::CensusArgs;
 use crate::coverage::CoverageArgs;
 use crate::diff::DiffArgs;
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     /// Print the schemas by which an editor completes and checks mapping files.
     #[command(after_help = crate::schema::EXAMPLES)]
     Schema(SchemaArgs),
+    /// Replace what names people, machines and networks, so that a payload can be a fixture.
+    #[command(after_help = crate::anonymize::EXAMPLES)]
+    Anonymize(AnonymizeArgs),
     /// Explain diagnostic codes.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -1,5 +1,6 @@
 //! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
 
+mod anonymize;
 mod args;
 mod author;
 mod census;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
         Command::New(args) => new::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test::run(&args),

@@ -253,7 +253,7 @@ fn show(args: &NewArgs, made: &Scaffold, written: &[PathBuf]) -> anyhow::Result<
     }
     if !args.from_samples.is_empty() {
         terminal::warning(
-            "fixtures are as received: replace names, addresses and identifiers before you commit them",
+            "fixtures are as received: dsmith anonymize replaces names, addresses and identifiers",
         );
     }
     Ok(())

@@ -6,6 +6,7 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod anonymize;
 mod bad_input;
 mod census;
 mod check;

@@ -17,6 +17,7 @@ fn help_has_an_example_and_the_exit_codes_for_every_command() {
         &["diff", "--help"],
         &["census", "--help"],
         &["new", "--help"],
+        &["anonymize", "--help"],
     ] {
         let ran = run(args).exits_with(0);
         assert_eq!(ran.err, "");
