@@ -7,6 +7,7 @@ use crate::import::{read, titled};
 use crate::place::Place;
 use crate::{Exit, UsageError, terminal};
 use anyhow::{Context, bail};
+use authoring::anonymize;
 use authoring::folder::{self, Library};
 use authoring::import::{Identity, ImportError};
 use authoring::render::{self, Format};
@@ -33,8 +34,8 @@ a fixture with its snapshot. README.md lists what is left to decide. An
 extension keeps its bytes.
 
 The folder passes `dsmith check`, `dsmith test` and `dsmith coverage` as it is.
-Fixtures hold what the source sent: replace names, addresses and identifiers
-before you commit them.
+Fixtures hold what the source sent; dsmith anonymize replaces names, addresses
+and identifiers. A sample with a secret is left out.
 
 Exit codes:
   0   the folder was made
@@ -146,10 +147,19 @@ fn samples(args: &NewArgs) -> anyhow::Result<Vec<Sample>> {
     }
     let mut corpus = Corpus::of(&args.from_samples)?;
     let (mut samples, mut size, mut left_out) = (Vec::new(), 0, 0u64);
-    corpus.read(|name, _, bytes| {
+    corpus.read(|name, offset, bytes| {
         size += bytes.len();
         if samples.len() == MOST_SAMPLES || size > MOST_BYTES {
             left_out += 1;
+            return;
+        }
+        // What is in a sample comes into a fixture, a snapshot and the QID map.
+        let secrets = anonymize::secrets(&String::from_utf8_lossy(bytes));
+        if let Some(secret) = secrets.first() {
+            terminal::warning(&format!(
+                "{name}: byte {offset}: the sample holds {}, and is left out",
+                secret.what
+            ));
             return;
         }
         samples.push(Sample {
@@ -161,7 +171,7 @@ fn samples(args: &NewArgs) -> anyhow::Result<Vec<Sample>> {
         bail!("some of the samples could not be read; nothing was written");
     }
     if samples.is_empty() {
-        bail!("the samples hold no payloads; nothing was written");
+        bail!("the samples hold no payloads that can be used; nothing was written");
     }
     if left_out > 0 {
         terminal::note(&format!(

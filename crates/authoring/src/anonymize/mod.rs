@@ -7,13 +7,13 @@
 mod detect;
 mod pool;
 
-pub use detect::Secret;
+pub use detect::{Secret, secrets};
 
 use crate::census::keys;
 use crate::input::{self, Item};
 use crate::rewrite::{self, Edit};
 use aho_corasick::{AhoCorasick, MatchKind};
-use detect::{Form, forms, is_clean, is_clean_domain, is_clean_mac, is_key, secrets};
+use detect::{Form, forms, is_clean, is_clean_domain, is_clean_mac, is_key};
 use dsm::framing::{DEFAULT_LIMIT, Framing};
 use pool::{Pool, Sort};
 use serde_json::Value as Json;
@@ -566,14 +566,8 @@ fn is_id(key: &str, text: &str) -> bool {
 /// What a text holds that no fixture should: addresses outside the documentation, domains outside of the examples, secrets.
 /// Names of users and machines cannot be told from others, and are not judged.
 pub fn findings(text: &str) -> Vec<Finding> {
-    let mut found: Vec<Finding> = secrets(text)
-        .into_iter()
-        .map(|Secret { offset, what }| Finding {
-            offset,
-            what,
-            text: None,
-        })
-        .collect();
+    let secrets = secrets(text);
+    let mut found = Vec::new();
     for (range, form) in forms(text) {
         let piece = &text[range.clone()];
         let what = match form {
@@ -588,9 +582,11 @@ pub fn findings(text: &str) -> Vec<Finding> {
             Form::Domain if !is_clean_domain(piece) => "a name outside the example domains",
             _ => continue,
         };
-        let is_in_secret = found.iter().any(|other| {
-            other.text.is_none() && other.offset <= range.start && range.start < other.offset + 200
-        });
+        // Most secrets are shorter. What stands close behind one may be a part of it, and is not shown.
+        let before = secrets.partition_point(|secret| secret.offset <= range.start);
+        let is_in_secret = before
+            .checked_sub(1)
+            .is_some_and(|last| range.start < secrets[last].offset + 200);
         if !is_in_secret {
             found.push(Finding {
                 offset: range.start,
@@ -599,6 +595,11 @@ pub fn findings(text: &str) -> Vec<Finding> {
             });
         }
     }
+    found.extend(secrets.into_iter().map(|Secret { offset, what }| Finding {
+        offset,
+        what,
+        text: None,
+    }));
     found.sort_by_key(|finding| finding.offset);
     found
 }
@@ -678,6 +679,29 @@ mod tests {
         let refusal = anonymizer.apply(text);
         assert!(matches!(refusal, Err(Refusal::Secrets(_))), "{refusal:?}");
         assert!(!format!("{refusal:?} {:?}", findings(text)).contains("s3cr3t"));
+    }
+
+    #[test]
+    fn hostile_texts_take_time_in_proportion_to_their_length() {
+        for piece in [
+            "com.",
+            "1:",
+            "a=b@",
+            "user=x;",
+            "{\"user\":",
+            "\\users\\",
+            "password:",
+        ] {
+            let text = piece.repeat(100_000 / piece.len());
+            let begin = std::time::Instant::now();
+            let mut anonymizer = Anonymizer::new(0);
+            anonymizer.learn(&text);
+            let _ = anonymizer.apply(&text);
+            let _ = findings(&text);
+            // It takes milliseconds; with the square of the length it would take minutes.
+            let took = begin.elapsed();
+            assert!(took.as_secs() < 10, "{piece}: {took:?}");
+        }
     }
 
     #[test]

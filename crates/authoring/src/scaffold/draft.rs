@@ -63,6 +63,8 @@ struct Key<'s> {
     of: BTreeSet<usize>,
 }
 
+/// More names than this are told apart in no group.
+const MOST_KEYS: usize = 2000;
 /// More custom properties than this nobody declares at once.
 const MOST_CUSTOM: usize = 60;
 /// More alternatives for one property are chosen by a person.
@@ -146,6 +148,10 @@ fn keys<'s>(reads: &[&'s Read]) -> Vec<Key<'s>> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for (sample, read) in reads.iter().enumerate() {
         for Value { key, path, text } in &read.values {
+            // A source that uses names as data, such as identifiers, has no end of them.
+            if keys.len() == MOST_KEYS && !places.contains_key(key.as_str()) {
+                continue;
+            }
             let place = *places.entry(key).or_insert_with(|| {
                 keys.push(Key {
                     key,
@@ -241,8 +247,10 @@ impl Drafting<'_, '_> {
             .keys
             .iter()
             .enumerate()
-            .filter(|(at, key)| !self.used.contains(at) && fits(key))
+            .filter(|(at, _)| !self.used.contains(at))
             .filter_map(|(at, key)| Some((rank(key.path, names)?, at)))
+            // The name is looked at first: there may be many values.
+            .filter(|(_, at)| fits(&self.keys[*at]))
             .collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, at)| at).collect()

@@ -261,6 +261,33 @@ fn nothing_is_written_over_and_faults_are_told_before_anything_is_written() {
 }
 
 #[test]
+fn a_sample_with_a_secret_is_left_out_and_not_shown() {
+    let folder = Folder::new();
+    let secret = "fw: action=login header=\"Authorization: Bearer abcdefgh12345678\"\n";
+    folder.file("fw.log", format!("{FIREWALL}{secret}"));
+    let ran = dsmith(&folder, &["new", "acme", "--from-samples", "fw.log"])
+        .exits_with(0)
+        .says(&["fw.log", "a bearer token", "left out"]);
+    assert!(!format!("{ran:?}").contains("abcdefgh"), "{ran:?}");
+    passes(&folder, "acme");
+    let found = dsmith(
+        &folder,
+        &[
+            "parse",
+            "--type",
+            "acme",
+            "--mappings",
+            "dsm-mappings",
+            "fixtures",
+        ],
+    );
+    assert!(
+        !found.out.contains("abcdefgh") && found.out.contains("alice"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn of_many_samples_those_become_fixtures_that_show_something_new() {
     let folder = Folder::new();
     let mut lines = String::new();
