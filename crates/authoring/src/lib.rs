@@ -15,6 +15,7 @@ pub mod folder;
 pub mod git;
 pub mod import;
 pub mod input;
+pub mod language;
 pub mod lint;
 mod markup;
 pub mod reference;

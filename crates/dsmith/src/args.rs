@@ -108,6 +108,9 @@ pub(crate) enum Command {
     /// Replace what names people, machines and networks, so that a payload can be a fixture.
     #[command(after_help = crate::anonymize::EXAMPLES)]
     Anonymize(AnonymizeArgs),
+    /// The language server for mapping folders.
+    #[command(after_help = crate::lsp::EXAMPLES)]
+    Lsp,
     /// Explain diagnostic codes.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -15,6 +15,7 @@ mod export;
 mod import;
 mod library;
 mod lint;
+mod lsp;
 mod new;
 mod parse;
 mod place;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Lsp => lsp::run(),
         Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::TestSource(args) => test_source::run(&args),

@@ -20,6 +20,7 @@ mod export;
 mod formats;
 mod input;
 mod lint;
+mod lsp;
 mod new;
 mod protocols;
 mod run;

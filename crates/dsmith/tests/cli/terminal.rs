@@ -16,6 +16,7 @@ fn help_has_an_example_and_the_exit_codes_for_every_command() {
         &["coverage", "--help"],
         &["diff", "--help"],
         &["census", "--help"],
+        &["lsp", "--help"],
         &["new", "--help"],
         &["anonymize", "--help"],
     ] {
