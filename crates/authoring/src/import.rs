@@ -59,16 +59,19 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// How the log source type is called.
+/// How the log source type is called. What is not given comes from our own document, if that is among the files.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The name of the folder.
     pub slug: String,
-    /// The name of the log source type.
-    pub name: String,
-    /// Its identifier.
-    pub type_id: u32,
+    /// The name of the log source type; else made of the slug.
+    pub name: Option<String>,
+    /// Its identifier; else the first that QRadar gives to types that users make.
+    pub type_id: Option<u32>,
 }
+
+/// The first identifier of log source types that users make.
+const FIRST_TYPE_ID: u32 = 4000;
 
 /// What a file is, by its contents.
 pub fn kind(text: &str) -> Option<Kind> {
@@ -123,12 +126,24 @@ pub fn import(files: &[(String, String)], identity: &Identity) -> Result<Importe
         return Err(ImportError::Invalid(findings));
     }
     let (mut properties, mut qids, mut mappings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut type_name, mut type_id) = (identity.name.clone(), identity.type_id);
     if let Some((name, text)) = get(Kind::Requests) {
         let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| ImportError::Json(name.clone(), error.to_string()))?;
         properties = read_properties(&value, &mut notes);
         (qids, mappings) = read_qids(&value);
+        let name = value["log_source_type"].as_str().map(str::to_owned);
+        type_name = type_name.or(name);
+        let id = value["log_source_type_id"].as_u64();
+        type_id = type_id.or_else(|| id?.try_into().ok());
     }
+    let type_name = type_name.unwrap_or_else(|| titled(&identity.slug));
+    if type_id.is_none() {
+        notes.push(format!(
+            "no file says the id of the log source type: manifest.toml has {FIRST_TYPE_ID}"
+        ));
+    }
+    notes.push("no file says vendor and description: manifest.toml waits for them".to_owned());
     let extension = with_expressions(&document, text, &mut properties, &mut notes);
     undeclared(&document, &mut properties, &mut notes);
     let qidmap = match get(Kind::QidMap) {
@@ -151,12 +166,14 @@ pub fn import(files: &[(String, String)], identity: &Identity) -> Result<Importe
     };
     Ok(Imported {
         readme: format!(
-            "# {}\n\nImported with `dsmith import`. Say here what the source sends, and which documents the mapping was written from.\n",
-            identity.name
+            "# {type_name}\n\nImported with `dsmith import`. Say here what the source sends, and which documents the mapping was written from.\n",
         ),
         source: Source {
             slug: identity.slug.clone(),
-            manifest: place("manifest.toml", manifest(identity, &properties)),
+            manifest: place(
+                "manifest.toml",
+                manifest(&type_name, type_id.unwrap_or(FIRST_TYPE_ID), &properties),
+            ),
             extension: place("extension.xml", extension),
             qidmap: place("qidmap.csv", qidmap),
             event_mappings: place("event-mappings.csv", event_mappings),
@@ -520,17 +537,30 @@ fn undeclared(document: &lsx::Document, properties: &mut Vec<Property>, notes: &
     });
 }
 
-fn manifest(identity: &Identity, properties: &[Property]) -> String {
+/// `acme-firewall` as `Acme Firewall`.
+pub fn titled(slug: &str) -> String {
+    let words: Vec<String> = slug
+        .split('-')
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let mut chars = word.chars();
+            let first = chars.next().map(|c| c.to_ascii_uppercase());
+            first.into_iter().chain(chars).collect()
+        })
+        .collect();
+    words.join(" ")
+}
+
+fn manifest(name: &str, type_id: u32, properties: &[Property]) -> String {
     let quoted = |text: &str| toml_string(text);
-    let product: String = identity
-        .name
+    let product: String = name
         .chars()
         .map(|c| if c == '|' || c.is_control() { ' ' } else { c })
         .collect();
     let mut out = format!(
         "format = 1\nname = {}\ndescription = \"\"\nlog_source_type_id = {}\n\n[leef]\nvendor = \"Unknown\"\nproduct = {}\nversion = \"1.0\"\n",
-        quoted(&identity.name),
-        identity.type_id,
+        quoted(name),
+        type_id,
         quoted(&product)
     );
     let mut keys = BTreeSet::new();

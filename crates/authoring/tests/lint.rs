@@ -107,7 +107,9 @@ fn a_catastrophic_pattern_is_found_and_the_engine_stays_under_fifty_milliseconds
     }
     // The best of a few: other work on the machine does not count.
     let best = times.iter().min().unwrap();
-    assert!(*best < Duration::from_millis(50), "{times:?}");
+    // What is compiled without optimization takes some ten times as long.
+    let limit = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 });
+    assert!(*best < limit, "{times:?}");
 }
 
 #[test]

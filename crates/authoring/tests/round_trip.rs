@@ -28,8 +28,8 @@ fn shipped(slug: &str) -> (Source, Corpus) {
 fn identity(slug: &str, type_id: u32) -> Identity {
     Identity {
         slug: slug.to_owned(),
-        name: "Imported".to_owned(),
-        type_id,
+        name: Some("Imported".to_owned()),
+        type_id: Some(type_id),
     }
 }
 

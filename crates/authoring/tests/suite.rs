@@ -525,6 +525,17 @@ fn fixtures_are_chosen_by_type_or_by_a_part_of_their_name() {
     assert_eq!(names.len(), 2);
     assert!(outcome.types[0].reached.is_some());
 
+    // The name of a type means that type, and no other that has it in its own name.
+    for name in fs::read_dir(workshop.path("dsm-mappings/acme-door")).unwrap() {
+        let name = name.unwrap().file_name().into_string().unwrap();
+        let text = workshop.read(&format!("dsm-mappings/acme-door/{name}"));
+        workshop.write(&format!("dsm-mappings/old-acme-door/{name}"), text);
+    }
+    workshop.write("fixtures/old-acme-door/text/forced.log", "x\n");
+    let (names, _) = run_only(&workshop, named(&["acme-door"]));
+    assert_eq!(names.len(), 2, "{names:?}");
+    fs::remove_dir_all(workshop.path("dsm-mappings/old-acme-door")).unwrap();
+
     let (names, outcome) = run_only(&workshop, named(&["opened", "nothing"]));
     assert_eq!(names, ["acme-door/text/opened.log"]);
     assert_eq!(outcome.unknown, ["nothing"]);

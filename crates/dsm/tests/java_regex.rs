@@ -396,6 +396,20 @@ fn names_groups_and_slots() {
 }
 
 #[test]
+fn a_match_does_not_begin_inside_a_character() {
+    let mut slots = Slots::default();
+    for (pattern, text, place) in [
+        ("1+|.*b", "\u{85}b", 2..3),
+        (r".*\h", "\u{2028}a ", 3..5),
+        ("()[^b]*[à-ü]+", "\u{301}é", 0..4),
+    ] {
+        let regex = JavaRegex::new(pattern, Flags::default()).unwrap();
+        assert_eq!(regex.find(text, &mut slots, BUDGET), Ok(true), "{pattern}");
+        assert_eq!(slots.get(0), Some(place), "{pattern}");
+    }
+}
+
+#[test]
 fn catastrophic_patterns_end_with_the_budget() {
     let text = "a".repeat(5000);
     let started = Instant::now();

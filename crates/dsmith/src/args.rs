@@ -32,7 +32,8 @@ const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
 Exit codes:
   0   everything was done
   1   a mapping or a configuration has errors, a test fails, or something is
-      broken or could not be read, written or delivered; all else was done
+      broken or could not be read, written or delivered; everything else was
+      done
   2   parse --strict: an event is not mapped
   64  the command line is wrong
 

@@ -1,7 +1,7 @@
 //! `dsmith export`.
 
 use crate::args::ReportFormat;
-use crate::author::{AuthorArgs, counted};
+use crate::author::{Author, AuthorArgs, counted};
 use crate::{Exit, UsageError, terminal};
 use anyhow::Context;
 use authoring::export::{self, ExportError, Loss};
@@ -28,7 +28,8 @@ rely on it.
 
 Exit codes:
   0   exported
-  1   nothing could be exported, or --strict: something is lost
+  1   nothing could be exported, a payload gives another event without a reason,
+      or --strict: something is lost
   64  the command line is wrong";
 
 #[derive(Debug, Args)]
@@ -61,53 +62,63 @@ enum Target {
 
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<Exit> {
     let author = args.author.read()?;
-    let (source, corpus) = (&author.source, &author.corpus);
-    let mut losses = Vec::new();
-    let mut lowered = Vec::new();
-    let result = match args.to {
-        Target::Lsx => export::lsx(source, corpus).map(|lsx| {
-            losses.extend(lsx.losses);
-            lowered = lsx.lowered;
-            vec![(None, lsx.text)]
-        }),
-        Target::Qidmap => export::qidmap(source).map(|text| vec![(None, text)]),
-        Target::Qradar => export::lsx(source, corpus).and_then(|lsx| {
-            let requests = export::requests(source, corpus)?;
-            losses.extend(lsx.losses);
-            losses.extend(requests.losses);
-            lowered = lsx.lowered;
-            Ok(vec![
-                (Some("extension.xml"), lsx.text),
-                (Some("qidmap.csv"), export::qidmap(source)?),
-                (Some("qradar.json"), format!("{:#}\n", requests.document)),
-                (Some("apply.sh"), export::qradar::SCRIPT.to_owned()),
-            ])
-        }),
-    };
-    let files = match result {
-        Ok(files) => files,
+    let slug = &author.source.slug;
+    let (files, account) = match export(args.to, &author) {
+        Ok(exported) => exported,
         Err(ExportError::Invalid(findings)) => {
             let text = render::render(&findings, Format::Human, terminal::stderr_is_styled());
             terminal::stderr(&text);
-            anyhow::bail!("{} cannot be exported", source.slug);
+            anyhow::bail!("{slug} cannot be exported");
         }
-        Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be exported", source.slug));
-        }
+        Err(error) => return Err(error).with_context(|| format!("{slug} cannot be exported")),
     };
     write(&files, args.out.as_deref())?;
-    show(
-        &losses,
-        &lowered,
-        corpus.samples.len(),
-        args.format,
-        &source.slug,
-    );
-    Ok(if args.strict && !losses.is_empty() {
+    show(&account, args, &author);
+    let is_failure = !account.unexplained.is_empty() || (args.strict && !account.losses.is_empty());
+    Ok(if is_failure {
         Exit::Failure
     } else {
         Exit::Success
     })
+}
+
+/// What there is to say about an export.
+#[derive(Debug, Default)]
+struct Account {
+    losses: Vec<Loss>,
+    lowered: usize,
+    /// Custom properties that the extension does not have any more.
+    moved: usize,
+    unexplained: Vec<String>,
+}
+
+/// Texts, and the name of each in a folder; one alone has none.
+type Files = Vec<(Option<&'static str>, String)>;
+
+fn export(to: Target, author: &Author) -> Result<(Files, Account), ExportError> {
+    let (source, corpus) = (&author.source, &author.corpus);
+    if to == Target::Qidmap {
+        return Ok((vec![(None, export::qidmap(source)?)], Account::default()));
+    }
+    let lsx = export::lsx(source, corpus)?;
+    let mut account = Account {
+        losses: lsx.losses,
+        lowered: lsx.lowered.len(),
+        moved: lsx.moved.len(),
+        unexplained: lsx.unexplained,
+    };
+    if to == Target::Lsx {
+        return Ok((vec![(None, lsx.text)], account));
+    }
+    let requests = export::requests(source, corpus)?;
+    account.losses.extend(requests.losses);
+    let files = vec![
+        (Some("extension.xml"), lsx.text),
+        (Some("qidmap.csv"), export::qidmap(source)?),
+        (Some("qradar.json"), format!("{:#}\n", requests.document)),
+        (Some("apply.sh"), export::qradar::SCRIPT.to_owned()),
+    ];
+    Ok((files, account))
 }
 
 fn write(files: &[(Option<&str>, String)], out: Option<&Path>) -> anyhow::Result<()> {
@@ -135,12 +146,28 @@ fn write(files: &[(Option<&str>, String)], out: Option<&Path>) -> anyhow::Result
     Ok(())
 }
 
-/// Losses go to standard error: the file may go to standard output.
-fn show(losses: &[Loss], lowered: &[String], payloads: usize, format: ReportFormat, slug: &str) {
-    if format == ReportFormat::Json {
+/// All of it goes to standard error: the file may go to standard output.
+fn show(account: &Account, args: &ExportArgs, author: &Author) {
+    if !account.unexplained.is_empty() {
+        terminal::error(&format!(
+            "{} another event, and no loss is the reason: {}; report this fault of dsmith",
+            match account.unexplained.len() {
+                1 => "1 payload gives".to_owned(),
+                count => format!("{count} payloads give"),
+            },
+            first_of(account.unexplained.iter().map(String::as_str))
+        ));
+    }
+    let losses = &account.losses;
+    if args.format == ReportFormat::Json {
         for loss in losses {
             terminal::stderr(&(loss.json().to_string() + "\n"));
         }
+        return;
+    }
+    let slug = &author.source.slug;
+    if args.to == Target::Qidmap {
+        terminal::stderr(&format!("{slug}: QID records exported\n"));
         return;
     }
     let rows: Vec<[String; 3]> = losses
@@ -153,26 +180,41 @@ fn show(losses: &[Loss], lowered: &[String], payloads: usize, format: ReportForm
         table(&mut text, &rows);
     }
     for loss in losses.iter().filter(|loss| !loss.fixtures.is_empty()) {
-        let files: Vec<&str> = loss.fixtures.keys().take(3).map(String::as_str).collect();
-        let more = match loss.fixtures.len().saturating_sub(3) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        text.push_str(&format!("{}: {}{more}\n", loss.subject, files.join(", ")));
+        let files = first_of(loss.fixtures.keys().map(String::as_str));
+        text.push_str(&format!("{}: {files}\n", loss.subject));
     }
-    let lowered = match lowered.len() {
-        0 => String::new(),
-        count => format!(", {} became one expression each", counted(count, "pattern")),
-    };
-    let lost = match losses.len() {
-        0 => "nothing is lost".to_owned(),
-        1 => "1 loss".to_owned(),
-        count => format!("{count} losses"),
-    };
-    terminal::stderr(&format!(
-        "{text}{slug}, {}: {lost}{lowered}\n",
-        counted(payloads, "payload")
-    ));
+    let payloads = counted(author.corpus.samples.len(), "payload");
+    text.push_str(&match losses.len() {
+        0 => format!("{slug}, {payloads}: nothing is lost"),
+        1 => format!("{slug}, {payloads}: 1 loss"),
+        count => format!("{slug}, {payloads}: {count} losses"),
+    });
+    match account.lowered {
+        0 => {}
+        1 => text.push_str(", 1 pattern became one expression"),
+        count => text.push_str(&format!(", {count} patterns became one expression each")),
+    }
+    if account.moved > 0 && args.to == Target::Lsx {
+        let properties = match account.moved {
+            1 => "1 custom property is".to_owned(),
+            count => format!("{count} custom properties are"),
+        };
+        text.push_str(&format!(
+            ", {properties} not in an extension but in --to qradar"
+        ));
+    }
+    terminal::stderr(&(text + "\n"));
+}
+
+/// The first few names, and how many there are besides.
+fn first_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<&str> = names.collect();
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn affected(loss: &Loss) -> String {

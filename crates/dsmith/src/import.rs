@@ -34,12 +34,12 @@ pub(crate) struct ImportArgs {
     /// The mapping folder to write; its name is the slug.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
-    /// The name of the log source type; made of the slug if it is not given.
+    /// The name of the log source type; that of qradar.json, or made of the slug, if it is not given.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The identifier of the log source type in QRadar.
-    #[arg(long, value_name = "N", default_value_t = 4000)]
-    type_id: u32,
+    /// The identifier of the log source type in QRadar; that of qradar.json, or 4000, if it is not given.
+    #[arg(long, value_name = "N")]
+    type_id: Option<u32>,
     /// Write over files that are there.
     #[arg(long)]
     force: bool,
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
         );
     }
     let identity = Identity {
-        name: args.name.clone().unwrap_or_else(|| titled(&slug)),
+        name: args.name.clone(),
         slug,
         type_id: args.type_id,
     };
@@ -153,18 +153,4 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(path).with_context(place)?;
     String::from_utf8(bytes)
         .with_context(|| format!("{} is not UTF-8: save it as UTF-8", path.display()))
-}
-
-/// `acme-firewall` as `Acme Firewall`.
-pub(crate) fn titled(slug: &str) -> String {
-    let words: Vec<String> = slug
-        .split('-')
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            let mut chars = word.chars();
-            let first = chars.next().map(|c| c.to_ascii_uppercase());
-            first.into_iter().chain(chars).collect()
-        })
-        .collect();
-    words.join(" ")
 }

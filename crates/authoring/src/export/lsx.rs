@@ -37,6 +37,8 @@ pub struct Lsx {
     pub text: String,
     /// The patterns that became one expression each.
     pub lowered: Vec<String>,
+    /// The custom properties, which an extension does not have; [`requests`](super::requests()) makes them.
+    pub moved: BTreeSet<String>,
     /// What is lost.
     pub losses: Vec<Loss>,
     /// Payloads whose event is another one without any of the losses having a part in it: none, or the export is wrong.
@@ -93,6 +95,7 @@ pub fn lsx(source: &Source, corpus: &Corpus) -> Result<Lsx, ExportError> {
     let unexplained = export.account(corpus, &exported, &mut losses);
     Ok(Lsx {
         lowered: export.lowered(),
+        moved: export.moved(),
         losses: losses.into_iter().map(|(_, loss)| loss).collect(),
         unexplained,
         text,
@@ -182,6 +185,13 @@ impl<'e> Export<'e> {
                 matches!(way, Way::Regex { .. }) && used.contains(pattern.id.value.as_str())
             })
             .map(|(pattern, _)| pattern.id.value.clone())
+            .collect()
+    }
+
+    fn moved(&self) -> BTreeSet<String> {
+        self.matchers()
+            .filter(|(_, _, _, fate)| **fate == Fate::Moved)
+            .map(|(_, _, matcher, _)| matcher.field.value.clone())
             .collect()
     }
 

@@ -7,6 +7,7 @@ use dsm::Mapping;
 use dsm::event::Origin;
 use dsm::lsx::{self, Document, Matcher, Pattern, PatternType};
 use dsm::mapping::Source;
+use dsm::qidmap::EventMapping;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -52,7 +53,6 @@ pub fn requests(source: &Source, corpus: &Corpus) -> Result<Requests, ExportErro
     let document = lsx::parse(&source.extension).0;
     let mut losses = Vec::new();
     let mut requests = properties(&mapping, &document, &mut losses);
-    account(&mapping, corpus, &mut losses);
     let type_id = mapping.manifest().log_source_type_id;
     for record in &mapping.qids().records {
         requests.push(json!({
@@ -69,7 +69,7 @@ pub fn requests(source: &Source, corpus: &Corpus) -> Result<Requests, ExportErro
         }));
     }
     for row in &mapping.qids().mappings {
-        let id = format!("event-mapping/{}|{}", row.event_id, row.event_category);
+        let id = row_id(row);
         let record = &mapping.qids().records[row.record];
         requests.push(json!({
             "id": id,
@@ -92,6 +92,7 @@ pub fn requests(source: &Source, corpus: &Corpus) -> Result<Requests, ExportErro
             });
         }
     }
+    account(&mapping, corpus, &mut losses);
     Ok(Requests {
         document: json!({
             "format": 1,
@@ -108,6 +109,10 @@ fn merged(losses: Vec<Loss>) -> Vec<Loss> {
     let (rows, mut rest): (Vec<Loss>, Vec<Loss>) = losses
         .into_iter()
         .partition(|loss| loss.subject.starts_with("event-mapping/"));
+    let mut fixtures: BTreeMap<String, usize> = BTreeMap::new();
+    for (file, count) in rows.iter().flat_map(|row| &row.fixtures) {
+        *fixtures.entry(file.clone()).or_default() += count;
+    }
     if let Some(first) = rows.first() {
         let more = match rows.len() - 1 {
             0 => String::new(),
@@ -115,7 +120,8 @@ fn merged(losses: Vec<Loss>) -> Vec<Loss> {
         };
         rest.push(Loss {
             subject: format!("{}{more}", first.subject),
-            ..first.clone()
+            reason: first.reason.clone(),
+            fixtures,
         });
     }
     rest
@@ -313,19 +319,27 @@ fn format_string(template: &str) -> String {
     out
 }
 
-/// Counts the events that rely on a matcher that is lost.
+/// Counts the events that rely on a matcher or an event mapping that is lost.
 fn account(mapping: &Mapping, corpus: &Corpus, losses: &mut [Loss]) {
+    let mut count = |subject: &str, file: &str| {
+        if let Some(loss) = losses.iter_mut().find(|loss| loss.subject == subject) {
+            *loss.fixtures.entry(file.to_owned()).or_default() += 1;
+        }
+    };
     corpus.each(mapping, |sample, event| {
         for property in &event.properties {
-            let Origin::Matcher { branch, .. } = property.origin else {
-                continue;
-            };
-            let id = &mapping.branches()[branch].id;
-            if let Some(loss) = losses.iter_mut().find(|loss| loss.subject == *id) {
-                *loss.fixtures.entry(sample.file.clone()).or_default() += 1;
+            if let Origin::Matcher { branch, .. } = property.origin {
+                count(&mapping.branches()[branch].id, &sample.file);
             }
         }
+        if let Some((_, row)) = event.qid {
+            count(&row_id(&mapping.qids().mappings[row]), &sample.file);
+        }
     });
+}
+
+fn row_id(row: &EventMapping) -> String {
+    format!("event-mapping/{}|{}", row.event_id, row.event_category)
 }
 
 /// A script that makes the requests. It needs `curl` and `jq`; the token comes from the environment.
@@ -337,7 +351,7 @@ file=${1:-qradar.json}
 : "${QRADAR:?the address of the console}" "${QRADAR_TOKEN_FILE:?a file with the token of an authorized service}"
 header=$(mktemp)
 answers=$(mktemp)
-trap 'rm -f "$header" "$answers"' EXIT
+trap 'rm -f "$header" "$answers" "$answers.new"' EXIT
 printf 'SEC: %s\n' "$(cat "$QRADAR_TOKEN_FILE")" > "$header"
 echo '{}' > "$answers"
 count=$(jq '.requests | length' "$file")

@@ -1,6 +1,6 @@
 //! What is wrong with a mapping beyond errors: what works, and is slow, dead, misleading or lost on the way to QRadar.
 //!
-//! Each lint is a [`Code`] with a row in [`table`]. A finding has a subject, such as `pattern/Attempt`, by which the author
+//! Each lint is a [`Code`] with a row in `table`. A finding has a subject, such as `pattern/Attempt`, by which the author
 //! can allow it in the manifest with a reason, and perhaps a [`Fix`]. A fix is applied only if every payload of the corpus
 //! gives the same event afterwards.
 

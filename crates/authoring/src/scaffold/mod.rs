@@ -9,7 +9,7 @@ mod sample;
 mod write;
 
 use crate::folder::to_slug;
-use crate::import::{self, Identity, ImportError};
+use crate::import::{self, ImportError};
 use crate::input;
 use crate::replay::Sample;
 use crate::snapshot::{self, Rendered, received};
@@ -25,6 +25,17 @@ use write::Recognition;
 
 /// An event ID and its category.
 type Pair = (String, String);
+
+/// How the log source type is called.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The name of the folder.
+    pub slug: String,
+    /// The name of the log source type.
+    pub name: String,
+    /// Its identifier.
+    pub type_id: u32,
+}
 
 /// Numbers that no other mapping has.
 #[derive(Debug, Clone, Copy)]
@@ -171,7 +182,12 @@ pub fn from_extension(
     most: usize,
 ) -> Result<Scaffold, ScaffoldError> {
     let file = SourceFile::new(extension.0.clone(), extension.1.as_str());
-    let imported = import::import(&[extension], identity)?;
+    let named = import::Identity {
+        slug: identity.slug.clone(),
+        name: Some(identity.name.clone()),
+        type_id: Some(identity.type_id),
+    };
+    let imported = import::import(&[extension], &named)?;
     let mut notes = imported.notes;
     // It says that there are no QIDs, of which there are some in the end.
     notes.retain(|note| !note.starts_with("qidmap.csv is empty"));

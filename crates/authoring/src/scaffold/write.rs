@@ -3,8 +3,8 @@
 use super::draft::Draft;
 use super::names;
 use super::sample::Shape;
-use super::{Numbers, Pair};
-use crate::import::{Identity, Rows, csv, leef_key, toml_string};
+use super::{Identity, Numbers, Pair};
+use crate::import::{Rows, csv, leef_key, toml_string};
 use crate::rewrite::{cdata, escaped};
 use dsm::lsx::PatternType;
 use dsm::qidmap::{MAPPING_COLUMNS, QID_COLUMNS};

@@ -192,10 +192,19 @@ impl Suite {
     fn parts(&self, outcome: &mut Outcome) -> Result<Vec<Part>, FolderError> {
         let mut unknown: BTreeSet<&str> = self.selection.names.iter().map(String::as_str).collect();
         let mut parts = Vec::new();
-        for mapping in folder::folders(&self.mappings)? {
-            let slug = mapping.file_name().unwrap_or_default().to_string_lossy();
-            let folder = self.fixtures.join(slug.as_ref());
-            match self.selection.part(&mapping, &folder, &slug, &mut unknown) {
+        let folders = folder::folders(&self.mappings)?;
+        let slug_of = |folder: &Path| -> String {
+            let name = folder.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let slugs: BTreeSet<String> = folders.iter().map(|folder| slug_of(folder)).collect();
+        for mapping in folders {
+            let slug = slug_of(&mapping);
+            let folder = self.fixtures.join(&slug);
+            match self
+                .selection
+                .part(&mapping, &folder, &slug, &slugs, &mut unknown)
+            {
                 Ok(part) => parts.extend(part),
                 Err(error) => outcome
                     .findings

@@ -37,12 +37,14 @@ impl Selection {
         self.names.is_empty() && self.changed.is_none()
     }
 
-    /// What is run of a type; nothing if it is not asked for. Names that lead to something are taken off the list.
+    /// What is run of a type; nothing if it is not asked for. Names that lead to something are taken off the list. A name
+    /// that is one of the slugs means that type, and not fixtures of others whose names have it in them.
     pub(super) fn part(
         &self,
         mapping: &Path,
         folder: &Path,
         slug: &str,
+        slugs: &BTreeSet<String>,
         unknown: &mut BTreeSet<&str>,
     ) -> std::io::Result<Option<Part>> {
         unknown.remove(slug);
@@ -55,7 +57,7 @@ impl Selection {
             let by_name = self
                 .names
                 .iter()
-                .filter(|part| name.contains(part.as_str()));
+                .filter(|part| !slugs.contains(*part) && name.contains(part.as_str()));
             let mut is_named = named;
             for part in by_name {
                 unknown.remove(part.as_str());
@@ -96,7 +98,7 @@ pub(crate) fn name_below(fixture: &Path, folder: &Path) -> String {
     parts.join("/")
 }
 
-/// The path as it really is; the folder of a file that is gone is enough.
+/// The path as it really is, or as it was given if there is nothing.
 fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

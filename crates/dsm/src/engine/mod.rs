@@ -242,20 +242,8 @@ impl<'m> Normalizer<'m> {
         if mask == 0 {
             return false;
         }
-        let mut tries = Tries::live(candidates, mask);
-        if let Some((branch, span, typed)) = self.piece(candidates, &mut tries, payload) {
-            out.push(Property {
-                target: candidates.target,
-                text: Cow::Borrowed(span.of(payload)),
-                typed,
-                origin: Origin::Matcher {
-                    branch,
-                    span: Some(span),
-                },
-            });
-            return true;
-        }
-        self.walk(candidates, tries, payload, time, out)
+        let tries = Tries::live(candidates, mask);
+        self.closely(candidates, tries, payload, time, out)
     }
 
     /// Adds the fields of a group, and on request what later groups know and it does not.
@@ -365,7 +353,36 @@ impl<'m> Normalizer<'m> {
         false
     }
 
+    /// What [`first`](Self::first) does where the value is no JSON scalar. Apart, so that it costs the others nothing.
+    #[inline(never)]
+    fn closely<'e>(
+        &mut self,
+        candidates: &'m Candidates,
+        mut tries: Tries,
+        payload: &'e str,
+        time: &TimeContext,
+        out: &mut Vec<Property<'e>>,
+    ) -> bool
+    where
+        'm: 'e,
+    {
+        let Some((branch, span, typed)) = self.piece(candidates, &mut tries, payload) else {
+            return self.walk(candidates, tries, payload, time, out);
+        };
+        out.push(Property {
+            target: candidates.target,
+            text: Cow::Borrowed(span.of(payload)),
+            typed,
+            origin: Origin::Matcher {
+                branch,
+                span: Some(span),
+            },
+        });
+        true
+    }
+
     /// The same for what a regular expression or a name leads to in the payload.
+    #[inline]
     fn piece(
         &mut self,
         candidates: &'m Candidates,

@@ -37,6 +37,7 @@ impl Span {
     }
 
     /// The piece of the text, or nothing if the range does not lie in it.
+    #[inline]
     pub fn of(self, text: &str) -> &str {
         text.get(self.range()).unwrap_or_default()
     }

@@ -4,7 +4,7 @@
 //! makes matches fewer, so that what is said of all matches remains true.
 
 use super::charset::CharSet;
-use super::syntax::{GroupKind, Node, Tree};
+use super::syntax::{GroupKind, Node};
 
 /// The most texts for one pattern.
 const MAX_TEXTS: usize = 16;
@@ -13,9 +13,9 @@ const MIN_LENGTH: usize = 3;
 /// More of a text does not make it rarer.
 const MAX_LENGTH: usize = 64;
 
-/// The texts, in lower case; nothing if there are none that say much.
-pub(super) fn required(tree: &Tree) -> Option<Vec<String>> {
-    let texts = study(&tree.root).any()?;
+/// The texts of a sequence, in lower case; nothing if there are none that say much.
+pub(super) fn required(parts: &[Node]) -> Option<Vec<String>> {
+    let texts = sequence(parts.iter().map(study)).any()?;
     let is_telling = texts.iter().all(|text| text.len() >= MIN_LENGTH);
     is_telling.then_some(texts)
 }
@@ -167,7 +167,7 @@ mod tests {
             case_insensitive,
             ..Flags::default()
         };
-        required(&parser::parse(pattern, flags).unwrap()).unwrap_or_default()
+        required(parser::parse(pattern, flags).unwrap().parts()).unwrap_or_default()
     }
 
     #[test]

@@ -25,6 +25,24 @@ fn an_extension_without_our_attributes_and_properties_is_exported_byte_for_byte(
 }
 
 #[test]
+fn custom_properties_leave_the_extension_and_the_summary_says_where_they_are() {
+    let ran = in_repository(&["export", "openssh-server", "--to", "lsx", "--strict"])
+        .exits_with(0)
+        .says(&["4 custom properties are not in an extension but in --to qradar"]);
+    assert!(!ran.out.contains("Key Fingerprint"), "{}", ran.out);
+    let folder = Folder::with_acme_cloud();
+    let extension = folder.at("mappings/acme-cloud/extension.xml");
+    let into = folder.at("mappings/acme-vault");
+    // A bare extension says neither name nor id.
+    run(&["import", &extension, "--into", &into])
+        .exits_with(0)
+        .says(&["id of the log source type", "4000"])
+        .says(&["vendor and description"]);
+    let manifest = std::fs::read_to_string(folder.at("mappings/acme-vault/manifest.toml")).unwrap();
+    assert!(manifest.contains("name = \"Acme Vault\""), "{manifest}");
+}
+
+#[test]
 fn losses_are_listed_with_the_payloads_that_rely_on_them() {
     let ran = in_repository(&["export", "example-web-gateway", "--to", "lsx"])
         .exits_with(0)
@@ -66,7 +84,11 @@ fn a_folder_for_qradar_comes_back_as_a_mapping_that_passes_the_check() {
     run(&args).exits_with(0).says(&["back-again written"]);
     run(&["check", &into]).exits_with(0);
     let readme = std::fs::read_to_string(folder.at("mappings/back-again/README.md")).unwrap();
-    assert!(readme.starts_with("# Back Again\n"), "{readme}");
+    assert!(readme.starts_with("# OpenSSH Server\n"), "{readme}");
+    let manifest = std::fs::read_to_string(folder.at("mappings/back-again/manifest.toml")).unwrap();
+    for line in ["name = \"OpenSSH Server\"", "log_source_type_id = 4003"] {
+        assert!(manifest.contains(line), "{manifest}");
+    }
     // What is there is not written over by accident.
     run(&args)
         .exits_with(1)

@@ -19,6 +19,9 @@ fn help_has_an_example_and_the_exit_codes_for_every_command() {
         &["lsp", "--help"],
         &["new", "--help"],
         &["anonymize", "--help"],
+        &["lint", "--help"],
+        &["export", "--help"],
+        &["import", "--help"],
     ] {
         let ran = run(args).exits_with(0);
         assert_eq!(ran.err, "");

@@ -66,7 +66,9 @@ impl First {
     pub(super) fn of(set: &CharSet) -> First {
         let mut first = First::NOTHING;
         for &(low, high) in set.ranges() {
-            (first_byte(low)..=first_byte(high)).for_each(|byte| first.add(byte));
+            (first_byte(low)..=first_byte(high))
+                .filter(|byte| !is_inside(*byte))
+                .for_each(|byte| first.add(byte));
         }
         first
     }
@@ -116,6 +118,11 @@ pub(super) fn stops(leads: &[Lead; 256]) -> Box<[u8]> {
     }
 }
 
+/// Whether a byte is one of a character but not its first.
+pub(super) fn is_inside(byte: u8) -> bool {
+    (0x80..0xC0).contains(&byte)
+}
+
 /// The first byte of the UTF-8 form.
 fn first_byte(c: u32) -> u8 {
     match c {
@@ -157,6 +164,7 @@ mod tests {
         ];
         for set in sets {
             let (first, leads) = (First::of(&set), leads(&set));
+            assert!(!(0x80..0xC0).any(|byte| first.has(byte)));
             for c in (0..=0x10_FFFF).filter_map(char::from_u32) {
                 let byte = c.encode_utf8(&mut [0; 4]).as_bytes()[0];
                 let is_member = set.contains(u32::from(c));

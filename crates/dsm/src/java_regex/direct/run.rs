@@ -1,6 +1,6 @@
 //! Matching.
 
-use super::first::Lead;
+use super::first::{Lead, is_inside};
 use super::{Class, Direct, Id, Run, Start, Step};
 use crate::java_regex::place;
 use crate::java_regex::syntax::{Assertion, UNBOUNDED};
@@ -358,7 +358,7 @@ impl<'a> Search<'a> {
             }
         }
         // Inside a character nothing begins.
-        let begins = |&byte: &u8| run.follow.has(byte) && !(0x80..0xC0).contains(&byte);
+        let begins = |&byte: &u8| run.follow.has(byte) && !is_inside(byte);
         let skip = self.bytes[low..high].iter().rposition(begins);
         skip.map(|skip| low + skip)
     }
