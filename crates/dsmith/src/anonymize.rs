@@ -21,16 +21,18 @@ pub(crate) const EXAMPLES: &str = "Examples:
 Replaced are addresses, mail addresses, MAC addresses, GUIDs, SIDs and names of
 machines, which show by their form what they are, and users, hosts and
 identifiers, which stand under keys such as userName, and are then replaced
-wherever they occur. Equal values stay equal in all files of a run. An address
-stays one of its kind and comes from the networks of the documentation, a domain
-becomes an example domain, a name keeps its case, dots and digits.
+wherever they occur. Equal values stay equal in all files of a run. A private
+address becomes another one of its network, any other address one of the
+documentation; a domain becomes an example domain; a name keeps its case, dots
+and digits.
 
 A file with a secret (a token, a key, a password, a connection string) is
 refused: it is not written, and the secret is not shown. Names in sentences that
 stand under no key are not found: read what comes out.
 
---check writes nothing. It reports secrets, addresses outside of the
-documentation and domains outside of the examples.
+--check writes nothing. It reports secrets, and addresses and domains that may
+be somebody's: those that are neither of the documentation nor private. It looks
+at all files; dsmith lint does the same for the fixtures of a mapping (DSM113).
 
 Exit codes:
   0   everything was replaced; --check: nothing was found
@@ -55,7 +57,7 @@ pub(crate) struct AnonymizeArgs {
     /// Another number gives other names and addresses.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How findings of --check are shown.
+    /// How findings of --check, and with --out or --in-place the files, are shown.
     #[arg(long, short = 'f', value_enum, default_value_t = ReportFormat::Human)]
     format: ReportFormat,
 }
@@ -86,6 +88,15 @@ pub(crate) fn run(args: &AnonymizeArgs) -> anyhow::Result<Exit> {
             UsageError("standard input has no place: leave --in-place out".to_owned()).into(),
         );
     }
+    let to_files = args.in_place || args.out.is_some();
+    let as_json = args.format == ReportFormat::Json;
+    if as_json && !to_files {
+        return Err(UsageError(
+            "standard output has the payloads: --format json goes with --check, --out or --in-place"
+                .to_owned(),
+        )
+        .into());
+    }
     let mut anonymizer = Anonymizer::new(args.seed);
     let progress = terminal::progress("{pos} of {len} files {wide_bar}");
     progress.set_length(2 * texts.len() as u64);
@@ -93,23 +104,32 @@ pub(crate) fn run(args: &AnonymizeArgs) -> anyhow::Result<Exit> {
         anonymizer.learn(&text.text);
         progress.inc(1);
     }
-    let mut written = 0;
+    let (mut written, mut replaced) = (0, 0);
     for text in &texts {
         match anonymizer.apply(&text.text) {
             Ok(out) => {
-                write(args, text, &out)?;
+                write(args, text, &out.text)?;
                 written += 1;
+                replaced += out.replaced;
+                if as_json {
+                    let line = anonymize::json_file(&text.name, out.replaced);
+                    progress.suspend(|| writeln!(std::io::stdout(), "{line}"))?;
+                }
             }
             Err(refusal) => {
-                progress.suspend(|| refused(text, &refusal));
+                progress.suspend(|| refused(text, &refusal, as_json))?;
                 is_incomplete = true;
             }
         }
         progress.inc(1);
     }
     progress.finish_and_clear();
-    if args.in_place || args.out.is_some() {
-        terminal::stderr(&format!("{} written\n", counted(written, "file")));
+    if to_files && !as_json {
+        terminal::stderr(&format!(
+            "{} written, {} replaced\n",
+            counted(written, "file"),
+            counted(replaced, "value")
+        ));
     }
     Ok(if is_incomplete {
         Exit::Failure
@@ -212,7 +232,11 @@ fn write(args: &AnonymizeArgs, text: &Text, out: &str) -> anyhow::Result<()> {
     }
 }
 
-fn refused(text: &Text, refusal: &Refusal) {
+fn refused(text: &Text, refusal: &Refusal, as_json: bool) -> std::io::Result<()> {
+    if as_json {
+        let line = anonymize::json_refused(&text.name, &text.text, refusal);
+        return writeln!(std::io::stdout(), "{line}");
+    }
     match refusal {
         Refusal::Secrets(secrets) => {
             let file = SourceFile::new(text.name.as_str(), text.text.as_str());
@@ -231,35 +255,37 @@ fn refused(text: &Text, refusal: &Refusal) {
         )),
         other => terminal::error(&format!("{}: {other}", text.name)),
     }
+    Ok(())
 }
 
 /// Reports what has no place in a fixture; how much there is.
 fn check(args: &AnonymizeArgs, texts: &[Text]) -> anyhow::Result<usize> {
-    let mut out = anstream::stdout().lock();
+    let mut out = anstream::stdout();
     let mut count = 0;
+    let progress = terminal::progress("{pos} of {len} files {wide_bar}");
+    progress.set_length(texts.len() as u64);
     for text in texts {
         let found = findings(&text.text);
+        progress.inc(1);
         let file = SourceFile::new(text.name.as_str(), text.text.as_str());
         count += found.len();
         for Finding { offset, what, text } in &found {
             let (line, column) = file.line_column(*offset);
-            match args.format {
+            let shown = match args.format {
                 ReportFormat::Human => {
                     let shown = text.as_ref().map(|text| format!(" `{}`", visible(text)));
-                    writeln!(
-                        out,
-                        "{}:{line}:{column}: {what}{}",
-                        file.name,
-                        shown.unwrap_or_default()
-                    )?;
+                    let shown = shown.unwrap_or_default();
+                    format!("{}:{line}:{column}: {what}{shown}", file.name)
                 }
                 ReportFormat::Json => {
                     let place = (file.name.as_str(), line, column);
-                    writeln!(out, "{}", anonymize::json(place, what, text.as_deref()))?;
+                    anonymize::json(place, what, text.as_deref())
                 }
-            }
+            };
+            progress.suspend(|| writeln!(out, "{shown}"))?;
         }
     }
+    progress.finish_and_clear();
     if args.format == ReportFormat::Human {
         let files = counted(texts.len(), "file");
         let summary = match count {

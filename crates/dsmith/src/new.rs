@@ -35,7 +35,7 @@ extension keeps its bytes.
 
 The folder passes `dsmith check`, `dsmith test` and `dsmith coverage` as it is.
 Fixtures hold what the source sent; dsmith anonymize replaces names, addresses
-and identifiers. A sample with a secret is left out.
+and identifiers. A sample that is cut off, or holds a secret, is left out.
 
 Exit codes:
   0   the folder was made
@@ -100,6 +100,7 @@ pub(crate) fn run(args: &NewArgs) -> anyhow::Result<Exit> {
     let (identity, numbers) = identity(args);
     let samples = samples(args)?;
     let most = usize::from(args.most);
+    let waiting = terminal::waiting("proposes a mapping");
     let made = match &args.from_lsx {
         Some(path) => {
             let extension = (path.display().to_string(), read(path)?);
@@ -107,8 +108,14 @@ pub(crate) fn run(args: &NewArgs) -> anyhow::Result<Exit> {
         }
         None => scaffold::from_samples(&identity, &numbers, &samples, most),
     };
+    drop(waiting);
     let made = made.map_err(failure)?;
-    let written = write(&made, &mapping, &fixtures)?;
+    let written = write(&made, &mapping, &fixtures).inspect_err(|_| {
+        // Neither was there before; half a folder would be in the way of another attempt.
+        for folder in [&mapping, &fixtures] {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    })?;
     show(args, &made, &written)?;
     Ok(Exit::Success)
 }
@@ -146,11 +153,16 @@ fn samples(args: &NewArgs) -> anyhow::Result<Vec<Sample>> {
         return Ok(is_invented.then(scaffold::example).into_iter().collect());
     }
     let mut corpus = Corpus::of(&args.from_samples)?;
-    let (mut samples, mut size, mut left_out) = (Vec::new(), 0, 0u64);
+    let (mut samples, mut size, mut left_out, mut broken) = (Vec::new(), 0, 0u64, 0);
     corpus.read(|name, offset, bytes| {
         size += bytes.len();
         if samples.len() == MOST_SAMPLES || size > MOST_BYTES {
             left_out += 1;
+            return;
+        }
+        // One that is cut off tells nothing reliable, and would be no fixture.
+        if !scaffold::stands_alone(bytes) {
+            broken += 1;
             return;
         }
         // What is in a sample comes into a fixture, a snapshot and the QID map.
@@ -167,8 +179,15 @@ fn samples(args: &NewArgs) -> anyhow::Result<Vec<Sample>> {
             bytes: bytes.to_vec(),
         });
     });
-    if corpus.is_incomplete {
+    if corpus.is_unread {
         bail!("some of the samples could not be read; nothing was written");
+    }
+    if broken > 0 {
+        let are = if broken == 1 { "is" } else { "are" };
+        let broken = counted(broken, "sample");
+        terminal::warning(&format!(
+            "{broken} {are} cut off, broken or binary, and left out"
+        ));
     }
     if samples.is_empty() {
         bail!("the samples hold no payloads that can be used; nothing was written");
@@ -242,9 +261,14 @@ fn show(args: &NewArgs, made: &Scaffold, written: &[PathBuf]) -> anyhow::Result<
             let seen = proposal.seen;
             [
                 proposal.field.clone(),
-                proposal.kind.to_owned(),
+                match proposal.constant {
+                    Some(_) => "constant".to_owned(),
+                    None => proposal.kind.to_owned(),
+                },
                 seen.map_or_else(String::new, |(seen, of)| format!("{seen} of {of}")),
-                authoring::explain::visible(&proposal.pattern),
+                authoring::explain::visible(
+                    proposal.constant.as_deref().unwrap_or(&proposal.pattern),
+                ),
             ]
         })
         .collect();
@@ -262,9 +286,19 @@ fn show(args: &NewArgs, made: &Scaffold, written: &[PathBuf]) -> anyhow::Result<
         terminal::note(note);
     }
     if !args.from_samples.is_empty() {
-        terminal::warning(
-            "fixtures are as received: dsmith anonymize replaces names, addresses and identifiers",
-        );
+        let texts = made.fixtures.iter();
+        let unclean: usize = texts
+            .map(|fixture| anonymize::findings(&String::from_utf8_lossy(&fixture.bytes)).len())
+            .sum();
+        match unclean {
+            0 => terminal::note(
+                "names of people and machines in the fixtures are as received: dsmith anonymize replaces them",
+            ),
+            _ => terminal::warning(&format!(
+                "the fixtures hold {} that may be somebody's: dsmith anonymize replaces what names somebody",
+                counted(unclean, "value")
+            )),
+        }
     }
     Ok(())
 }

@@ -214,15 +214,16 @@ pub(super) fn is_key(text: &str, end: usize) -> bool {
     rest.trim_start().starts_with(':')
 }
 
-/// Whether an address tells nothing: of the documentation, or of no machine in particular.
+/// Whether an address names nobody: of the documentation, of a private network, or of no machine in particular. Half of an
+/// IPv6 address may be a MAC address, which names a machine wherever it is.
 pub(super) fn is_clean(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
-            v4.is_documentation()
+            is_shared(address)
+                || v4.is_documentation()
                 || v4.is_loopback()
                 || v4.is_unspecified()
-                || v4.is_broadcast()
                 || v4.is_multicast()
                 || v4.is_link_local()
                 || (a == 198 && b & 0xfe == 18)
@@ -235,8 +236,37 @@ pub(super) fn is_clean(address: IpAddr) -> bool {
                     || v6.is_loopback()
                     || v6.is_unspecified()
                     || v6.is_multicast()
+                    || (is_shared(address) || v6.is_unicast_link_local()) && !holds_mac(v6)
             }
         },
+    }
+}
+
+/// Whether many networks use an address: RFC 1918, RFC 6598, RFC 4193. It names nobody, but all of them together show how
+/// a network is built.
+pub(super) fn is_shared(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+/// Whether the lower half was made of a MAC address (RFC 4291, modified EUI-64).
+fn holds_mac(v6: Ipv6Addr) -> bool {
+    let octets = v6.octets();
+    octets[11..13] == [0xff, 0xfe]
+}
+
+/// Whether nothing has to stand in for an address: it is clean, and shows nothing of a network either.
+pub(super) fn is_bare(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+            v6.to_ipv4_mapped().is_some_and(|v4| is_bare(v4.into()))
+        }
+        _ => is_clean(address) && !is_shared(address),
     }
 }
 
@@ -311,6 +341,44 @@ mod tests {
             pieces("2026-11-23T10:00:00Z and 2026-11-23 10:00:00.123"),
             [""; 0]
         );
+    }
+
+    #[test]
+    fn addresses_are_clean_if_they_name_nobody() {
+        for clean in [
+            "192.0.2.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.1.1",
+            "127.0.0.1",
+            "0.0.0.0",
+            "255.255.255.0",
+            "224.0.0.1",
+            "100.64.0.1",
+            "198.18.0.1",
+            "2001:db8::1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(is_clean(clean.parse().unwrap()), "{clean}");
+        }
+        for unclean in [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2a00:1450::1",
+            "::ffff:8.8.8.8",
+            "fe80::a683:e7ff:fe00:1122",
+            "fd00::a683:e7ff:fe00:1122",
+        ] {
+            assert!(!is_clean(unclean.parse().unwrap()), "{unclean}");
+        }
     }
 
     #[test]

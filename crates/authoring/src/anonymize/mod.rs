@@ -13,7 +13,8 @@ use crate::census::keys;
 use crate::input::{self, Item};
 use crate::rewrite::{self, Edit};
 use aho_corasick::{AhoCorasick, MatchKind};
-use detect::{Form, forms, is_clean, is_clean_domain, is_clean_mac, is_key};
+use detect::{Form, forms, is_bare, is_clean, is_clean_domain, is_clean_mac, is_key};
+use dsm::diagnostic::SourceFile;
 use dsm::framing::{DEFAULT_LIMIT, Framing};
 use pool::{Pool, Sort};
 use serde_json::Value as Json;
@@ -30,6 +31,15 @@ pub struct Anonymizer {
     /// The same as they were written.
     written: BTreeMap<String, Sort>,
     finder: Option<Finder>,
+}
+
+/// A text with stand-ins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anonymized {
+    /// The text.
+    pub text: String,
+    /// In how many places it is another one.
+    pub replaced: usize,
 }
 
 /// Why a text is refused.
@@ -232,7 +242,7 @@ impl Anonymizer {
     ///
     /// # Errors
     /// It holds a secret, or a name in a spelling that was not found.
-    pub fn apply(&mut self, text: &str) -> Result<String, Refusal> {
+    pub fn apply(&mut self, text: &str) -> Result<Anonymized, Refusal> {
         let secrets = secrets(text);
         if !secrets.is_empty() {
             return Err(Refusal::Secrets(secrets));
@@ -270,7 +280,10 @@ impl Anonymizer {
             .map(|(key, ..)| key)
             .collect();
         if left.is_empty() {
-            Ok(out)
+            Ok(Anonymized {
+                text: out,
+                replaced: edits.len(),
+            })
         } else {
             Err(Refusal::Left(left.into_iter().collect()))
         }
@@ -280,7 +293,7 @@ impl Anonymizer {
     fn given(&mut self, piece: &str, form: Form) -> Option<String> {
         match form {
             Form::Address(address) => {
-                (!is_clean(address)).then(|| self.pool.address(address).to_string())
+                (!is_bare(address)).then(|| self.pool.address(address).to_string())
             }
             Form::Mac => (!is_clean_mac(piece)).then(|| self.pool.mac(piece)),
             Form::Guid => piece
@@ -563,7 +576,13 @@ fn is_id(key: &str, text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':'))
 }
 
-/// What a text holds that no fixture should: addresses outside the documentation, domains outside of the examples, secrets.
+/// What a text holds that no fixture should: secrets, and what may be somebody's. Clean are
+///
+/// - addresses of the documentation (RFC 5737, RFC 3849) and for benchmarks (RFC 2544), of private networks (RFC 1918,
+///   RFC 6598, RFC 4193), of a link, of the machine itself, of groups, and masks;
+/// - MAC addresses of the documentation (RFC 7042), and those that stand in;
+/// - example domains (RFC 2606), and those of vendors whose interfaces everybody names.
+///
 /// Names of users and machines cannot be told from others, and are not judged.
 pub fn findings(text: &str) -> Vec<Finding> {
     let secrets = secrets(text);
@@ -571,8 +590,8 @@ pub fn findings(text: &str) -> Vec<Finding> {
     for (range, form) in forms(text) {
         let piece = &text[range.clone()];
         let what = match form {
-            Form::Address(address) if !is_clean(address) => "an address outside the documentation",
-            Form::Mac if !is_clean_mac(piece) => "a MAC address outside the documentation",
+            Form::Address(address) if !is_clean(address) => "an address that may be somebody's",
+            Form::Mac if !is_clean_mac(piece) => "a MAC address that may be somebody's",
             Form::Mail => match piece.split_once('@') {
                 Some((_, domain)) if !is_clean_domain(domain) => {
                     "a mail address outside the example domains"
@@ -617,6 +636,34 @@ pub fn json((file, line, column): (&str, usize, usize), what: &str, text: Option
     .to_string()
 }
 
+/// A file that was written, and in how many places it is another one, as an object.
+pub fn json_file(file: &str, replaced: usize) -> String {
+    serde_json::json!({"record": "file", "file": file, "replaced": replaced}).to_string()
+}
+
+/// A file that was refused, and why, as an object. Secrets are not in it.
+pub fn json_refused(name: &str, text: &str, refusal: &Refusal) -> String {
+    let file = SourceFile::new(name, text);
+    let (secrets, keys): (Vec<Json>, &[String]) = match refusal {
+        Refusal::Secrets(secrets) => {
+            let secrets = secrets.iter().map(|secret| {
+                let (line, column) = file.line_column(secret.offset);
+                serde_json::json!({"line": line, "column": column, "what": secret.what})
+            });
+            (secrets.collect(), &[])
+        }
+        Refusal::Left(keys) => (Vec::new(), keys),
+    };
+    serde_json::json!({
+        "record": "refused",
+        "file": name,
+        "reason": refusal.to_string(),
+        "secrets": secrets,
+        "keys": keys,
+    })
+    .to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -627,6 +674,7 @@ mod tests {
         anonymizer
             .apply(text)
             .unwrap_or_else(|refusal| panic!("{refusal:?}"))
+            .text
     }
 
     #[test]
@@ -650,7 +698,7 @@ mod tests {
             "{out}"
         );
         assert!(text("by").contains("@example."), "{out}");
-        assert!(text("ip").starts_with("192.0.2."), "{out}");
+        assert!(text("ip").starts_with("10."), "{out}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What stands in for real values. Equal values get equal stand-ins, different ones different.
 
+use super::detect::is_shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,15 +27,20 @@ const HOSTS: [&str; 16] = [
 ];
 const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
 
-/// After so many candidates that are taken a value shares its stand-in with another.
-const MOST_STEPS: u64 = 10_000;
+/// After so many candidates a stand-in may be a text that is really there: of numbers with two digits there are not more.
+const WARY_STEPS: u64 = 1_000;
+/// After so many candidates a value shares its stand-in with another.
+const MOST_STEPS: u64 = 2_000;
 
 /// The stand-ins that were given out.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     seed: u64,
     given: BTreeMap<(Sort, String), String>,
+    /// What stands in for something.
     taken: BTreeSet<(Sort, String)>,
+    /// What is really there.
+    real: BTreeSet<(Sort, String)>,
 }
 
 impl Pool {
@@ -47,7 +53,7 @@ impl Pool {
 
     /// Keeps a value that is really there from standing in for another one.
     pub(super) fn reserve(&mut self, sort: Sort, value: String) {
-        self.taken.insert((sort, value));
+        self.real.insert((sort, value));
     }
 
     /// Keeps the words of a name from standing in for another one.
@@ -71,12 +77,11 @@ impl Pool {
         let mut step = 0;
         let given = loop {
             let given = candidate(start.wrapping_add(step), step);
+            let entry = (sort, given.clone());
+            let is_free =
+                !self.taken.contains(&entry) && (step >= WARY_STEPS || !self.real.contains(&entry));
             // What stands in for itself would not be replaced.
-            if given != value && !self.taken.contains(&(sort, given.clone())) {
-                break given;
-            }
-            // There are not more numbers of two digits than there are.
-            if step == MOST_STEPS {
+            if given != value && is_free || step == MOST_STEPS {
                 break given;
             }
             step += 1;
@@ -102,17 +107,14 @@ impl Pool {
         x ^ (x >> 31)
     }
 
-    /// An address of the documentation; those of private networks come from 192.0.2.0/24, others from the other two. When
-    /// they are used up, from the network for benchmarks.
+    /// An address of the documentation, and for one of a private network another one of it. When the former are used up,
+    /// they come from the network for benchmarks.
     pub(super) fn address(&mut self, address: IpAddr) -> IpAddr {
         let text = address.to_string();
         let given = match address {
-            IpAddr::V4(v4) => {
-                let is_private = v4.is_private();
-                self.give(Sort::Address, &text, |number, step| {
-                    v4_candidate(is_private, number, step).to_string()
-                })
-            }
+            IpAddr::V4(v4) => self.give(Sort::Address, &text, |number, step| {
+                v4_candidate(v4, number, step).to_string()
+            }),
             IpAddr::V6(v6) => {
                 if let Some(IpAddr::V4(v4)) = v6.to_ipv4_mapped().map(|v4| self.address(v4.into()))
                 {
@@ -120,7 +122,7 @@ impl Pool {
                 }
                 let low = self.number(Sort::Address, &text, 1);
                 self.give(Sort::Address, &text, |number, _| {
-                    v6_candidate(number, low).to_string()
+                    v6_candidate(v6, number, low).to_string()
                 })
             }
         };
@@ -249,21 +251,34 @@ fn pick(from: &[u8], number: u64) -> char {
     char::from(from[index])
 }
 
-fn v4_candidate(is_private: bool, number: u64, step: u64) -> Ipv4Addr {
+/// Of what kind an address is decides how many of its bits stay.
+fn v4_candidate(real: Ipv4Addr, number: u64, step: u64) -> Ipv4Addr {
     let [low, high, third, ..] = number.to_le_bytes();
-    let host = low.max(1);
-    match (is_private, step) {
+    // Zero and 255 at the end are networks and broadcasts more often than machines.
+    let host = low.clamp(1, 254);
+    match (real.octets(), step) {
+        ([10, ..], _) => Ipv4Addr::new(10, third, high, host),
+        ([172, ..], _) if real.is_private() => Ipv4Addr::new(172, 16 | third & 15, high, host),
+        ([192, ..], _) if real.is_private() => Ipv4Addr::new(192, 168, high, host),
+        ([100, ..], _) if is_shared(real.into()) => Ipv4Addr::new(100, 64 | third & 63, high, host),
         // By then everything in the networks of the documentation was tried.
         (_, 768..) => Ipv4Addr::new(198, 18 + (third & 1), high, low),
-        (true, _) => Ipv4Addr::new(192, 0, 2, host),
-        (false, _) if high & 1 == 0 => Ipv4Addr::new(198, 51, 100, host),
-        (false, _) => Ipv4Addr::new(203, 0, 113, host),
+        _ if high % 3 == 0 => Ipv4Addr::new(192, 0, 2, host),
+        _ if high % 3 == 1 => Ipv4Addr::new(198, 51, 100, host),
+        _ => Ipv4Addr::new(203, 0, 113, host),
     }
 }
 
-fn v6_candidate(number: u64, low: u64) -> Ipv6Addr {
-    let net = u128::from(number & 0xffff) << 80;
-    Ipv6Addr::from(0x2001_0db8_u128 << 96 | net | u128::from(low & 0xffff_ffff))
+fn v6_candidate(real: Ipv6Addr, number: u64, low: u64) -> Ipv6Addr {
+    let low = u128::from(low & 0xffff_ffff);
+    if real.is_unicast_link_local() {
+        return Ipv6Addr::from(0xfe80_u128 << 112 | u128::from(number & 0xffff) << 32 | low);
+    }
+    let head = match is_shared(real.into()) {
+        true => 0xfd00_0000_u128,
+        false => 0x2001_0db8,
+    };
+    Ipv6Addr::from(head << 96 | u128::from(number & 0xffff) << 80 | low)
 }
 
 /// The letters and digits of one text with the punctuation and the case of another.
@@ -316,7 +331,7 @@ mod tests {
         let mut pool = Pool::new(0);
         let mut seen = BTreeSet::new();
         for number in 0..1000u32 {
-            let real = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number));
+            let real = IpAddr::V4(Ipv4Addr::from(0x0800_0000 + number));
             let given = pool.address(real);
             assert_eq!(given, pool.address(real));
             assert!(seen.insert(given), "{given}");
@@ -329,6 +344,40 @@ mod tests {
                 "{given}"
             );
         }
+    }
+
+    #[test]
+    fn an_address_of_a_private_network_stays_one_of_it() {
+        let mut pool = Pool::new(0);
+        for (real, network) in [
+            ("10.1.2.3", "10."),
+            ("172.20.1.2", "172."),
+            ("192.168.1.2", "192.168."),
+            ("100.64.1.2", "100."),
+            ("8.8.8.8", ""),
+            ("fe80::a683:e7ff:fe00:1122", "fe80::"),
+            ("fd12:3456::1", "fd00:"),
+            ("2a00:1450::1", "2001:db8:"),
+        ] {
+            let real: IpAddr = real.parse().unwrap();
+            let given = pool.address(real);
+            assert!(
+                given != real && given.to_string().starts_with(network),
+                "{real} {given}"
+            );
+            assert_eq!(is_shared(real), is_shared(given), "{real} {given}");
+            assert!(super::super::detect::is_clean(given), "{given}");
+        }
+    }
+
+    #[test]
+    fn different_numbers_stay_different_even_when_all_of_them_are_there() {
+        let mut pool = Pool::new(0);
+        let all: Vec<String> = (10..100).map(|number: u32| number.to_string()).collect();
+        all.iter()
+            .for_each(|number| pool.reserve(Sort::Id, number.clone()));
+        let given: BTreeSet<String> = all.iter().map(|number| pool.id(number)).collect();
+        assert!(given.len() > 80, "{}", given.len());
     }
 
     #[test]

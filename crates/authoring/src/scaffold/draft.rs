@@ -26,6 +26,15 @@ pub(super) struct Matcher {
     pub(super) seen: Option<usize>,
 }
 
+impl Matcher {
+    /// The value, if it is always the same one.
+    pub(super) fn constant(&self) -> Option<&str> {
+        let of = |name: &str| self.attributes.iter().find(|(other, _)| *other == name);
+        of("enable-substitutions")?;
+        of("capture-group").map(|(_, value)| value.as_str())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) shape: Shape,
@@ -71,6 +80,10 @@ const MOST_CUSTOM: usize = 60;
 const MOST_ORDERS: usize = 4;
 /// The longest text that can be the name of a kind of event.
 const LONGEST_ID: usize = 100;
+
+/// The name of the program behind a syslog header.
+pub(super) const PROGRAM: &str =
+    r"^(?:<\d{1,3}>)?(?:1 \S+ \S+ |[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ )([A-Za-z][\w./-]*)";
 
 /// Formats that need to be said, in Joda-Time's letters. What stands behind a time is not read, so a format goes before
 /// those that are its beginning.
@@ -183,7 +196,7 @@ impl Drafting<'_, '_> {
         let header = match self.shape {
             Shape::Leef => Some((PatternType::LeefKey, "$eventid$")),
             Shape::Cef => Some((PatternType::CefKey, "$id$")),
-            Shape::Json | Shape::Pairs(_) | Shape::Text => None,
+            Shape::Json | Shape::Xml | Shape::Pairs(_) | Shape::Text => None,
         };
         if let Some((kind, text)) = header {
             let pattern = self.pattern("Event ID", kind, text);
@@ -207,14 +220,14 @@ impl Drafting<'_, '_> {
         });
         self.suggest("event ID", &candidates);
         if self.shape == Shape::Text {
-            let program = r"^(?:<\d{1,3}>)?(?:1 \S+ \S+ |[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ )([A-Za-z][\w./-]*)";
-            let pattern = self.pattern("Program", PatternType::JavaPattern, program);
+            let pattern = self.pattern("Program", PatternType::JavaPattern, PROGRAM);
             self.matcher("EventName", pattern, group(1), None);
         }
         if !missing.is_empty() {
             // It must not take the samples of groups that come after it.
             let (id, expression) = match self.shape {
                 Shape::Json => ("Object", r"\{"),
+                Shape::Xml => ("Element", "<[A-Za-z]"),
                 Shape::Pairs(_) => ("TwoPairs", r"\w=[^=]+="),
                 Shape::Leef | Shape::Cef | Shape::Text => ("Anything", r"\S"),
             };
@@ -356,9 +369,13 @@ impl Drafting<'_, '_> {
             ("SourcePort", "Port", r"\bport (\d{1,5})\b"),
             ("UserName", "User", r"\buser ([\w.@\\-]+)"),
         ];
+        let read: BTreeSet<String> = self
+            .matchers
+            .iter()
+            .map(|matcher| matcher.field.clone())
+            .collect();
         for (field, id, expression) in expressions {
-            let is_read = self.matchers.iter().any(|matcher| matcher.field == *field);
-            if is_read || (*field != "DeviceTime" && self.shape != Shape::Text) {
+            if read.contains(*field) || (*field != "DeviceTime" && self.shape != Shape::Text) {
                 continue;
             }
             let pattern = self.pattern(id, PatternType::JavaPattern, expression);
@@ -376,8 +393,13 @@ impl Drafting<'_, '_> {
         let mut here: BTreeSet<String> = BTreeSet::new();
         for at in rest {
             let name = custom_name(self.keys[at].path, &here);
+            // Of many samples one in a hundred has to have it: where names are data there is no end of them.
+            let is_common = self.keys[at].of.len() * 100 >= self.samples;
             match name {
-                Some(name) if customs.len() < MOST_CUSTOM || customs.contains_key(&name) => {
+                Some(name)
+                    if is_common
+                        && (customs.len() < MOST_CUSTOM || customs.contains_key(&name)) =>
+                {
                     let texts = self.keys[at].texts.iter().map(|&text| text.to_owned());
                     customs.entry(name.clone()).or_default().extend(texts);
                     self.take(&name, at, Vec::new());
@@ -393,6 +415,7 @@ impl Drafting<'_, '_> {
             Shape::Json => PatternType::JsonKeypath,
             Shape::Leef => PatternType::LeefKey,
             Shape::Cef => PatternType::CefKey,
+            Shape::Xml => PatternType::XmlKey,
             Shape::Pairs(delimiter) => {
                 attributes.push(("delimiter-pair", delimiter.to_owned()));
                 attributes.push(("delimiter-namevalue", "=".to_owned()));
@@ -578,7 +601,24 @@ fn reads_all(format: &str, texts: &[&str]) -> bool {
 
 /// A name that is free in the group and is not one of QRadar's, as short as may be.
 fn custom_name(path: &[String], taken: &BTreeSet<String>) -> Option<String> {
-    (1..=path.len())
+    // `policy.name` is no `Name`.
+    const VAGUE: [&str; 10] = [
+        "name",
+        "id",
+        "type",
+        "value",
+        "status",
+        "state",
+        "enabled",
+        "count",
+        "key",
+        "displayname",
+    ];
+    let is_vague = path.len() > 1
+        && path
+            .last()
+            .is_some_and(|last| VAGUE.contains(&normal(last).as_str()));
+    (1 + usize::from(is_vague)..=path.len())
         .map(|count| names::titled(&path[path.len() - count..].join(" ")))
         .chain([format!("{} Value", names::titled(&path.join(" ")))])
         .find(|name| {

@@ -19,8 +19,10 @@ use dsm::framing::{DEFAULT_LIMIT, Framing};
 use dsm::lsx;
 use dsm::mapping::Source;
 use dsm::{Mapping, Normalizer, Payload};
+use regex_automata::meta::Regex;
 use sample::{Read, Shape};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use write::Recognition;
 
 /// An event ID and its category.
@@ -66,6 +68,8 @@ pub struct Proposal {
     pub kind: &'static str,
     /// The text of the pattern.
     pub pattern: String,
+    /// The value, if it is always the same one.
+    pub constant: Option<String>,
     /// In how many samples the value is, and of how many; nothing for constants and regular expressions.
     pub seen: Option<(usize, usize)>,
 }
@@ -351,6 +355,7 @@ fn proposals(draft: &Draft) -> Vec<Proposal> {
                 field: matcher.field.clone(),
                 kind: pattern.kind.name(),
                 pattern: pattern.text.clone(),
+                constant: matcher.constant().map(str::to_owned),
                 seen: matcher.seen.map(|seen| (seen, group.samples)),
             });
         }
@@ -400,13 +405,41 @@ fn recognition(samples: &[Sample], reads: &[Read], draft: &Draft) -> Recognition
                 let keys = common.into_iter().take(4);
                 keys.map(|key| format!("\\b{}=", quote(key))).collect()
             }
-            Shape::Text => Vec::new(),
+            Shape::Xml => {
+                let roots = of_shape().filter_map(|(_, read)| read.values.first()?.path.first());
+                let roots: BTreeSet<&String> = roots.collect();
+                let single = roots.first().filter(|_| roots.len() == 1);
+                single
+                    .map(|root| format!("<{}[\\s/>]", quote(root)))
+                    .into_iter()
+                    .collect()
+            }
+            Shape::Text => {
+                let programs = of_shape().map(|(sample, _)| program(&sample.bytes));
+                let programs: BTreeSet<Option<String>> = programs.collect();
+                match programs.first() {
+                    Some(Some(program)) if programs.len() == 1 => {
+                        vec![format!(" {}[\\[: ]", quote(program))]
+                    }
+                    _ => Vec::new(),
+                }
+            }
         };
         if !rule.is_empty() {
             recognition.rules.push((group.shape, rule));
         }
     }
     recognition
+}
+
+/// The program that a syslog header names.
+fn program(bytes: &[u8]) -> Option<String> {
+    static PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(draft::PROGRAM).ok());
+    let payload = Payload::decode(bytes);
+    let regex = PROGRAM.as_ref()?;
+    let mut captures = regex.create_captures();
+    regex.captures(payload.text(), &mut captures);
+    Some(payload.text()[captures.get_group(1)?.range()].to_owned())
 }
 
 /// A text as a regular expression that matches it.
@@ -472,6 +505,13 @@ fn fixtures(
             "{repeated} samples are there twice; each became one fixture"
         ));
     }
+    if first.len() > most {
+        notes.push(format!(
+            "{} samples show something new, and {most} of them became fixtures: --most {} takes all",
+            first.len(),
+            first.len()
+        ));
+    }
     let all = first.len() + second.len();
     if all > most {
         notes.push(format!(
@@ -498,6 +538,11 @@ fn fixture(path: String, bytes: Vec<u8>, rendered: &Rendered) -> Fixture {
         bytes,
         snapshot: snapshot::to_file(&rendered.text),
     }
+}
+
+/// Whether some bytes are one payload that can be a file by itself: not cut off, not broken, no binary data.
+pub fn stands_alone(bytes: &[u8]) -> bool {
+    input::not_text(&bytes[..bytes.len().min(input::HEAD)]).is_none() && is_one_payload(bytes)
 }
 
 fn is_one_payload(bytes: &[u8]) -> bool {
@@ -548,6 +593,7 @@ pub fn json(made: &Scaffold, written: &[std::path::PathBuf]) -> String {
             "field": proposal.field,
             "type": proposal.kind,
             "pattern": proposal.pattern,
+            "constant": proposal.constant,
             "seen": proposal.seen.map(|(seen, _)| seen),
             "samples": proposal.seen.map(|(_, samples)| samples),
         }));

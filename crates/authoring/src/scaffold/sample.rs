@@ -2,7 +2,7 @@
 
 use crate::census::keys;
 use dsm::extract::cef::{self, Cef};
-use dsm::extract::delimited;
+use dsm::extract::{delimited, xml};
 use serde_json::Value as Json;
 
 /// How a payload is written. Each shape gets a match group, in this order.
@@ -11,6 +11,7 @@ pub(super) enum Shape {
     Json,
     Leef,
     Cef,
+    Xml,
     /// `name=value`, with what stands between two pairs.
     Pairs(&'static str),
     Text,
@@ -23,6 +24,7 @@ impl Shape {
             Self::Json => "json",
             Self::Leef => "leef",
             Self::Cef => "cef",
+            Self::Xml => "xml",
             Self::Pairs(_) => "name-value-pairs",
             Self::Text => "text",
         }
@@ -34,6 +36,7 @@ impl Shape {
             Self::Json => "JSON",
             Self::Leef => "LEEF",
             Self::Cef => "CEF",
+            Self::Xml => "XML",
             Self::Pairs(_) => "name-value pairs",
             Self::Text => "text",
         }
@@ -88,6 +91,12 @@ pub(super) fn read(text: &str) -> Read {
         return Read {
             shape: Shape::Cef,
             values: named(text, value),
+        };
+    }
+    if let Some(values) = elements(text) {
+        return Read {
+            shape: Shape::Xml,
+            values,
         };
     }
     pairs(text).unwrap_or(Read {
@@ -168,6 +177,36 @@ fn members(json: &Json, key: &str, path: &mut Vec<String>, values: &mut Vec<Valu
             add(values, Value { key, path, text });
         }
     }
+}
+
+/// The values of an XML document that is more than a word in brackets.
+fn elements(text: &str) -> Option<Vec<Value>> {
+    let document = xml::read(text)?;
+    let mut values: Vec<Value> = Vec::new();
+    // `<Data Name="User">` says by its attribute what its text is.
+    let mut named: Option<(String, &str)> = None;
+    for value in document.values() {
+        let last = value.names.last().copied().unwrap_or_default();
+        if last.starts_with("xmlns") {
+            continue;
+        }
+        if value.is_attribute && last.eq_ignore_ascii_case("name") {
+            named = Some((value.key.clone(), value.text));
+        }
+        let mut path: Vec<String> = value.names.iter().map(|&name| name.to_owned()).collect();
+        if !value.is_attribute
+            && let Some((key, name)) = named.take()
+            && key.starts_with(&format!("{}.", value.key))
+            && !value.text.is_empty()
+        {
+            values.retain(|value| value.key != key);
+            path.pop();
+            path.push(name.to_owned());
+        }
+        let (key, text) = (value.key, value.text.to_owned());
+        add(&mut values, Value { key, path, text });
+    }
+    (values.len() >= 3).then_some(values)
 }
 
 /// What may stand between two pairs. A blank is tried last: it stands in values too.
@@ -257,6 +296,25 @@ mod tests {
             (Shape::Pairs(" "), blank)
         );
         assert_eq!(texts("a=1, b=2, c=3").0, Shape::Pairs(","));
+    }
+
+    #[test]
+    fn xml_gives_its_texts_and_attributes_and_names_that_stand_in_attributes() {
+        assert_eq!(
+            texts(
+                r#"<13>Nov 23 gw <Event xmlns="u"><System><Provider Name="Security"/><EventID>4624</EventID></System><EventData><Data Name="User">alice</Data><Data Name="Ip">192.0.2.1</Data></EventData></Event>"#
+            ),
+            (
+                Shape::Xml,
+                owned(&[
+                    (r#"/"Event"/"System"/"Provider".Name"#, "Security"),
+                    (r#"/"Event"/"System"/"EventID""#, "4624"),
+                    (r#"/"Event"/"EventData"/"Data""#, "alice"),
+                    (r#"/"Event"/"EventData"/"Data"[1]"#, "192.0.2.1"),
+                ])
+            )
+        );
+        assert_eq!(texts("the <b>bold</b> one"), (Shape::Text, vec![]));
     }
 
     #[test]

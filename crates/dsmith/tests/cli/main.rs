@@ -18,6 +18,7 @@ mod diff;
 mod explain;
 mod export;
 mod formats;
+mod guide;
 mod input;
 mod lint;
 mod lsp;
