@@ -218,7 +218,7 @@ fn the_program_of_a_syslog_header_tells_the_payloads_of_a_source() {
     .exits_with(0);
     assert_eq!(found.column("/eventId"), ["vpnd", "vpnd"]);
     let times = found.column("/deviceTime");
-    assert!(times.iter().all(|time| time.is_string()), "{times:?}");
+    assert!(times.iter().all(serde_json::Value::is_string), "{times:?}");
 }
 
 #[test]
