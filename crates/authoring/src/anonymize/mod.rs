@@ -337,25 +337,30 @@ impl Anonymizer {
         if self.finder.is_none() && !self.names.is_empty() {
             self.finder = Finder::new(&self.written);
         }
-        let Some(Finder {
-            automaton,
-            spellings,
-        }) = &self.finder
-        else {
-            return Vec::new();
-        };
         let mut found = Vec::new();
-        let mut at = 0;
-        while let Some(hit) = automaton.find(aho_corasick::Input::new(text).range(at..)) {
-            if is_whole_word(text, &hit.range()) && !is_key(text, hit.end()) {
-                found.push((hit.range(), spellings[hit.pattern().as_usize()].clone()));
-                at = hit.end();
-            } else {
-                // Whatever begins within it may be one.
-                let step = text[hit.start()..].chars().next().map_or(1, char::len_utf8);
-                at = hit.start() + step;
+        for (automaton, spellings) in self.finder.iter().flat_map(|finder| &finder.parts) {
+            let mut at = 0;
+            while let Some(hit) = automaton.find(aho_corasick::Input::new(text).range(at..)) {
+                if is_whole_word(text, &hit.range()) && !is_key(text, hit.end()) {
+                    found.push((hit.range(), spellings[hit.pattern().as_usize()].clone()));
+                    at = hit.end();
+                } else {
+                    // Whatever begins within it may be one.
+                    let step = text[hit.start()..].chars().next().map_or(1, char::len_utf8);
+                    at = hit.start() + step;
+                }
             }
         }
+        // The first one counts, and of those that begin together the longest.
+        found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+        let mut end = 0;
+        found.retain(|(range, _)| {
+            let is_free = range.start >= end;
+            if is_free {
+                end = range.end;
+            }
+            is_free
+        });
         found
     }
 }
@@ -368,12 +373,14 @@ struct Spelling {
     sort: Sort,
 }
 
-/// Looks for all names at once.
+/// Looks for many names at once. To make an automaton takes time with the square of their number, so there are several.
 #[derive(Debug)]
 struct Finder {
-    automaton: AhoCorasick,
-    spellings: Vec<Spelling>,
+    parts: Vec<(AhoCorasick, Vec<Spelling>)>,
 }
+
+/// How many texts an automaton looks for.
+const PART: usize = 10_000;
 
 impl Finder {
     fn new(names: &BTreeMap<String, Sort>) -> Option<Self> {
@@ -393,14 +400,17 @@ impl Finder {
                 spellings.push(Spelling { escaped, sort });
             }
         }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .ascii_case_insensitive(true)
-            .build(texts)
-            .ok()?;
+        let parts = texts.chunks(PART).zip(spellings.chunks(PART));
+        let parts = parts.map(|(texts, spellings)| {
+            let automaton = AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .ascii_case_insensitive(true)
+                .build(texts)
+                .ok()?;
+            Some((automaton, spellings.to_vec()))
+        });
         Some(Self {
-            automaton,
-            spellings,
+            parts: parts.collect::<Option<_>>()?,
         })
     }
 }
@@ -749,6 +759,20 @@ mod tests {
             // It takes milliseconds; with the square of the length it would take minutes.
             let took = begin.elapsed();
             assert!(took.as_secs() < 10, "{piece}: {took:?}");
+        }
+    }
+
+    #[test]
+    fn many_names_are_found_as_one_is() {
+        let line = |n: usize| format!("{{\"user\":\"xq{n}\",\"text\":\"xq{n} and XQ{n}\"}}\n");
+        let text: String = (10_000..25_000).map(line).collect();
+        let out = anonymized(&text);
+        assert!(!out.to_lowercase().contains("xq"));
+        for line in out.lines().step_by(1000) {
+            let json: Json = serde_json::from_str(line).unwrap();
+            let user = json["user"].as_str().unwrap();
+            let both = format!("{user} and {}", user.to_uppercase());
+            assert_eq!(json["text"], both, "{line}");
         }
     }
 
