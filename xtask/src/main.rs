@@ -120,7 +120,7 @@ fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyho
     let mut outcome = suite.run()?;
     for of_type in &outcome.types {
         let slug = of_type.slug.as_str();
-        let corpus = Corpus::read(&suite.fixtures.join(slug))?;
+        let corpus = Corpus::of_fixtures(&suite.fixtures.join(slug))?;
         let (source, _) = authoring::folder::read_as(&suite.mappings.join(slug), slug.to_owned());
         // What the check says is there already.
         let found = source.map(|source| lint::lint(&source, &corpus).findings);

@@ -348,7 +348,7 @@ fn unreadable(path: &Path, error: &ReadError) -> Diagnostic {
 }
 
 /// The slug that a name was probably meant to be.
-fn to_slug(name: &str) -> Option<String> {
+pub fn to_slug(name: &str) -> Option<String> {
     let words: Vec<String> = name
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -359,7 +359,7 @@ fn to_slug(name: &str) -> Option<String> {
 }
 
 /// Lower case letters, digits and single hyphens.
-fn is_slug(name: &str) -> bool {
+pub fn is_slug(name: &str) -> bool {
     !name.is_empty()
         && name.split('-').all(|word| {
             !word.is_empty()

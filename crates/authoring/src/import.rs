@@ -262,7 +262,7 @@ fn read_properties(value: &Value, notes: &mut Vec<String>) -> Vec<Property> {
     properties
 }
 
-type Rows = Vec<Vec<String>>;
+pub(crate) type Rows = Vec<Vec<String>>;
 
 fn read_qids(value: &Value) -> (Rows, Rows) {
     let text = |value: &Value| match value {
@@ -304,7 +304,7 @@ fn read_qids(value: &Value) -> (Rows, Rows) {
     (qids, mappings)
 }
 
-fn csv(columns: &[&str], rows: &Rows) -> String {
+pub(crate) fn csv(columns: &[&str], rows: &Rows) -> String {
     let mut out = columns.join(",") + "\n";
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
@@ -538,7 +538,7 @@ fn undeclared(document: &lsx::Document, properties: &mut Vec<Property>, notes: &
 }
 
 /// `acme-firewall` as `Acme Firewall`.
-fn titled(slug: &str) -> String {
+pub fn titled(slug: &str) -> String {
     let words: Vec<String> = slug
         .split('-')
         .filter(|word| !word.is_empty())
@@ -592,7 +592,7 @@ fn manifest(name: &str, type_id: u32, properties: &[Property]) -> String {
     out
 }
 
-fn toml_string(text: &str) -> String {
+pub(crate) fn toml_string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -611,7 +611,7 @@ fn toml_string(text: &str) -> String {
 }
 
 /// A key made of a name: `Rule Name` becomes `ruleName`. Not taken, and not one of LEEF's own.
-fn leef_key(name: &str, keys: &mut BTreeSet<String>) -> String {
+pub(crate) fn leef_key(name: &str, keys: &mut BTreeSet<String>) -> String {
     let mut key = String::new();
     for (at, word) in name
         .split(|c: char| !c.is_ascii_alphanumeric())

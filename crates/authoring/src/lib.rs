@@ -3,6 +3,7 @@
 //! `dsmith` and `cargo xtask` are thin fronts to this crate. Everything that touches the file system on behalf of an
 //! author is here; what a mapping means is in `dsm`.
 
+pub mod anonymize;
 pub mod bench;
 pub mod census;
 pub mod compare;
@@ -14,12 +15,14 @@ pub mod folder;
 pub mod git;
 pub mod import;
 pub mod input;
+pub mod language;
 pub mod lint;
 mod markup;
 pub mod reference;
 pub mod render;
 pub mod replay;
 pub mod rewrite;
+pub mod scaffold;
 pub mod schema;
 pub mod snapshot;
 pub mod suite;

@@ -1,14 +1,16 @@
 //! Payloads that are run through several versions of a mapping, and what may not differ.
 
-use crate::corpus;
+use crate::corpus::{self, Input};
 use crate::input::{self, Item};
 use crate::snapshot::received;
+use dsm::diagnostic::SourceFile;
 use dsm::event::{Event, canonical};
 use dsm::framing::{DEFAULT_LIMIT, Framing};
 use dsm::{Mapping, Normalizer, Payload};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A payload and the file it is from.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct Sample {
 pub struct Corpus {
     /// The payloads.
     pub samples: Vec<Sample>,
+    /// The files, where they are fixtures, and the path of each below their folder. A lint has them clean.
+    pub fixtures: Vec<(String, Arc<SourceFile>)>,
 }
 
 /// What is the same about two events if they are: the look-up and every property, without the places in payload and
@@ -55,6 +59,39 @@ impl Corpus {
             Some(error) => Err(io::Error::other(error)),
             None => Ok(corpus),
         }
+    }
+
+    /// The payloads of fixtures, which are evidence that everybody sees.
+    ///
+    /// # Errors
+    /// Something cannot be listed or read.
+    pub fn of_fixtures(path: &Path) -> io::Result<Self> {
+        let mut corpus = Self::read(path)?;
+        if !path.exists() {
+            return Ok(corpus);
+        }
+        for input in corpus::inputs(&[path.to_owned()]).inputs {
+            let (Input::Named(file) | Input::Found(file)) = &input else {
+                continue;
+            };
+            let bytes = std::fs::read(file)?;
+            let below = file.strip_prefix(path).ok();
+            let below = below.filter(|below| *below != Path::new(""));
+            let name = match below {
+                Some(below) => below.display().to_string(),
+                None => file
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+            };
+            // What is no UTF-8 is text of another encoding, whose addresses are the same.
+            let text = String::from_utf8_lossy(&bytes);
+            corpus
+                .fixtures
+                .push((name, SourceFile::new(input.name(), text.as_ref())));
+        }
+        Ok(corpus)
     }
 
     /// The payloads in some bytes. What is no payload is passed over.

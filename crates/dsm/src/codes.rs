@@ -222,6 +222,8 @@ codes! {
         "the export leaves out the matchers that use the pattern, or lets it read the whole payload"
     AllowUnused = "DSM112" Warning: "an allow allows nothing";
         "it would hide the next finding of its kind, for which nobody gave a reason"
+    FixtureUnclean = "DSM113" Warning: "a fixture holds what may be somebody's";
+        "many people read a fixture, and the history of a repository keeps it"
 
     ConfigMalformed = "CFG001" Error: "the configuration is not valid TOML";
         "what cannot be read cannot be honoured"

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use crate::anonymize::AnonymizeArgs;
 use crate::census::CensusArgs;
 use crate::coverage::CoverageArgs;
 use crate::diff::DiffArgs;
@@ -7,6 +8,7 @@ use crate::explain::ExplainArgs;
 use crate::export::ExportArgs;
 use crate::import::ImportArgs;
 use crate::lint::LintArgs;
+use crate::new::NewArgs;
 use crate::schema::SchemaArgs;
 use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
@@ -74,6 +76,9 @@ pub(crate) enum Command {
     /// Turn raw payloads into normalized events.
     #[command(after_help = PARSE_EXAMPLES)]
     Parse(ParseArgs),
+    /// Make a mapping folder from samples, or around an extension, with fixtures.
+    #[command(after_help = crate::new::EXAMPLES)]
+    New(NewArgs),
     /// Check mappings, or a bare extension, and report every fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
@@ -101,6 +106,12 @@ pub(crate) enum Command {
     /// Print the schemas by which an editor completes and checks mapping files.
     #[command(after_help = crate::schema::EXAMPLES)]
     Schema(SchemaArgs),
+    /// Replace what names people, machines and networks, so that a payload can be a fixture.
+    #[command(after_help = crate::anonymize::EXAMPLES)]
+    Anonymize(AnonymizeArgs),
+    /// The language server for mapping folders.
+    #[command(after_help = crate::lsp::EXAMPLES)]
+    Lsp,
     /// Explain diagnostic codes.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -48,8 +48,12 @@ impl AuthorArgs {
         };
         let corpus = match &self.corpus {
             Some(path) if !path.exists() => bail!("{} does not exist", path.display()),
-            Some(path) => read(path)?,
-            None => read(&place.fixtures().join(&source.slug))?,
+            Some(path) => {
+                let _waiting = terminal::waiting("reads payloads");
+                Corpus::read(path).with_context(|| unreadable(path))?
+            }
+            None => Corpus::of_fixtures(&place.fixtures().join(&source.slug))
+                .with_context(|| unreadable(&place.fixtures().join(&source.slug)))?,
         };
         Ok(Author {
             source,
@@ -70,8 +74,8 @@ fn source(folder: &Path) -> anyhow::Result<Source> {
     Ok(source)
 }
 
-fn read(path: &Path) -> anyhow::Result<Corpus> {
-    Corpus::read(path).with_context(|| format!("cannot read the payloads of {}", path.display()))
+fn unreadable(path: &Path) -> String {
+    format!("cannot read the payloads of {}", path.display())
 }
 
 impl Author {

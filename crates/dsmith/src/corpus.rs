@@ -12,6 +12,8 @@ pub(crate) struct Corpus {
     inputs: Vec<Input>,
     /// Something could not be read, or was broken; the rest was read.
     pub(crate) is_incomplete: bool,
+    /// Something could not be read at all.
+    pub(crate) is_unread: bool,
 }
 
 /// How many faults are told one by one.
@@ -34,6 +36,7 @@ impl Corpus {
         Ok(Self {
             inputs: listing.inputs,
             is_incomplete: !listing.refused.is_empty(),
+            is_unread: !listing.refused.is_empty(),
         })
     }
 
@@ -62,7 +65,8 @@ impl Corpus {
         for error in &unread {
             terminal::error(error);
         }
-        self.is_incomplete |= faults > 0 || !unread.is_empty();
+        self.is_unread |= !unread.is_empty();
+        self.is_incomplete |= faults > 0 || self.is_unread;
     }
 
     fn progress(&self) -> ProgressBar {

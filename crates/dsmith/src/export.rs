@@ -63,7 +63,10 @@ enum Target {
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<Exit> {
     let author = args.author.read()?;
     let slug = &author.source.slug;
-    let (files, account) = match export(args.to, &author) {
+    let waiting = terminal::waiting("compares events before and after the export");
+    let exported = export(args.to, &author);
+    drop(waiting);
+    let (files, account) = match exported {
         Ok(exported) => exported,
         Err(ExportError::Invalid(findings)) => {
             let text = render::render(&findings, Format::Human, terminal::stderr_is_styled());

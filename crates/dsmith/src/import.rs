@@ -140,7 +140,8 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
     })
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// A file of a mapping as text.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let place = || format!("cannot read {}", path.display());
     let size = std::fs::metadata(path).with_context(place)?.len();
     if size > MAX_FILE {

@@ -39,6 +39,7 @@ pub(crate) struct LintArgs {
 
 pub(crate) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
     let author = args.author.read()?;
+    let waiting = terminal::waiting("looks for faults");
     let report = if args.fix {
         let folder = author.folder("--fix")?;
         let fixed = lint::fix(&author.source, &author.corpus);
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
             std::fs::write(&path, &file.text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
+        drop(waiting);
         for title in &fixed.done {
             terminal::stderr(&format!("fixed: {title}\n"));
         }
@@ -55,7 +57,9 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
         }
         fixed.report
     } else {
-        lint::lint(&author.source, &author.corpus)
+        let report = lint::lint(&author.source, &author.corpus);
+        drop(waiting);
+        report
     };
     show(&report, args.format)?;
     if args.format == CheckFormat::Human {

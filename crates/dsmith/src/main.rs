@@ -1,5 +1,6 @@
 //! The `dsmith` command line: arguments, rendering, exit codes. What the commands do is in the libraries.
 
+mod anonymize;
 mod args;
 mod author;
 mod census;
@@ -14,6 +15,8 @@ mod export;
 mod import;
 mod library;
 mod lint;
+mod lsp;
+mod new;
 mod parse;
 mod place;
 mod protocols;
@@ -68,6 +71,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Parse(args) => parse::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Coverage(args) => coverage::run(&args),
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Lsp => lsp::run(),
         Command::Explain(args) => explain::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::TestSource(args) => test_source::run(&args),

@@ -4,6 +4,7 @@ use anstream::{AutoStream, ColorChoice};
 use authoring::explain::visible;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 use terminal_size::{Width, terminal_size_of};
 
 /// How many columns a text may have where nobody knows the width.
@@ -62,6 +63,25 @@ pub(crate) fn progress(template: &str) -> ProgressBar {
     }
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A sign of life beside work of which nobody knows how long it takes. It goes when it is dropped.
+pub(crate) fn waiting(what: &str) -> Waiting {
+    let bar = progress("{spinner} {msg}, {elapsed}");
+    bar.set_message(what.to_owned());
+    if is_watched() {
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
+    Waiting(bar)
+}
+
+/// What [`waiting`] shows.
+pub(crate) struct Waiting(ProgressBar);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Whether somebody watches standard error.

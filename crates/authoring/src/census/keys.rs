@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The keys of a text, each with the place of its value: the attributes of a LEEF message, else every `key=value`.
-pub(super) fn of(text: &str) -> Vec<(&str, Range<usize>)> {
+pub(crate) fn of(text: &str) -> Vec<(&str, Range<usize>)> {
     if leef::find(text).is_some()
         && let Ok(message) = leef::read(text, leef::Mode::Lenient)
     {

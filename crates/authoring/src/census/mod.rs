@@ -1,6 +1,6 @@
 //! What a corpus holds, beside what the fixtures have and what the mapping reads: drift of a source.
 
-mod keys;
+pub(crate) mod keys;
 mod reads;
 mod report;
 

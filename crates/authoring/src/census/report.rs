@@ -181,9 +181,10 @@ pub fn human(census: &Census<'_>, shown: Shown, all: bool) -> String {
     let [mapped, unknown, stored] = census.corpus.events;
     let _ = writeln!(
         out,
-        "{}: {} payloads, {mapped} mapped, {unknown} unknown, {stored} stored; {} paths, {} of them not read, {} not in the fixtures",
+        "{}: {} payload{}, {mapped} mapped, {unknown} unknown, {stored} stored; {} paths, {} of them not read, {} not in the fixtures",
         census.mapping.slug(),
         census.corpus.payloads,
+        if census.corpus.payloads == 1 { "" } else { "s" },
         paths.len(),
         unread.len(),
         paths.iter().filter(|path| path.is_new).count(),

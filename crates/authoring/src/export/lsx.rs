@@ -9,6 +9,7 @@ use dsm::event::Origin;
 use dsm::field::Field;
 use dsm::lsx::{self, DSMITH_NAMESPACE, Document, Group, Matcher, Pattern, PatternType};
 use dsm::mapping::Source;
+use dsm::options::{Assumption, Options, register};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -93,13 +94,55 @@ pub fn lsx(source: &Source, corpus: &Corpus) -> Result<Lsx, ExportError> {
     };
     exported.set_qid_map(&source.qidmap, &source.event_mappings);
     let unexplained = export.account(corpus, &exported, &mut losses);
+    let mut losses: Vec<Loss> = losses.into_iter().map(|(_, loss)| loss).collect();
+    losses.extend(options(mapping.options()).map(|(row, reset)| {
+        let (other, _) = Mapping::from_extension_with(&source.slug, &file, reset);
+        let other = other.map(|mut other| {
+            other.set_qid_map(&source.qidmap, &source.event_mappings);
+            other
+        });
+        Loss {
+            subject: format!("option/{}", row.id),
+            reason: format!(
+                "an extension cannot say it; a QRadar that does as `{}` would give other events",
+                row.default
+            ),
+            fixtures: other.map_or_else(BTreeMap::new, |other| {
+                differences(corpus, &exported, &other)
+            }),
+        }
+    }));
     Ok(Lsx {
         lowered: export.lowered(),
         moved: export.moved(),
-        losses: losses.into_iter().map(|(_, loss)| loss).collect(),
+        losses,
         unexplained,
         text,
     })
+}
+
+/// The options that are not our defaults, and all options with the default for this one. The budget of steps is ours alone.
+fn options(set: &Options) -> impl Iterator<Item = (&'static Assumption, Options)> {
+    let rows = register()
+        .iter()
+        .filter(|row| row.id != "regex-step-budget");
+    rows.filter_map(|row| {
+        let mut reset = set.clone();
+        reset.set(&row.id, &row.default).ok()?;
+        (reset != *set).then_some((row, reset))
+    })
+}
+
+/// The files whose events are not the same for two mappings, and how many in each.
+fn differences(corpus: &Corpus, one: &Mapping, other: &Mapping) -> BTreeMap<String, usize> {
+    let pairs = corpus.facts(one).into_iter().zip(corpus.facts(other));
+    let mut files = BTreeMap::new();
+    for ((one, other), sample) in pairs.zip(&corpus.samples) {
+        if one != other {
+            *files.entry(sample.file.clone()).or_default() += 1;
+        }
+    }
+    files
 }
 
 /// Where a loss is: the start tag of the matcher or group, or the fields that may differ.

@@ -331,6 +331,9 @@ fn account(mapping: &Mapping, corpus: &Corpus, losses: &mut [Loss]) {
             if let Origin::Matcher { branch, .. } = property.origin {
                 count(&mapping.branches()[branch].id, &sample.file);
             }
+            // A property that cannot be made is lost with all its expressions.
+            let name = mapping.target_name(property.target);
+            count(&format!("property/{name}"), &sample.file);
         }
         if let Some((_, row)) = event.qid {
             count(&row_id(&mapping.qids().mappings[row]), &sample.file);

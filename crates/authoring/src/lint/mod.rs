@@ -6,6 +6,7 @@
 
 mod attack;
 mod fix;
+mod fixtures;
 mod json;
 mod order;
 mod qradar;
@@ -107,7 +108,7 @@ impl Report {
     }
 }
 
-/// Lints a mapping. The corpus shows how payloads look; it may be empty.
+/// Lints a mapping. The corpus shows how payloads look; it may be empty. Its fixtures are linted too.
 pub fn lint(source: &Source, corpus: &Corpus) -> Report {
     let (mapping, checked) = Mapping::load(source);
     let Some(mapping) = mapping else {
@@ -123,6 +124,7 @@ pub fn lint(source: &Source, corpus: &Corpus) -> Report {
     fixable(&subject, &mut findings);
     values::lint(&subject, &mut findings);
     qradar::lint(&subject, &mut findings);
+    fixtures::lint(&subject, &mut findings);
     let (mut findings, allowed) = allow(&mapping, source, findings);
     let place = |finding: &Finding| {
         let label = finding.diagnostic.labels.first();
@@ -134,8 +136,12 @@ pub fn lint(source: &Source, corpus: &Corpus) -> Report {
         ]
         .into_iter()
         .position(|part| label.is_some_and(|label| label.file == *part.of(source)));
+        // Fixtures come behind the files of the mapping.
         (
-            part,
+            part.unwrap_or(usize::MAX),
+            label
+                .map(|label| label.file.name.clone())
+                .filter(|_| part.is_none()),
             label.map(|label| label.span.start),
             finding.diagnostic.code,
         )

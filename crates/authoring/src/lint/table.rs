@@ -88,6 +88,9 @@ lints! {
         rule: "An `[[allow]]` of the manifest allows no finding."
         remedy: "Remove it."
         fix: "Removes the table.";
+    FixtureUnclean = "DSM113-address-of-somebody" / "payloads.log" "text"
+        rule: "A fixture of the log source type holds a secret (a token, a key, a password, a connection string), or an address, a MAC address, a mail address or a domain that may be somebody's. Clean are addresses of the documentation (RFC 5737, RFC 3849) and for benchmarks (RFC 2544); of private networks (RFC 1918, RFC 6598, RFC 4193), of a link, loopback, multicast and masks, because they name nobody, and a mapping may have to tell internal hosts from others; MAC addresses of the documentation (RFC 7042) and those that dsmith anonymize gives; example domains (RFC 2606), contoso.com and fabrikam.com, and domains of vendors whose interfaces everybody names. An IPv6 address that was made of a MAC address counts as one of the machine. Payloads of `--corpus` are no fixtures and are left in peace. Names of people and machines cannot be told from other words, and are not judged."
+        remedy: "`dsmith anonymize fixtures/<slug> --in-place` replaces everything but secrets; then read the snapshots with `dsmith test`, and take them over with `--accept`. Take a secret out by hand, and revoke it if it was ever good.";
 }
 
 #[cfg(test)]

@@ -32,6 +32,19 @@ struct Element {
     span: Option<Span>,
 }
 
+/// A value of a document and the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value<'d> {
+    /// The path.
+    pub key: String,
+    /// The names on the way, outermost first.
+    pub names: Vec<&'d str>,
+    /// The value.
+    pub text: &'d str,
+    /// It is that of an attribute.
+    pub is_attribute: bool,
+}
+
 /// Finds the first element of the text that is closed again, and reads it.
 ///
 /// Entities other than XML's own stay as they are written; nothing is expanded.
@@ -166,6 +179,42 @@ impl Document {
         element.span = Some(hull);
     }
 
+    /// Every text and attribute with its path, as [`xml_path`](crate::keypath::xml_path) reads it, in the order of the
+    /// document; white space around a text does not count.
+    pub fn values(&self) -> Vec<Value<'_>> {
+        let mut paths: Vec<(String, Vec<&str>)> = Vec::with_capacity(self.elements.len());
+        let mut values = Vec::new();
+        for element in &self.elements {
+            let (mut key, mut names) = match element.parent {
+                Some(parent) => paths[parent].clone(),
+                None => Default::default(),
+            };
+            key.push_str(&format!("/\"{}\"", element.name));
+            if element.positions.0 > 0 {
+                key.push_str(&format!("[{}]", element.positions.0));
+            }
+            names.push(&element.name);
+            for (name, text) in &element.attributes {
+                let mut names = names.clone();
+                names.push(name);
+                values.push(Value {
+                    key: format!("{key}.{name}"),
+                    names,
+                    text,
+                    is_attribute: true,
+                });
+            }
+            values.push(Value {
+                key: key.clone(),
+                names: names.clone(),
+                text: element.text.trim(),
+                is_attribute: false,
+            });
+            paths.push((key, names));
+        }
+        values
+    }
+
     /// The value of a path and where it stands: an attribute (in its tag), or the text of an element without white space
     /// around it.
     ///
@@ -238,6 +287,25 @@ mod tests {
         assert_eq!(get(r#"/"Event"/"Machine"/"Ip""#).as_deref(), Some(""));
         assert_eq!(get(r#"/"Machine""#), None);
         assert_eq!(get(r#"/"Event"/"Machine"/"Name"[2]"#), None);
+    }
+
+    #[test]
+    fn every_value_is_found_by_the_path_it_is_told_with() {
+        let document = read(TEXT).unwrap();
+        let values = document.values();
+        for value in &values {
+            let path = xml_path(&value.key).unwrap();
+            assert_eq!(
+                document.get(&path).map(|(text, _)| text),
+                Some(value.text),
+                "{value:?}"
+            );
+        }
+        let keys: Vec<&str> = values.iter().map(|value| value.key.as_str()).collect();
+        assert!(
+            keys.contains(&r#"/"e:Event"/"Machine"/"Name"[1].at"#),
+            "{keys:?}"
+        );
     }
 
     #[test]

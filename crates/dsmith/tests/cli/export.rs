@@ -65,6 +65,70 @@ fn losses_are_listed_with_the_payloads_that_rely_on_them() {
 }
 
 #[test]
+fn options_and_properties_that_cannot_be_exported_are_losses_with_their_payloads() {
+    let folder = Folder::with_devices(
+        r#"<ns2:device-extension xmlns:ns2="event_parsing/device_extension">
+  <pattern id="Action" type="JsonKeypath"><![CDATA[/"acme"]]></pattern>
+  <pattern id="At" type="JsonKeypath"><![CDATA[/"at"]]></pattern>
+  <match-group order="1">
+    <json-matcher field="EventName" order="1" pattern-id="Action"/>
+    <json-matcher field="DeviceTime" order="1" pattern-id="At"/>
+    <json-matcher field="Device" order="1" pattern-id="At"/>
+  </match-group>
+</ns2:device-extension>
+"#,
+    );
+    let manifest = folder.at("dsm-mappings/acme-cloud/manifest.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    // A property of type time without a format is one that QRadar does not make.
+    let text = text.replace("type = \"string\"", "type = \"time\"");
+    let options = "\n[options]\ntime-zone = \"+02:00\"\nqid-case = \"insensitive\"\n";
+    std::fs::write(manifest, text + options).unwrap();
+    folder.file(
+        "payloads.log",
+        "{\"acme\":\"login\",\"at\":\"2026-11-23T10:00:00\"}\n{\"acme\":\"login\"}\n",
+    );
+    let losses = |to: &str| -> Vec<(String, u64)> {
+        let args = [
+            "export",
+            "acme-cloud",
+            "--to",
+            to,
+            "--out",
+            &folder.at(to),
+            "--corpus",
+            "payloads.log",
+            "-f",
+            "json",
+        ];
+        let ran = feed(command(&args).current_dir(folder.path()), b"").exits_with(0);
+        let lines = ran
+            .err
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .map(|loss| {
+                (
+                    loss["subject"].as_str().unwrap().to_owned(),
+                    loss["payloads"].as_u64().unwrap(),
+                )
+            })
+            .collect()
+    };
+    let zone = ("option/time-zone".to_owned(), 1);
+    let found = losses("lsx");
+    assert!(
+        found.contains(&zone) && found.contains(&("option/qid-case".to_owned(), 0)),
+        "{found:?}"
+    );
+    let found = losses("qradar");
+    assert!(
+        found.contains(&zone) && found.contains(&("property/Device".to_owned(), 1)),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_folder_for_qradar_comes_back_as_a_mapping_that_passes_the_check() {
     let folder = Folder::new();
     let out = folder.at("out");

@@ -6,6 +6,7 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod anonymize;
 mod bad_input;
 mod census;
 mod check;
@@ -17,8 +18,11 @@ mod diff;
 mod explain;
 mod export;
 mod formats;
+mod guide;
 mod input;
 mod lint;
+mod lsp;
+mod new;
 mod protocols;
 mod run;
 mod support;
