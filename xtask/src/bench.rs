@@ -148,13 +148,14 @@ pub(crate) fn put_tables(path: &Path, tables: &[(&'static str, String)]) -> anyh
 pub(crate) struct Work(PathBuf);
 
 impl Work {
-    /// Beside the programs that cargo built.
+    /// Beside the programs that cargo built, which are all of the profile `release`.
     fn new(built: &Path) -> anyhow::Result<Self> {
-        let target = built
+        // Cargo marks the target folder with a file only when it made the folder itself.
+        let release = built
             .ancestors()
-            .find(|folder| folder.join("CACHEDIR.TAG").is_file())
-            .with_context(|| format!("{} is in no target folder of cargo", built.display()))?;
-        let folder = target.join("bench");
+            .find(|folder| folder.ends_with("release"))
+            .with_context(|| format!("{} is in no release folder of cargo", built.display()))?;
+        let folder = release.with_file_name("bench");
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(Self(folder))

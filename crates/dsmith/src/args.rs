@@ -157,7 +157,7 @@ Exit codes:
   64  the command line is wrong";
 
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct ConfigFile {
     /// The configuration.
     #[arg(
         long = "config",
@@ -165,7 +165,13 @@ pub(crate) struct RunArgs {
         value_name = "FILE",
         default_value = "dsmith.toml"
     )]
-    pub(crate) config: PathBuf,
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// Read everything that there is once, deliver it, and end.
     #[arg(long)]
     pub(crate) once: bool,
@@ -176,14 +182,8 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// The configuration.
-    #[arg(
-        long = "config",
-        short = 'c',
-        value_name = "FILE",
-        default_value = "dsmith.toml"
-    )]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
 }
 
 const CHECK_CONFIG_EXAMPLES: &str = "Examples:
@@ -200,14 +200,8 @@ Exit codes:
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfigArgs {
-    /// The configuration.
-    #[arg(
-        long = "config",
-        short = 'c',
-        value_name = "FILE",
-        default_value = "dsmith.toml"
-    )]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// How findings are shown.
     #[arg(long, short = 'f', value_enum, default_value_t = CheckFormat::Human)]
     pub(crate) format: CheckFormat,
@@ -267,14 +261,8 @@ Exit codes:
 
 #[derive(Debug, Args)]
 pub(crate) struct TestSourceArgs {
-    /// The configuration.
-    #[arg(
-        long = "config",
-        short = 'c',
-        value_name = "FILE",
-        default_value = "dsmith.toml"
-    )]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// The log source identifier.
     #[arg(value_name = "IDENTIFIER")]
     pub(crate) identifier: String,

@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub(crate) fn run(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
     // What is missing here may be there where it runs.
-    let (loaded, findings) = load(&args.config, Severity::Warning)?;
+    let (loaded, findings) = load(&args.config.path, Severity::Warning)?;
     let format = match args.format {
         CheckFormat::Human => Format::Human,
         CheckFormat::Json => Format::Json,

@@ -33,7 +33,7 @@ impl Mappings for Loaded {
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let (plan, findings) = plan(&args.config)?;
+    let (plan, findings) = plan(&args.config.path)?;
     let Some(plan) = plan else {
         show(&findings);
         terminal::error("the configuration has errors; `dsmith check-config` reports the same");
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         },
         signals,
     };
-    let report = run.run(plan, &mut || reload(&args.config))?;
+    let report = run.run(plan, &mut || reload(&args.config.path))?;
     if args.once {
         let summary = summary(&report, &board);
         match form {

@@ -9,13 +9,13 @@ use std::io::Write;
 use std::time::SystemTime;
 
 pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
-    let (config, findings) = config::load(&args.config);
+    let (config, findings) = config::load(&args.config.path);
     // Faults elsewhere in the file are no reason not to look.
     let usable = |config: &Config| !config.state_directory.as_os_str().is_empty();
     let Some(config) = config.filter(usable) else {
         match findings.iter().next() {
             Some(finding) => bail!("{finding}"),
-            None => bail!("{} names no `state_directory`", args.config.display()),
+            None => bail!("{} names no `state_directory`", args.config.path.display()),
         }
     };
     let known = config.log_sources.iter();

@@ -15,11 +15,14 @@ use std::io::Write as _;
 const NAME_WIDTH: usize = 44;
 
 pub(crate) fn run(args: &TestSourceArgs) -> anyhow::Result<Exit> {
-    let (config, findings) = pipeline::config::load(&args.config);
+    let (config, findings) = pipeline::config::load(&args.config.path);
     if findings.has_errors() {
         let text = render::render(&findings, Format::Human, terminal::stderr_is_styled());
         terminal::stderr(&text);
-        bail!("{} has errors, so nothing is tested", args.config.display());
+        bail!(
+            "{} has errors, so nothing is tested",
+            args.config.path.display()
+        );
     }
     let sources = config.map(|config| config.log_sources).unwrap_or_default();
     let wanted = sources
@@ -32,7 +35,7 @@ pub(crate) fn run(args: &TestSourceArgs) -> anyhow::Result<Exit> {
             .collect();
         return Err(UsageError(format!(
             "{} has no log source `{}`: known are {}",
-            args.config.display(),
+            args.config.path.display(),
             args.identifier,
             known.join(", ")
         ))

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use leef::{
-    Delimiter, Field, Header, HeaderField, OptionsError, Report, Substitution, Version, WriteError,
-    Writer, WriterOptions,
+    Delimiter, Field, Header, HeaderField, Key, OptionsError, Report, Substitution, Version,
+    WriteError, Writer, WriterOptions,
 };
 
 const HEADER: Header<'static> = Header {
@@ -513,4 +513,60 @@ fn options_that_contradict_each_other_are_refused() {
         Writer::new(percent).unwrap_err(),
         OptionsError::PercentDelimiter
     );
+}
+
+/// One line by keys that were checked before, and the same by texts.
+fn both_ways(options: WriterOptions, keys: &[String], value: &str, number: i64) -> [Vec<u8>; 2] {
+    let mut writer = Writer::new(options).unwrap();
+    let mut lines = [Vec::new(), Vec::new()];
+    let ready: Vec<Key> = keys.iter().map(|key| Key::new(key).unwrap()).collect();
+    let mut event = writer.event(&mut lines[0], &HEADER).unwrap();
+    for key in &ready {
+        event.attribute(key, value).unwrap();
+        event.integer(key, number).unwrap();
+    }
+    event.finish().unwrap();
+    let mut event = writer.event(&mut lines[1], &HEADER).unwrap();
+    for key in keys {
+        event.attribute(key.as_str(), value).unwrap();
+        event.attribute(key.as_str(), &number.to_string()).unwrap();
+    }
+    event.finish().unwrap();
+    lines
+}
+
+#[test]
+fn keys_that_were_checked_before_write_what_their_texts_write() {
+    let long = "v".repeat(60);
+    let values = ["", "a", "ab\tc", "^-¦", "é", "exactly sixteen!", &long];
+    let numbers = [0, 9, 10, 99, 100, 12_345, -1, -10, i64::MAX, i64::MIN];
+    for delimiter in ['\t', '^', '-', '¦'] {
+        let options = WriterOptions {
+            version: Version::V2_0,
+            delimiter: Delimiter::new(delimiter).unwrap(),
+            ..WriterOptions::default()
+        };
+        // Keys of all lengths around the one up to which they are copied whole; each is given twice.
+        let keys: Vec<String> = (1..50).map(|length| "k".repeat(length)).collect();
+        for value in values {
+            for number in numbers {
+                let [ready, text] = both_ways(options, &keys, value, number);
+                let shown = || String::from_utf8_lossy(&ready).into_owned();
+                assert_eq!(ready, text, "{value:?} {number} {}", shown());
+            }
+        }
+    }
+    // Once each, so that nothing but the first attribute of a key is looked at.
+    for number in numbers {
+        let mut writer = Writer::new(WriterOptions::default()).unwrap();
+        let mut line = Vec::new();
+        let mut event = writer.event(&mut line, &HEADER).unwrap();
+        event.integer(&Key::new("n").unwrap(), number).unwrap();
+        event.finish().unwrap();
+        assert!(
+            String::from_utf8(line)
+                .unwrap()
+                .ends_with(&format!("|n={number}"))
+        );
+    }
 }

@@ -26,17 +26,7 @@ const EXTENSION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 /// A mapping with a branch of every kind, of which one fixture reaches all but the second group and the account.
 fn folder() -> Folder {
-    let folder = Folder::with_acme_cloud();
-    fs::rename(folder.at("mappings"), folder.at("dsm-mappings")).unwrap();
-    folder.file("dsm-mappings/acme-cloud/extension.xml", EXTENSION);
-    folder.file(
-        "dsm-mappings/acme-cloud/event-mappings.csv",
-        "event_id,event_category,qid\nlogin,,2480001\n",
-    );
-    let manifest = folder.at("dsm-mappings/acme-cloud/manifest.toml");
-    let text = fs::read_to_string(&manifest).unwrap();
-    let property = "\n[[property]]\nname = \"Device\"\ntype = \"string\"\nleef_key = \"device\"\ndescription = \"d\"\n";
-    fs::write(manifest, text + property).unwrap();
+    let folder = Folder::with_devices(EXTENSION);
     folder.file(
         "fixtures/acme-cloud/json/login.json",
         r#"{"acme":"login","user":"ann","things":[{"kind":"app","name":"x"},{"kind":"device","name":"pc"}]}

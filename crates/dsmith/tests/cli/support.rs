@@ -153,6 +153,22 @@ impl Folder {
         }
         folder
     }
+
+    /// A folder of an author, with `acme-cloud` and this extension of it, which may fill a custom property `Device`.
+    pub(crate) fn with_devices(extension: &str) -> Self {
+        let folder = Self::with_acme_cloud();
+        fs::rename(folder.at("mappings"), folder.at("dsm-mappings")).unwrap();
+        folder.file("dsm-mappings/acme-cloud/extension.xml", extension);
+        folder.file(
+            "dsm-mappings/acme-cloud/event-mappings.csv",
+            "event_id,event_category,qid\nlogin,,2480001\n",
+        );
+        let manifest = folder.at("dsm-mappings/acme-cloud/manifest.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let property = "\n[[property]]\nname = \"Device\"\ntype = \"string\"\nleef_key = \"device\"\ndescription = \"d\"\n";
+        fs::write(manifest, text + property).unwrap();
+        folder
+    }
 }
 
 impl Drop for Folder {
