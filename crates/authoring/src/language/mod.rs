@@ -273,7 +273,7 @@ impl View<'_> {
                 name,
                 typed,
             }) => Proposals {
-                typed,
+                typed: typed.start..self.end_of_name(typed.end).unwrap_or(typed.end),
                 list: self.of_attribute(&element, &name),
             },
             Some(Wanted::KeyPath {
@@ -285,7 +285,9 @@ impl View<'_> {
                 in_cdata,
             }) => {
                 let next = self.of_path(within.as_deref(), &steps, &part);
-                let is_closed = self.document.file.text[typed.end..].starts_with('"');
+                let end = self.end_of_name(typed.end).filter(|_| quoted);
+                let is_closed = end.is_some();
+                let typed = typed.start..end.unwrap_or(typed.end);
                 let write = |text: &str| {
                     let mut out = cursor::quoted(text);
                     if !in_cdata {
@@ -310,6 +312,21 @@ impl View<'_> {
             }
             None => Proposals::default(),
         }
+    }
+
+    /// Where the name ends that a place is within, if the quote behind it is there.
+    fn end_of_name(&self, offset: usize) -> Option<usize> {
+        let rest = self.document.file.text.get(offset..)?;
+        let ends = |c: char| {
+            matches!(
+                c,
+                '"' | '\'' | '/' | '[' | ']' | '{' | '}' | '<' | '>' | '=' | '\n'
+            )
+        };
+        let length = rest.find(ends)?;
+        rest[length..]
+            .starts_with(['"', '\''])
+            .then_some(offset + length)
     }
 
     fn of_attribute(&self, element: &str, name: &str) -> Vec<Proposal> {

@@ -143,12 +143,12 @@ impl Folders {
     }
 
     /// Takes a study; whether it is a new one.
-    pub(super) fn studied(&mut self, path: &Path, study: Arc<Study>) -> bool {
+    pub(super) fn studied(&mut self, path: &Path, study: &Arc<Study>) -> bool {
         let Some(folder) = self.all.get_mut(path) else {
             return false;
         };
-        let known = folder.study.replace(Arc::clone(&study));
-        known.is_none_or(|known| !Arc::ptr_eq(&known, &study))
+        let known = folder.study.replace(Arc::clone(study));
+        known.is_none_or(|known| !Arc::ptr_eq(&known, study))
     }
 
     /// What is known of an extension that is open, and its lines.

@@ -210,7 +210,7 @@ impl<W: Write> Server<W> {
                 self.publish(&folder)?;
             }
             Event::Studied(folder, study) => {
-                if self.folders.studied(&folder, study) {
+                if self.folders.studied(&folder, &study) {
                     self.publish(&folder)?;
                     if self.client.refreshes_lenses {
                         self.ask("workspace/codeLens/refresh", Value::Null)?;
@@ -224,7 +224,7 @@ impl<W: Write> Server<W> {
         Ok(None)
     }
 
-    fn send(&mut self, message: Message) -> anyhow::Result<()> {
+    fn send(&mut self, message: &Message) -> anyhow::Result<()> {
         message
             .write(&mut self.out)
             .context("cannot write to the editor")
@@ -232,13 +232,13 @@ impl<W: Write> Server<W> {
 
     fn tell<T: serde::Serialize>(&mut self, method: &str, params: T) -> anyhow::Result<()> {
         let params = serde_json::to_value(params)?;
-        self.send(Notification::new(method.to_owned(), params).into())
+        self.send(&Notification::new(method.to_owned(), params).into())
     }
 
     fn ask(&mut self, method: &str, params: Value) -> anyhow::Result<()> {
         self.requests = self.requests.wrapping_add(1);
         let id = RequestId::from(self.requests);
-        self.send(Request::new(id, method.to_owned(), params).into())
+        self.send(&Request::new(id, method.to_owned(), params).into())
     }
 
     fn log(&mut self, text: &str) -> anyhow::Result<()> {
@@ -284,7 +284,7 @@ impl<W: Write> Server<W> {
             }
             (Phase::Running, _) => answers::answer(&mut self.folders, request),
         };
-        self.send(response.into())
+        self.send(&response.into())
     }
 
     /// A request is answered when it comes, so there is never one to cancel. What cannot be understood is passed over:

@@ -334,7 +334,7 @@ fn lints_stand_beside_errors_and_bring_their_fixes() {
     // The lint moves with the text until it was run again, even while there is an error.
     let moved = slow.replace(
         "  <pattern id=\"Action\"",
-        "\n  <wrong/>\n  <pattern id=\"Action\"",
+        "\n  <pattern id=\"Action\"/>\n  <pattern id=\"Action\"",
     );
     change(&mut editor, &uri, 2, &moved);
     let moved = editor.findings(&uri, 2).unwrap();
