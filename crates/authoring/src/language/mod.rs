@@ -506,17 +506,16 @@ fn reached(out: &mut String, shown: &Shown, reach: &Reach, verb: &str) {
         };
         let _ = writeln!(out, "- {more}{values} other values");
     }
-    let nothing: Vec<_> = reach.without.iter().collect();
-    if !nothing.is_empty() {
+    if !reach.without.is_empty() {
         out.push_str("\nnothing from\n\n");
     }
-    for (reason, named) in nothing.into_iter().take(SHOWN_VALUES) {
+    for (reason, named) in reach.without.iter().take(SHOWN_VALUES) {
         let names = shown.names(named, SHOWN_NAMES);
         let _ = writeln!(
             out,
             "- {}: {} ({names})",
             counted(named.count),
-            markdown(reason)
+            markdown(&reason.to_string())
         );
     }
     if reach.unmapped.count > 0 {

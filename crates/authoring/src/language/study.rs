@@ -9,10 +9,13 @@ use crate::lint::{self, Finding};
 use crate::replay::Corpus;
 use crate::snapshot::received;
 use crate::suite::{name_below, unreached};
+use dsm::engine::NoData;
 use dsm::event::Origin;
-use dsm::mapping::Source;
+use dsm::field::Kind;
+use dsm::mapping::{Source, Target};
 use dsm::{Mapping, Normalizer, Payload, Status};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -64,7 +67,7 @@ pub(super) struct Reach {
     /// Fixtures with other values than these.
     pub(super) others: Named,
     /// Why there was none.
-    pub(super) without: BTreeMap<String, Named>,
+    pub(super) without: Vec<(Reason, Named)>,
     /// Those among the fixtures whose event has no QID.
     pub(super) unmapped: Named,
 }
@@ -107,6 +110,38 @@ impl Reach {
             self.values.push((value, named));
         } else {
             self.others.add(fixture);
+        }
+    }
+
+    fn missed(&mut self, fixture: usize, failed: NoData) {
+        // The value that does not fit is no reason of its own.
+        let reason = match failed {
+            NoData::Invalid(Some(invalid)) => Reason::NotOf(invalid.kind),
+            other => Reason::NoData(other),
+        };
+        if let Some((_, named)) = self.without.iter_mut().find(|(known, _)| *known == reason) {
+            named.add(fixture);
+        } else if self.without.len() < MOST_VALUES {
+            let mut named = Named::default();
+            named.add(fixture);
+            self.without.push((reason, named));
+        }
+    }
+}
+
+/// Why there was no value.
+#[derive(Debug, PartialEq)]
+pub(super) enum Reason {
+    NoData(NoData),
+    /// It is not of this kind.
+    NotOf(Kind),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoData(reason) => reason.fmt(f),
+            Self::NotOf(kind) => write!(f, "the value is not {}", kind.describe()),
         }
     }
 }
@@ -237,7 +272,7 @@ impl Student {
             }
             for attempt in trace.attempts {
                 if let Some(reason) = attempt.failed {
-                    branches[attempt.branch].missed(fixture, &reason);
+                    branches[attempt.branch].missed(fixture, reason);
                 }
             }
         }
@@ -258,10 +293,8 @@ impl Student {
         let Some((probe, ids)) = probe(&source.extension, mapping.options()) else {
             return HashMap::new();
         };
-        let mut patterns: HashMap<String, Reach> = ids
-            .values()
-            .map(|id| (id.clone(), Reach::default()))
-            .collect();
+        let mut reaches: Vec<Reach> = Vec::new();
+        reaches.resize_with(probe.custom_properties().len(), Reach::default);
         let mut normalizer = Normalizer::new(&probe);
         for (sample, &fixture) in self
             .fixtures
@@ -273,38 +306,20 @@ impl Student {
             let payload = Payload::decode(&sample.bytes);
             let (event, trace) = normalizer.explain(&payload, received());
             for property in &event.properties {
-                let reach = ids
-                    .get(probe.target_name(property.target))
-                    .and_then(|id| patterns.get_mut(id));
-                if let Some(reach) = reach {
-                    reach.add(fixture, Status::Mapped, Some(&property.text));
+                if let Target::Custom(index) = property.target {
+                    reaches[index].add(fixture, Status::Mapped, Some(&property.text));
                 }
             }
             for attempt in trace.attempts {
-                let reach = ids
-                    .get(probe.target_name(attempt.target))
-                    .and_then(|id| patterns.get_mut(id));
-                if let (Some(reach), Some(reason)) = (reach, attempt.failed) {
-                    reach.missed(fixture, &reason);
+                if let (Target::Custom(index), Some(reason)) = (attempt.target, attempt.failed) {
+                    reaches[index].missed(fixture, reason);
                 }
             }
         }
-        patterns
-    }
-}
-
-impl Reach {
-    fn missed(&mut self, fixture: usize, reason: &dsm::engine::NoData) {
-        // A value that does not fit is no reason of its own.
-        let reason = match reason {
-            dsm::engine::NoData::Invalid(Some(invalid)) => {
-                format!("the value is not {}", invalid.kind.describe())
-            }
-            other => other.to_string(),
-        };
-        if self.without.len() < MOST_VALUES || self.without.contains_key(&reason) {
-            self.without.entry(reason).or_default().add(fixture);
-        }
+        let named = probe.custom_properties().iter().zip(reaches);
+        named
+            .filter_map(|(property, reach)| Some((ids.get(&property.name)?.clone(), reach)))
+            .collect()
     }
 }
 
