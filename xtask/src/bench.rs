@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: starts what measures, and puts together what comes back.
 
+mod editor;
 pub(crate) mod instructions;
 mod process;
 
@@ -50,12 +51,30 @@ enum What {
     #[command(after_help = "Example:
   cargo xtask bench pipeline --waiting 1000000 --delivered 200000")]
     Pipeline(DeliveryArgs),
+    /// How long an editor waits for the language server, on the largest mapping, beside the goal.
+    #[command(after_help = "Example:
+  cargo xtask bench lsp --doc docs/performance.md")]
+    Lsp {
+        /// Put the table into the marked block of this document.
+        #[arg(long, value_name = "FILE")]
+        doc: Option<PathBuf>,
+    },
 }
 
 /// Tells whether everything went well; a goal that is not met is shown, not failed.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
-    if let Some(What::Pipeline(args)) = &args.what {
-        return delivery::run(args);
+    match &args.what {
+        Some(What::Pipeline(args)) => return delivery::run(args),
+        Some(What::Lsp { doc }) => {
+            tell("building\n");
+            let table = editor::run(&build("dsmith", Kind::Bin, "dsmith")?)?;
+            say(&table)?;
+            if let Some(path) = doc {
+                put_tables(path, &[("lsp", table)])?;
+            }
+            return Ok(true);
+        }
+        None => {}
     }
     if args.instructions {
         return instructions::run(args.accept, args.doc.as_deref());

@@ -49,6 +49,7 @@ Exit codes: 0 all is well, 1 there are findings.")]
   cargo xtask bench --peers --json bench.json --svg docs/performance --doc docs/performance.md
   cargo xtask bench --instructions --doc docs/performance.md
   cargo xtask bench pipeline --doc docs/performance.md
+  cargo xtask bench lsp
 
 Exit codes: 0 it was measured, whether or not the goals are met; 1 it could not be,
 or --instructions found more of them than are committed.")]

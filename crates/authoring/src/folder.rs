@@ -187,6 +187,15 @@ pub fn load_as(folder: &Path, slug: String) -> (Option<Mapping>, Diagnostics) {
 
 /// Reads the files of a mapping folder under a name, without a look into them.
 pub fn read_as(folder: &Path, slug: String) -> (Option<Source>, Diagnostics) {
+    read_edited(folder, slug, &BTreeMap::new())
+}
+
+/// The same, where some files are not as they are on the disk; by name.
+pub fn read_edited(
+    folder: &Path,
+    slug: String,
+    edited: &BTreeMap<String, Arc<SourceFile>>,
+) -> (Option<Source>, Diagnostics) {
     let mut out = Diagnostics::new();
     let place = SourceFile::new(folder.display().to_string(), "");
     if !is_slug(&slug) {
@@ -205,6 +214,9 @@ pub fn read_as(folder: &Path, slug: String) -> (Option<Source>, Diagnostics) {
     let mut unexpected = unexpected_files(folder);
     let mut read = |name: &str| {
         let path = folder.join(name);
+        if let Some(file) = edited.get(name) {
+            return Some(Arc::clone(file));
+        }
         match read_text(&path) {
             Ok(file) => Some(file),
             Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -1,6 +1,6 @@
 //! Applies fixes, and takes back what changes an event.
 
-use super::{Finding, Part, Report, Subject, allow, fixable, lint};
+use super::{Finding, Fix, Part, Report, Subject, allow, fixable, lint};
 use crate::replay::{Corpus, Facts};
 use crate::rewrite;
 use dsm::Mapping;
@@ -31,14 +31,7 @@ pub fn fix(source: &Source, corpus: &Corpus) -> Fixed {
     if let Some(before) = facts(&source, corpus) {
         while let Some(finding) = next(&source, corpus, &tried) {
             let Some(fix) = finding.fix else { break };
-            let mut changed = source.clone();
-            let file = match fix.part {
-                Part::Manifest => &mut changed.manifest,
-                Part::Extension => &mut changed.extension,
-                Part::QidMap => &mut changed.qidmap,
-                Part::EventMappings => &mut changed.event_mappings,
-            };
-            *file = rewrite::apply_to(file, &fix.edits);
+            let changed = with(&source, &fix);
             match difference(&before, facts(&changed, corpus), corpus) {
                 None => {
                     source = changed;
@@ -56,6 +49,37 @@ pub fn fix(source: &Source, corpus: &Corpus) -> Fixed {
         refused,
         report,
     }
+}
+
+/// Leaves only fixes after which the payloads give the same events. So many are tried, the others go.
+pub fn keep_safe(source: &Source, corpus: &Corpus, findings: &mut [Finding], most: usize) {
+    let mut fixable = findings.iter_mut().filter(|f| f.fix.is_some()).peekable();
+    if fixable.peek().is_none() {
+        return;
+    }
+    let before = facts(source, corpus);
+    for (index, finding) in fixable.enumerate() {
+        let Some((fix, before)) = finding.fix.take().zip(before.as_ref()) else {
+            continue;
+        };
+        let is_safe = || difference(before, facts(&with(source, &fix), corpus), corpus).is_none();
+        if index < most && is_safe() {
+            finding.fix = Some(fix);
+        }
+    }
+}
+
+/// The files after a fix.
+fn with(source: &Source, fix: &Fix) -> Source {
+    let mut changed = source.clone();
+    let file = match fix.part {
+        Part::Manifest => &mut changed.manifest,
+        Part::Extension => &mut changed.extension,
+        Part::QidMap => &mut changed.qidmap,
+        Part::EventMappings => &mut changed.event_mappings,
+    };
+    *file = rewrite::apply_to(file, &fix.edits);
+    changed
 }
 
 /// The next finding with a fix that was not tried yet.

@@ -13,7 +13,7 @@ mod qradar;
 pub mod table;
 mod values;
 
-pub use fix::{Fixed, fix};
+pub use fix::{Fixed, fix, keep_safe};
 
 use crate::replay::Corpus;
 use crate::rewrite::Edit;
