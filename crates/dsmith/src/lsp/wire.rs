@@ -3,7 +3,9 @@
 //! The messages themselves are those of `lsp-server`. It also has a reader, which ends at the first message that is no
 //! JSON and makes room for as many bytes as a header announces; this one goes on, and has a limit.
 
-use lsp_server::Message;
+use lsp_server::{Message, Notification, Request, RequestId, Response};
+use serde::Deserialize;
+use serde_json::Value;
 use std::io::{self, BufRead, Read};
 
 /// The longest message that is read, in bytes: the text of a file as JSON, with room to spare.
@@ -17,6 +19,32 @@ pub(super) enum Incoming {
     Message(Box<Message>),
     /// Something else, and why it is none.
     Rubbish(String),
+}
+
+/// What a message may have. Which kind it is of follows from that; to try one kind after the other would read each text of
+/// a file several times.
+#[derive(Deserialize)]
+struct Fields {
+    id: Option<RequestId>,
+    method: Option<String>,
+    #[serde(default)]
+    params: Value,
+}
+
+impl Fields {
+    fn message(self) -> Incoming {
+        let Self { id, method, params } = self;
+        Incoming::Message(Box::new(match (id, method) {
+            (Some(id), Some(method)) => Request { id, method, params }.into(),
+            (None, Some(method)) => Notification { method, params }.into(),
+            // What the answer is does not matter: nothing is asked whose answer does.
+            (Some(id), None) => Response::new_ok(id, Value::Null).into(),
+            (None, None) => {
+                let text = "a message is not understood: it has neither an id nor a method";
+                return Incoming::Rubbish(text.to_owned());
+            }
+        }))
+    }
 }
 
 /// The next message; nothing at the end.
@@ -62,8 +90,8 @@ fn body(from: &mut impl BufRead, length: u64) -> io::Result<Incoming> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
         if bytes.len() as u64 == length {
-            return Ok(match serde_json::from_slice(&bytes) {
-                Ok(message) => Incoming::Message(Box::new(message)),
+            return Ok(match serde_json::from_slice::<Fields>(&bytes) {
+                Ok(fields) => fields.message(),
                 Err(error) => Incoming::Rubbish(format!("a message is not understood: {error}")),
             });
         }
@@ -107,6 +135,7 @@ mod tests {
         for rubbish in [
             "Content-Length: 3\r\n\r\n{]}".to_owned(),
             "Content-Length: 2\r\n\r\n42".to_owned(),
+            "Content-Length: 2\r\n\r\n{}".to_owned(),
             "Content-Length: x\r\n\r\n".to_owned(),
             "Content-Length: -1\r\n\r\n".to_owned(),
             "GET / HTTP/1.1\r\n\r\n".to_owned(),
