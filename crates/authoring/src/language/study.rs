@@ -158,6 +158,12 @@ struct Fixtures {
 }
 
 impl Fixtures {
+    /// The payloads, each with the place of its fixture among the names.
+    fn payloads(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let samples = self.corpus.samples.iter().zip(&self.of_sample);
+        samples.map(|(sample, &fixture)| (fixture, &*sample.bytes))
+    }
+
     /// Whether they are others than before.
     fn refresh(&mut self, folder: &Path) -> bool {
         let paths = if folder.is_dir() {
@@ -253,14 +259,8 @@ impl Student {
         let mut branches: Vec<Reach> = Vec::new();
         branches.resize_with(mapping.branches().len(), Reach::default);
         let mut normalizer = Normalizer::new(mapping);
-        for (sample, &fixture) in self
-            .fixtures
-            .corpus
-            .samples
-            .iter()
-            .zip(&self.fixtures.of_sample)
-        {
-            let payload = Payload::decode(&sample.bytes);
+        for (fixture, bytes) in self.fixtures.payloads() {
+            let payload = Payload::decode(bytes);
             let (event, trace) = normalizer.explain(&payload, received());
             for property in &event.properties {
                 if let Origin::Matcher { branch, .. } = property.origin {
@@ -296,14 +296,8 @@ impl Student {
         let mut reaches: Vec<Reach> = Vec::new();
         reaches.resize_with(probe.custom_properties().len(), Reach::default);
         let mut normalizer = Normalizer::new(&probe);
-        for (sample, &fixture) in self
-            .fixtures
-            .corpus
-            .samples
-            .iter()
-            .zip(&self.fixtures.of_sample)
-        {
-            let payload = Payload::decode(&sample.bytes);
+        for (fixture, bytes) in self.fixtures.payloads() {
+            let payload = Payload::decode(bytes);
             let (event, trace) = normalizer.explain(&payload, received());
             for property in &event.properties {
                 if let Target::Custom(index) = property.target {
