@@ -126,7 +126,7 @@ impl Report {
             Measured::Measured(threads) if threads.same_output => {
                 let machine = threads.machine;
                 goal(Some(threads.ratio)).with_note(format!(
-                    "same output; two programs that share nothing gain {machine:.2} here"
+                    "same output; two programs side by side gain {machine:.2}"
                 ))
             }
             Measured::Measured(threads) => Goal {
