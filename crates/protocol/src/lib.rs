@@ -30,6 +30,6 @@ pub mod status;
 
 pub use cursor::Cursor;
 pub use source::{
-    Collector, Deprecation, Lane, LaneId, OpenError, Page, Poll, Protocol, RateLimit, ReadError,
-    Sink, SinkError, Source, Step, Stream,
+    Collector, Deprecation, Keeps, Lane, LaneId, OpenError, Page, Poll, Protocol, RateLimit,
+    ReadError, Run, Sink, SinkError, Source, Step, Stream,
 };
