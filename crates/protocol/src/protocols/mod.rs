@@ -2,6 +2,7 @@
 
 mod common;
 mod file;
+mod gateway;
 mod list;
 mod microsoft_defender_endpoint;
 mod microsoft_defender_endpoint_siem;
@@ -20,6 +21,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
     &file::File,
     &syslog::Syslog,
+    &gateway::Gateway,
 ];
 
 /// The protocol with this name.
