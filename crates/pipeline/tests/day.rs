@@ -134,6 +134,7 @@ fn life(
     let limits = Limits {
         spool: SPOOL,
         free: 0,
+        ..Limits::default()
     };
     let store = Arc::new(Store::open(dir, limits).unwrap());
     let source = store.source("alpha").unwrap();

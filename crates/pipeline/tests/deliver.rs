@@ -129,6 +129,7 @@ fn open(dir: &Path) -> Arc<Store> {
     let limits = Limits {
         spool: 1 << 30,
         free: 0,
+        ..Limits::default()
     };
     Arc::new(Store::open(dir, limits).unwrap())
 }

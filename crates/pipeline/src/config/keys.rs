@@ -122,6 +122,18 @@ const LIMITS: &[Key] = &[
     )
     .default("8 GiB"),
     key(
+        "memory",
+        Takes::Size,
+        "The most bytes of payloads that wait in memory for each log source whose remote keeps them until they are delivered, such as a Kafka broker. When they are reached, it pauses.",
+    )
+    .default("64 MiB"),
+    key(
+        "memory_events",
+        Takes::Integer(1, 100_000_000),
+        "The same in events. After a crash no more than these are delivered a second time.",
+    )
+    .default("100000"),
+    key(
         "free_disk",
         Takes::Size,
         "Bytes of the file system of the state directory that collection leaves free. When less is free, it pauses.",

@@ -6,10 +6,10 @@ use super::table::{Reader, Table};
 use crate::format::Format;
 use dsm::diagnostic::{Code, Diagnostic, suggest};
 use dsm::lsx::Spanned;
-use protocol::Protocol;
 use protocol::parameter::{FaultCode, Kind, ParameterFault, Parameters, Value, check_identifier};
 use protocol::protocols::{REGISTRY, find};
 use protocol::secret::SecretRef;
+use protocol::{Keeps, Protocol};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -44,6 +44,11 @@ impl LogSourceConfig {
     pub fn eps(&self) -> Option<u32> {
         let eps = self.parameters.integer("eps_throttle")?;
         u32::try_from(eps).ok()
+    }
+
+    /// Who keeps what was read until it is delivered.
+    pub fn keeps(&self) -> Keeps {
+        self.protocol.map_or(Keeps::Here, Protocol::keeps)
     }
 
     /// Whether what collects need not be stopped for the other configuration to apply.

@@ -6,7 +6,7 @@ use crate::deliver::{Deliverer, DeliveryError, DeliveryOptions, Route, Step};
 use crate::destination::DeadLetters;
 use crate::format::LogSource;
 use crate::metrics::{Board, DestinationMetrics};
-use crate::store::Store;
+use crate::store::{SourceId, Store, StoreError};
 use protocol::clock::{Clock, Stop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -198,21 +198,37 @@ impl Thread {
             let (true, Some(mapping)) = (source.destinations.contains(name), mapping) else {
                 continue;
             };
-            routes.push(Route {
-                source: self.store.source(identifier)?,
-                log_source: LogSource {
-                    identifier: identifier.clone(),
-                    credibility: source.credibility,
-                    store_payload: source.store_payload,
-                },
-                mapping,
-                limit: config.limit_for(identifier),
-                eps: source.eps(),
-                coalescing: source.coalescing,
-                metrics: self.board.route(identifier, name),
-            });
+            for spool in self.spools(identifier, name)? {
+                routes.push(Route {
+                    source: spool,
+                    log_source: LogSource {
+                        identifier: identifier.clone(),
+                        credibility: source.credibility,
+                        store_payload: source.store_payload,
+                    },
+                    mapping,
+                    limit: config.limit_for(identifier),
+                    eps: source.eps(),
+                    coalescing: source.coalescing,
+                    metrics: self.board.route(identifier, name),
+                });
+            }
         }
         Ok(routes)
+    }
+
+    /// Where events of a log source wait: in its spool, and on disk what is left from a time when it was kept there.
+    fn spools(&self, identifier: &str, destination: &str) -> Result<Vec<SourceId>, StoreError> {
+        let mut spools = vec![self.store.source(identifier)?];
+        let rows = self.store.look()?.waiting;
+        spools.extend(
+            rows.iter()
+                .filter(|row| row.identifier == identifier && row.destination == destination)
+                .filter(|row| row.events > 0 && row.source != spools[0])
+                .map(|row| row.source)
+                .collect::<Vec<_>>(),
+        );
+        Ok(spools)
     }
 
     fn deliver(&self, deliverer: &mut Deliverer<'_>, metrics: &DestinationMetrics) -> Ended {

@@ -4,6 +4,7 @@ mod apache_kafka;
 mod broker;
 mod common;
 mod file;
+mod gateway;
 mod list;
 mod microsoft_azure_event_hubs;
 mod microsoft_defender_endpoint;
@@ -25,6 +26,7 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &apache_kafka::ApacheKafka,
     &file::File,
     &syslog::Syslog,
+    &gateway::Gateway,
 ];
 
 /// The protocol with this name.
