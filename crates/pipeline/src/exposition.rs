@@ -120,6 +120,18 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
         &|s| count(s.duplicates),
     );
     each(
+        "dsmith_heartbeats_total",
+        "counter",
+        "Elements that said only that the sender is there and were dropped.",
+        &|s| count(s.heartbeats),
+    );
+    each(
+        "dsmith_filtered_total",
+        "counter",
+        "Elements that the log source does not want and that were dropped.",
+        &|s| count(s.filtered),
+    );
+    each(
         "dsmith_requests_total",
         "counter",
         "Requests that were sent.",

@@ -18,6 +18,7 @@ pub mod cursor;
 pub mod driver;
 pub mod http;
 mod json;
+pub mod kafka;
 pub mod oauth;
 pub mod parameter;
 pub mod probe;

@@ -299,6 +299,20 @@ impl Tested {
     }
 }
 
+/// Tests a name and a connection, as far as it goes.
+#[cfg(feature = "kafka")]
+pub(crate) fn reach(host: &str, port: u16, network: &dyn Network, at_most: Duration) -> Vec<Probe> {
+    let place = Place {
+        host,
+        port,
+        suffix: "",
+    };
+    let mut probes = Vec::new();
+    let mut report = |probe: &Probe| probes.push(probe.clone());
+    Tested::default().reach(&place, network, at_most, &mut report);
+    probes
+}
+
 /// Where a connection leads.
 struct Place<'a> {
     host: &'a str,

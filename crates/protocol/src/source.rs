@@ -106,6 +106,15 @@ pub enum OpenError {
         /// Why not.
         error: SecretError,
     },
+    /// This program was built without what it takes.
+    #[error(
+        "this program was built without the feature `{feature}`, which the protocol needs: build it with \
+         `cargo build --release --features {feature}`"
+    )]
+    NotBuilt {
+        /// The feature of the program.
+        feature: &'static str,
+    },
     /// A parameter has a value that only shows to be wrong when it is used.
     #[error("parameter {key}: {reason}")]
     Parameter {
@@ -204,6 +213,10 @@ pub struct Page {
     pub duplicates: u64,
     /// How many payloads are not what the source promises; they are among `payloads` as they are.
     pub malformed: u64,
+    /// How many elements were dropped because they say only that the sender is there.
+    pub heartbeats: u64,
+    /// How many elements were dropped because the log source does not want them.
+    pub filtered: u64,
     /// The newest time stamp that the source has shown, where it shows any.
     pub position: Option<DateTime<Utc>>,
     /// Which payloads belong to other log sources, in gateway use: in the order of the payloads. See [`Page::parts`].

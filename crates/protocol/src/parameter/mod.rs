@@ -9,8 +9,8 @@ mod validate;
 pub use describe::Description;
 pub use interval::{format_interval, parse_interval};
 pub use schema::schema;
-pub(crate) use validate::did_you_mean;
 pub use validate::{check_identifier, validate};
+pub(crate) use validate::{did_you_mean, nearest};
 
 use crate::secret::SecretRef;
 use chrono::TimeDelta;
