@@ -13,7 +13,7 @@ const SHOWN: TimeDelta = TimeDelta::minutes(5);
 const LONG: TimeDelta = TimeDelta::minutes(2);
 
 /// How often is looked whether something is still so.
-const LOOK: TimeDelta = TimeDelta::seconds(15);
+const LOOK: TimeDelta = TimeDelta::seconds(5);
 
 /// At most one thing at a time: the clearest.
 #[derive(Debug, Default)]
@@ -189,9 +189,9 @@ mod tests {
             &mut status,
             at(0),
         );
-        assert!(!health.is_to_be_looked_at(Subject::Topic, at(10)));
-        assert!(health.is_to_be_looked_at(Subject::Topic, at(16)));
-        assert!(!health.is_to_be_looked_at(Subject::Topic, at(17)));
+        assert!(!health.is_to_be_looked_at(Subject::Topic, at(4)));
+        assert!(health.is_to_be_looked_at(Subject::Topic, at(6)));
+        assert!(!health.is_to_be_looked_at(Subject::Topic, at(7)));
         assert!(!health.is_to_be_looked_at(Subject::Group, at(60)));
     }
 }
