@@ -340,6 +340,7 @@ impl Bench {
             batch_events: BATCH,
             batch_bytes: 8 << 20,
             threads,
+            labels: None,
         };
         let deliverer = Deliverer::new(
             Arc::clone(store),

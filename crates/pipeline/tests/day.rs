@@ -158,6 +158,7 @@ fn life(
         batch_events: 500,
         batch_bytes: 1 << 20,
         threads: 1,
+        labels: None,
     };
     let mut deliverer = Deliverer::new(
         Arc::clone(&store),

@@ -191,6 +191,7 @@ impl Process {
             batch_events: setup.batch_events,
             batch_bytes: 1 << 20,
             threads: 1,
+            labels: None,
         };
         Deliverer::new(
             Arc::clone(&self.store),

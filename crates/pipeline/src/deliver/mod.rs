@@ -8,7 +8,9 @@
 mod lines;
 
 use crate::coalesce::{Coalescer, Fate, Folded};
-use crate::destination::{self, DeadLetter, DeadLetters, Destination, Outcome, Record, Refusal};
+use crate::destination::{
+    self, DeadLetter, DeadLetters, Destination, KeyOf, Outcome, Record, Refusal,
+};
 use crate::format::{Format, Formatter, Limit, LogSource};
 use crate::metrics::{DestinationMetrics, RouteMetrics};
 use crate::store::{Batch, Position, SourceId, Store, StoreError};
@@ -34,6 +36,8 @@ pub struct DeliveryOptions {
     pub batch_bytes: usize,
     /// How many threads normalize.
     pub threads: usize,
+    /// Whether the destination asks for labels, and what it groups events by.
+    pub labels: Option<KeyOf>,
 }
 
 /// A log source that goes to the destination.
@@ -395,6 +399,7 @@ impl Work {
                     bytes: start..self.batch.bytes.len(),
                     sequence,
                     received,
+                    labels: line.labels.clone(),
                 });
                 self.batch.bytes.push(b'\n');
             }
@@ -458,6 +463,7 @@ impl<'m> Lane<'m> {
                 normalizer: Normalizer::new(route.mapping),
                 formatter: Formatter::new(options.format, route.limit, route.log_source.clone())?,
                 keys: route.coalescing,
+                labels: options.labels.map(|key| key.targets(route.mapping)),
             });
         }
         let coalescer = Coalescer::from_state(&position.state)?;
@@ -494,6 +500,7 @@ impl<'m> Lane<'m> {
             lane: index,
             batch: destination::Batch {
                 identifier: self.route.log_source.identifier.clone(),
+                log_source_type: self.route.mapping.slug().to_owned(),
                 ..destination::Batch::default()
             },
             refused: VecDeque::new(),

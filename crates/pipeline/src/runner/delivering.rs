@@ -176,6 +176,7 @@ impl Thread {
             batch_events: config.batch_events,
             batch_bytes: BATCH_BYTES,
             threads,
+            labels: None,
         };
         let dead_letters = self.store.dir().join(format!("dead-letters/{name}.ndjson"));
         Deliverer::new(
