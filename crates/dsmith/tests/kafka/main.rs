@@ -503,17 +503,11 @@ fn gateway(programs: &BrokerPrograms) {
     let parameters = "use_as_a_gateway_log_source = true\nlog_source_identifier_pattern = ['digit-$1=^event (\\d)$', 'none=^event 99$']";
     let own = system.kafka(parameters);
     // A log source that only gets what the other one reads.
-    fs::create_dir_all(system.folder.path().join("one")).unwrap();
-    fs::write(system.folder.path().join("one/empty"), "").unwrap();
     let other = "[[log_source]]
 identifier = \"digit-7\"
 type = \"microsoft-365-defender\"
-protocol = \"file\"
+protocol = \"gateway\"
 destinations = [\"other\"]
-
-[log_source.parameters]
-path = \"empty\"
-mode = \"once\"
 ";
     let file = destination("raw");
     let second = file

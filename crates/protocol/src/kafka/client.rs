@@ -117,7 +117,7 @@ fn consumer_config(reading: &Reading) -> ClientConfig {
         .set("queued.max.messages.kbytes", FETCHED_AHEAD)
         .set("fetch.max.bytes", ANSWER)
         // A topic that appears later is found soon.
-        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("topic.metadata.refresh.interval.ms", "10000")
         .set("statistics.interval.ms", "1000");
     config
 }

@@ -9,6 +9,7 @@ use super::batch::{Batch, Record};
 use super::client;
 use super::context::{Context, Event, give_up, list};
 use super::fault::{Fault, Subject};
+use super::health::Health;
 use super::offsets::{Offsets, Partition, ranges};
 use super::stats::Stats;
 use super::{Reading, Topics};
@@ -43,14 +44,7 @@ const GOODBYE: Duration = Duration::from_secs(10);
 /// How long to wait after a client could not be made.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
-/// How long a fault of one record is shown.
-const SHOWN: TimeDelta = TimeDelta::minutes(5);
-
-/// After this time without a broker somebody should have a look.
-const LONG: TimeDelta = TimeDelta::minutes(2);
-
-/// How often is looked whether a topic is there by now, and for how long.
-const LOOK: TimeDelta = TimeDelta::seconds(15);
+/// How long is waited for the answer whether a topic is there.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Most ranges of partitions in a message.
@@ -78,17 +72,8 @@ pub(super) struct KafkaCollector {
     closing: bool,
     /// Whether something was read since the statistics.
     read_since: bool,
-    fault: Option<Known>,
+    health: Health,
     status: LaneStatus,
-}
-
-/// What is wrong.
-#[derive(Debug)]
-struct Known {
-    fault: Fault,
-    since: DateTime<Utc>,
-    /// When it was last looked at whether it is still so.
-    looked: DateTime<Utc>,
 }
 
 /// Partitions that somebody else is to have.
@@ -125,7 +110,7 @@ impl KafkaCollector {
             stats: Stats::default(),
             closing: false,
             read_since: false,
-            fault: None,
+            health: Health::default(),
             status: LaneStatus::default(),
         }
     }
@@ -146,8 +131,8 @@ impl KafkaCollector {
             self.status.last_success = Some(now);
             return Step::Wait(now);
         }
-        match &self.fault {
-            Some(Known { fault, .. }) if fault.state == State::Error => Step::Wait(now),
+        match self.health.fault() {
+            Some(fault) if fault.state == State::Error => Step::Wait(now),
             _ => Step::Again,
         }
     }
@@ -158,7 +143,7 @@ impl KafkaCollector {
             Ok(consumer) => {
                 info!(lane = %self.id, group = self.reading.group, "joining the group");
                 self.consumer = Some(consumer);
-                self.clear(&[Subject::Client]);
+                self.health.clear(&[Subject::Client], &mut self.status);
                 return true;
             }
             Err(fault) => fault,
@@ -231,7 +216,7 @@ impl KafkaCollector {
             patience = Duration::ZERO;
         }
         if let Some(fault) = damaged
-            && !self.is_about(&[fault.subject])
+            && !self.health.is_about(&[fault.subject])
         {
             self.blame(fault, now);
         }
@@ -265,7 +250,7 @@ impl KafkaCollector {
         self.offsets.delivered(sink.delivered(&self.id));
         self.commit(now);
         self.hand_over(now);
-        if self.is_about(&[Subject::Client]) && self.consumer.is_some() {
+        if self.health.is_about(&[Subject::Client]) && self.consumer.is_some() {
             self.disconnect();
         }
         has_read_all
@@ -275,10 +260,10 @@ impl KafkaCollector {
         self.joined = true;
         if !partitions.is_empty() {
             info!(lane = %self.id, "reading {}", ranges(partitions.iter(), MAX_RANGES));
-            self.clear(&[Subject::Group]);
+            self.health.clear(&[Subject::Group], &mut self.status);
             // Whether a topic of a list is still missing is looked at apart.
             if matches!(self.reading.topics, Topics::Pattern(_)) {
-                self.clear(&[Subject::Topic]);
+                self.health.clear(&[Subject::Topic], &mut self.status);
             }
         }
         if let Some(consumer) = &self.consumer {
@@ -421,8 +406,12 @@ impl KafkaCollector {
     /// Takes the statistics in, and tells whether everything was read that there was.
     fn measured(&mut self, stats: Stats, now: DateTime<Utc>) -> bool {
         if stats.is_steady {
-            self.clear(&[Subject::Connection, Subject::Tls, Subject::SignIn]);
+            self.health.clear(
+                &[Subject::Connection, Subject::Tls, Subject::SignIn],
+                &mut self.status,
+            );
         }
+        self.health.age(&mut self.status, now);
         self.look_again(now);
         for (partition, next) in &stats.committed {
             self.offsets.committed(partition, *next);
@@ -433,7 +422,7 @@ impl KafkaCollector {
             && stats.is_steady
             && self.joined
             && self.handover.is_none()
-            && (self.fault.is_none() || self.is_about(&[Subject::Record]))
+            && (self.health.fault().is_none() || self.health.is_about(&[Subject::Record]))
             && self.assigned.iter().all(is_at_end);
         self.stats = stats;
         has_read_all
@@ -441,87 +430,28 @@ impl KafkaCollector {
 
     /// Whether what is wrong is still so, where nobody says when it is over.
     fn look_again(&mut self, now: DateTime<Utc>) {
-        let Some(known) = &mut self.fault else {
+        let (Some(consumer), Topics::List(topics)) = (&self.consumer, &self.reading.topics) else {
             return;
         };
-        match known.fault.subject {
-            Subject::Record if now - known.since > SHOWN => self.fault = None,
-            Subject::Connection
-                if now - known.since > LONG && known.fault.state != State::Error =>
-            {
-                known.fault.state = State::Error;
-                self.status.rounds_failed += 1;
-            }
-            Subject::Topic if now - known.looked > LOOK => {
-                known.looked = now;
-                let (Some(consumer), Topics::List(topics)) = (&self.consumer, &self.reading.topics)
-                else {
-                    return;
-                };
-                let is_there = |topic: &String| {
-                    consumer
-                        .fetch_metadata(Some(topic), LOOK_PATIENCE)
-                        .is_ok_and(|metadata| {
-                            let topics = metadata.topics();
-                            topics
-                                .iter()
-                                .any(|found| found.error().is_none() && found.name() == topic)
-                        })
-                };
-                if topics.iter().all(is_there) {
-                    self.clear(&[Subject::Topic]);
-                }
-            }
-            _ => {}
+        let is_there = |topic: &String| {
+            let found = consumer.fetch_metadata(Some(topic), LOOK_PATIENCE);
+            found.is_ok_and(|metadata| {
+                let mut topics = metadata.topics().iter();
+                topics.any(|found| found.error().is_none() && found.name() == topic)
+            })
+        };
+        if self.health.is_to_be_looked_at(Subject::Topic, now) && topics.iter().all(is_there) {
+            self.health.clear(&[Subject::Topic], &mut self.status);
         }
     }
 
     fn blame(&mut self, fault: Fault, now: DateTime<Utc>) {
-        // Where a broker says what is wrong, that all brokers are gone says nothing more.
-        let clearer = [Subject::Tls, Subject::SignIn, Subject::Client];
-        if fault.subject == Subject::Connection && self.is_about(&clearer) {
-            return;
-        }
-        if fault.subject == Subject::Record {
-            self.status.malformed += 1;
-        }
-        self.status.failures = self.status.failures.saturating_add(1);
-        if let Some(known) = &mut self.fault
-            && known.fault.subject == fault.subject
-        {
-            // It goes on: how long it has lasted counts.
-            if fault.subject == Subject::Record {
-                known.since = now;
-            }
-            let state = known.fault.state.max(fault.state);
-            known.fault = Fault { state, ..fault };
-            return;
-        }
-        warn!(lane = %self.id, "{}", fault.message);
-        if fault.state == State::Error {
-            self.status.rounds_failed += 1;
-        }
-        self.fault = Some(Known {
-            fault,
-            since: now,
-            looked: now,
-        });
-    }
-
-    fn is_about(&self, subjects: &[Subject]) -> bool {
-        matches!(&self.fault, Some(known) if subjects.contains(&known.fault.subject))
-    }
-
-    fn clear(&mut self, subjects: &[Subject]) {
-        if self.is_about(subjects) {
-            self.fault = None;
-            self.status.failures = 0;
-        }
+        self.health.blame(fault, &self.id, &mut self.status, now);
     }
 
     /// Says how it is doing.
     fn tell(&mut self, now: DateTime<Utc>) {
-        if let Some(Known { fault, .. }) = &self.fault {
+        if let Some(fault) = self.health.fault() {
             let remedy = Some(fault.remedy.clone());
             self.status
                 .set(now, fault.state, fault.message.clone(), remedy);

@@ -21,6 +21,8 @@ mod context;
 #[cfg(feature = "kafka")]
 mod fault;
 mod gateway;
+#[cfg(feature = "kafka")]
+mod health;
 mod offsets;
 #[cfg(feature = "kafka")]
 mod probe;
