@@ -103,6 +103,12 @@ pub fn probe(source: Source, clock: &dyn Clock, report: &mut dyn FnMut(&Probe)) 
         Source::Polling(lanes) => {
             let mut tested = Tested::default();
             let mut passed = true;
+            if lanes.is_empty() {
+                report(&Probe::passed(
+                    "no connection",
+                    "it collects nothing by itself",
+                ));
+            }
             for mut lane in lanes {
                 let transport = match UreqTransport::new(lane.http.clone()) {
                     Ok(transport) => transport,

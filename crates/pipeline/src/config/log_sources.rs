@@ -3,7 +3,6 @@
 use super::destinations::DestinationConfig;
 use super::secrets;
 use super::table::{Reader, Table};
-use crate::format::Format;
 use dsm::diagnostic::{Code, Diagnostic, suggest};
 use dsm::lsx::Spanned;
 use protocol::parameter::{FaultCode, Kind, ParameterFault, Parameters, Value, check_identifier};
@@ -183,7 +182,7 @@ fn check_destinations(
             }
             continue;
         };
-        if source.coalescing && found.format == Format::Raw {
+        if source.coalescing && found.format.is_payload() {
             reader.report(
                 Code::ConfigContradiction,
                 &table.span_of("coalescing"),
@@ -280,7 +279,7 @@ fn parameters(
     (Parameters::default(), places)
 }
 
-fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) {
+pub(super) fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) {
     let code = match fault.code {
         FaultCode::Unknown => Code::ParameterUnknown,
         FaultCode::Missing => Code::ParameterMissing,
@@ -292,7 +291,7 @@ fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) 
 }
 
 /// A value of the file as protocols take it.
-fn value(raw: &DeValue<'_>) -> Value {
+pub(super) fn value(raw: &DeValue<'_>) -> Value {
     match raw {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())

@@ -298,6 +298,20 @@ impl Config {
             }
         }
         for destination in &self.destinations {
+            let name = &destination.name;
+            if let Some((key, reference)) = destination.secret()
+                && let Err(error) = secrets.resolve(reference)
+            {
+                out.push(
+                    Diagnostic::new(
+                        Code::SecretUnavailable,
+                        format!("`{key}` of destination `{}`: {error}", name.value),
+                        "set it in the environment of the process, or give it to the file",
+                    )
+                    .with_severity(severity)
+                    .at(&self.file, name.span.clone(), ""),
+                );
+            }
             if let Err(reason) = destination.check_files() {
                 out.push(
                     Diagnostic::new(

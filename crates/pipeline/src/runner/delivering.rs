@@ -3,7 +3,7 @@
 use super::{Plan, Run, RunError};
 use crate::config::DestinationConfig;
 use crate::deliver::{Deliverer, DeliveryError, DeliveryOptions, Route, Step};
-use crate::destination::DeadLetters;
+use crate::destination::{DeadLetters, Destination};
 use crate::format::LogSource;
 use crate::metrics::{Board, DestinationMetrics};
 use crate::store::{SourceId, Store, StoreError};
@@ -60,7 +60,11 @@ pub(super) struct Delivering {
 }
 
 impl Delivering {
-    pub(super) fn start(run: &Run<'_>, plan: &Arc<Plan>) -> Result<Self, RunError> {
+    pub(super) fn start(
+        run: &Run<'_>,
+        plan: &Arc<Plan>,
+        destinations: Vec<Box<dyn Destination>>,
+    ) -> Result<Self, RunError> {
         let mut delivering = Self {
             store: Arc::clone(&run.store),
             stop: Stop::new(),
@@ -72,7 +76,7 @@ impl Delivering {
             let mut known = plan.config.destinations.iter();
             known.any(|destination| destination.name.value == name)
         });
-        for index in 0..plan.config.destinations.len() {
+        for (index, destination) in destinations.into_iter().enumerate() {
             let thread = Thread {
                 plan: Arc::clone(plan),
                 index,
@@ -85,7 +89,7 @@ impl Delivering {
             let name = plan.config.destinations[index].name.value.clone();
             let handle = thread::Builder::new()
                 .name(format!("deliver {name}"))
-                .spawn(move || thread.run())
+                .spawn(move || thread.run(destination))
                 .map_err(RunError::Thread)?;
             delivering.threads.push((name, handle));
         }
@@ -149,12 +153,12 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(self) -> Ended {
+    fn run(self, destination: Box<dyn Destination>) -> Ended {
         let Some(config) = self.plan.config.destinations.get(self.index) else {
             return Ok(End::Done);
         };
         let metrics = self.board.destination(&config.name.value);
-        let mut deliverer = self.deliverer(config, Arc::clone(&metrics))?;
+        let mut deliverer = self.deliverer(config, destination, Arc::clone(&metrics))?;
         let end = self.deliver(&mut deliverer, &metrics)?;
         deliverer.finish();
         Ok(end)
@@ -163,6 +167,7 @@ impl Thread {
     fn deliverer(
         &self,
         config: &DestinationConfig,
+        destination: Box<dyn Destination>,
         metrics: Arc<DestinationMetrics>,
     ) -> Result<Deliverer<'_>, DeliveryError> {
         let name = &config.name.value;
@@ -176,13 +181,13 @@ impl Thread {
             batch_events: config.batch_events,
             batch_bytes: BATCH_BYTES,
             threads,
-            labels: None,
+            labels: config.labels(),
         };
         let dead_letters = self.store.dir().join(format!("dead-letters/{name}.ndjson"));
         Deliverer::new(
             Arc::clone(&self.store),
             options,
-            config.open(),
+            destination,
             DeadLetters::new(dead_letters),
             self.routes(config)?,
             metrics,

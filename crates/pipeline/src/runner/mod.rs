@@ -10,6 +10,7 @@ mod delivering;
 use crate::collect::{CollectError, Opener, connections};
 use crate::config::Config;
 use crate::deliver::DeliveryError;
+use crate::destination::Destination;
 use crate::exposition::Server;
 use crate::metrics::Board;
 use crate::status::{Rates, Status};
@@ -21,7 +22,7 @@ use dsm::Mapping;
 use protocol::clock::{Clock, Stop};
 use protocol::secret::Secrets;
 use protocol::status::LaneStatus;
-use protocol::{Keeps, LaneId};
+use protocol::{Keeps, LaneId, OpenError};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -113,6 +114,14 @@ pub enum RunError {
         /// Why not.
         error: DeliveryError,
     },
+    /// A destination cannot be opened.
+    #[error("destination `{name}`: {error}")]
+    Destination {
+        /// Its name.
+        name: String,
+        /// Why not.
+        error: OpenError,
+    },
     /// Events wait for what the configuration no longer has.
     #[error(
         "{events} events of log source `{log_source}` wait for the destination `{destination}`, and the configuration no \
@@ -196,11 +205,12 @@ impl Run<'_> {
         plan: Plan,
         next_plan: &mut dyn FnMut() -> Option<Plan>,
     ) -> Result<Report, RunError> {
+        let destinations = self.open(&plan.config)?;
         check_routes(&self.store, &plan.config)?;
         let metrics = plan.config.metrics;
         let stop_server = Stop::new();
         self.serve(metrics, &stop_server)?;
-        let result = self.supervise(Arc::new(plan), next_plan);
+        let result = self.supervise(Arc::new(plan), destinations, next_plan);
         stop_server.set();
         result
     }
@@ -224,6 +234,7 @@ impl Run<'_> {
     fn supervise(
         &self,
         mut plan: Arc<Plan>,
+        destinations: Vec<Box<dyn Destination>>,
         next_plan: &mut dyn FnMut() -> Option<Plan>,
     ) -> Result<Report, RunError> {
         let opener = Opener {
@@ -234,7 +245,7 @@ impl Run<'_> {
             transport: &connections,
         };
         let mut collecting = Collecting::new(opener, Arc::clone(&self.board), self.options.once);
-        let mut delivering = Delivering::start(self, &plan)?;
+        let mut delivering = Delivering::start(self, &plan, destinations)?;
         collecting.start(&plan.config)?;
         let mut status = StatusFile::default();
         let mut closed = None;
@@ -255,11 +266,11 @@ impl Run<'_> {
                 break;
             }
             if self.signals.reload.swap(false, Ordering::Relaxed)
-                && let Some(next) = self.accept(&plan, next_plan)
+                && let Some((next, destinations)) = self.accept(&plan, next_plan)
             {
                 delivering.stop()?;
                 plan = Arc::new(next);
-                delivering = Delivering::start(self, &plan)?;
+                delivering = Delivering::start(self, &plan, destinations)?;
                 collecting.apply(&plan.config);
                 tracing::info!("the new configuration is in force");
             }
@@ -315,8 +326,27 @@ impl Run<'_> {
         Ok(closed)
     }
 
-    /// A plan that can take the place of the one that runs.
-    fn accept(&self, old: &Plan, next_plan: &mut dyn FnMut() -> Option<Plan>) -> Option<Plan> {
+    /// The destinations of a configuration, in its order.
+    fn open(&self, config: &Config) -> Result<Vec<Box<dyn Destination>>, RunError> {
+        let destinations = config.destinations.iter();
+        destinations
+            .map(|destination| {
+                destination
+                    .open(self.secrets)
+                    .map_err(|error| RunError::Destination {
+                        name: destination.name.value.clone(),
+                        error,
+                    })
+            })
+            .collect()
+    }
+
+    /// A plan that can take the place of the one that runs, and its destinations.
+    fn accept(
+        &self,
+        old: &Plan,
+        next_plan: &mut dyn FnMut() -> Option<Plan>,
+    ) -> Option<(Plan, Vec<Box<dyn Destination>>)> {
         let next = next_plan()?;
         if next.config.state_directory != old.config.state_directory
             || next.config.metrics != old.config.metrics
@@ -326,12 +356,20 @@ impl Run<'_> {
             );
             return None;
         }
-        if let Err(error) = check_routes(&self.store, &next.config) {
-            tracing::error!("the old configuration stays in force: {error}");
-            return None;
+        let opened = self.open(&next.config).and_then(|destinations| {
+            check_routes(&self.store, &next.config)?;
+            Ok(destinations)
+        });
+        match opened {
+            Ok(destinations) => {
+                self.store.set_limits(next.config.limits);
+                Some((next, destinations))
+            }
+            Err(error) => {
+                tracing::error!("the old configuration stays in force: {error}");
+                None
+            }
         }
-        self.store.set_limits(next.config.limits);
-        Some(next)
     }
 }
 

@@ -66,10 +66,7 @@ impl Fault {
     }
 
     /// There is no client at all, because its settings do not go together.
-    pub(super) fn of_settings<'s>(
-        error: &KafkaError,
-        secrets: impl Iterator<Item = &'s Secret>,
-    ) -> Self {
+    pub fn of_settings<'s>(error: &KafkaError, secrets: impl Iterator<Item = &'s Secret>) -> Self {
         let reason = match error {
             // The value of a setting may be a secret.
             KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
