@@ -355,18 +355,22 @@ fn streamed_tables(programs: &BrokerPrograms) {
         streamed[0]
     );
     // An event is the one that its file gives.
-    let together = collector.folder().join("together.ndjson");
+    let together = collector.folder().join("together.json");
     let text: String = files
         .iter()
         .map(|file| fs::read_to_string(file).unwrap().trim().to_owned() + "\n")
         .collect();
     fs::write(&together, text).unwrap();
-    let source = log_source("file", "path = \"together.ndjson\"\nmode = \"once\"").replace(
+    let source = log_source(
+        "file",
+        "path = \"together.json\"\nformat = \"json\"\nmode = \"once\"",
+    )
+    .replace(
         "consumer_group = \"g\"\nsession_timeout_ms = 6000\nheartbeat_interval_ms = 1000\n",
         "",
     );
     let from_file = system.collector("file", &format!("{}{source}", destination("leef1")));
-    fs::rename(&together, from_file.folder().join("together.ndjson")).unwrap();
+    fs::rename(&together, from_file.folder().join("together.json")).unwrap();
     run_once(&from_file);
     let mut expected = lines(&from_file);
     expected.sort();

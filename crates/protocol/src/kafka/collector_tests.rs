@@ -1,6 +1,6 @@
 //! The member of a group, against librdkafka's mock cluster.
 
-use super::super::{Connection, Dialect, Form, Mechanism, Sasl};
+use super::super::{Connection, Dialect, Form, Mechanism, Sasl, Tls};
 use super::*;
 use crate::clock::SystemClock;
 use crate::secret::Secret;
@@ -9,8 +9,9 @@ use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::types::RDKafkaRespErr;
+use rustls::pki_types::PrivateKeyDer;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// Longer than anything here takes on a slow machine.
@@ -399,15 +400,32 @@ struct Unfriendly {
 }
 
 impl Unfriendly {
-    fn start() -> Self {
+    /// Starts it, with TLS if there is a certificate with its key.
+    fn start(certificate: Option<&rcgen::CertifiedKey<rcgen::KeyPair>>) -> Self {
+        let config = certificate.map(|certificate| {
+            let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.cert.der().clone()], key);
+            Arc::new(config.unwrap())
+        });
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let noted = Arc::clone(&noted);
-                std::thread::spawn(move || serve(stream, &noted));
+                let (noted, config) = (Arc::clone(&noted), config.clone());
+                std::thread::spawn(move || match config {
+                    Some(config) => {
+                        let connection = rustls::ServerConnection::new(config).unwrap();
+                        serve(rustls::StreamOwned::new(connection, stream), &noted)
+                    }
+                    None => serve(stream, &noted),
+                });
             }
         });
         Self { address, seen }
@@ -416,7 +434,7 @@ impl Unfriendly {
 
 /// Answers the three requests with which a connection begins. Each is a length, the number of the request and of its
 /// version, a number that the answer repeats, and more.
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<u8>>) -> Option<()> {
+fn serve(mut stream: impl Read + Write, seen: &Mutex<Vec<u8>>) -> Option<()> {
     loop {
         let mut length = [0; 4];
         stream.read_exact(&mut length).ok()?;
@@ -446,7 +464,7 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<u8>>) -> Option<()> {
 
 #[test]
 fn credentials_that_are_not_accepted_are_an_error_without_the_secret() {
-    let broker = Unfriendly::start();
+    let broker = Unfriendly::start(None);
     let mut reading = reading(&broker.address);
     reading.dialect = Dialect::EventHubs;
     reading.connection.sasl = Some(Sasl::Password {
@@ -482,4 +500,48 @@ fn credentials_that_are_not_accepted_are_an_error_without_the_secret() {
     let shown = format!("{status:?} {probes:?} {collector:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     collector.close(&SystemClock, &mut sink);
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_an_error_and_one_in_the_file_is_trusted() {
+    let certificate = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let broker = Unfriendly::start(Some(&certificate));
+    let file = std::env::temp_dir().join(format!("dsmith-ca-{}.pem", std::process::id()));
+    std::fs::write(&file, certificate.cert.pem()).unwrap();
+    let mut sink = Slow::default();
+    for (ca_file, message, probed) in [
+        (None, "there can be no TLS with the broker", "TLS"),
+        (
+            Some(file.clone()),
+            "the broker does not accept the credentials",
+            "sign-in",
+        ),
+    ] {
+        let mut reading = reading(&broker.address);
+        reading.connection.tls = Some(Tls {
+            ca_file,
+            client: None,
+        });
+        reading.connection.sasl = Some(Sasl::Password {
+            mechanism: Mechanism::Plain,
+            user: "user".to_owned(),
+            password: Secret::new("hunter2-hunt"),
+        });
+        let probes = super::super::probe::probe(&reading);
+        let failed: Vec<&str> = probes
+            .iter()
+            .filter(|probe| !probe.is_passed())
+            .map(|probe| probe.name.as_str())
+            .collect();
+        assert_eq!(failed, [probed], "{probes:?}");
+        let mut collector = collector(reading);
+        until(
+            &mut collector,
+            &mut sink,
+            "it is an error",
+            |collector, _| collector.status().message.starts_with(message),
+        );
+        assert_eq!(collector.status().state, State::Error);
+    }
+    std::fs::remove_file(file).unwrap();
 }
