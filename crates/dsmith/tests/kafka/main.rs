@@ -70,6 +70,26 @@ print(sum(max(0, found.offset) for found in consumer.committed(wanted, timeout=3
 consumer.close()
 "#;
 
+/// Prints the headers of all records of a topic, a line for each.
+const HEADERS: &str = r#"
+import sys
+from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
+address, topic = sys.argv[1:]
+consumer = Consumer({"bootstrap.servers": address, "group.id": "looks", "enable.partition.eof": True})
+partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+ends = 0
+while ends < len(partitions):
+    message = consumer.poll(30)
+    if message is None:
+        sys.exit("nothing comes")
+    if message.error():
+        ends += 1
+        continue
+    print(" ".join(f"{name}={value.decode()}" for name, value in message.headers()))
+consumer.close()
+"#;
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
@@ -90,6 +110,7 @@ fn main() -> ExitCode {
         ),
         ("odd-records-come-out-as-they-are", odd_records),
         ("a-gateway-divides-events-among-log-sources", gateway),
+        ("a-topic-stands-between-collecting-and-normalizing", stages),
         ("test-source-tells-what-works", test_source),
     ];
     let trials = trials
@@ -392,6 +413,74 @@ fn streamed_tables(programs: &BrokerPrograms) {
     // Another run has nothing to do.
     run_once(&collector);
     assert_eq!(lines(&collector).len(), files.len());
+}
+
+/// One process puts payloads into a topic, another one reads them there. What comes out is the same as without a topic.
+fn stages(programs: &BrokerPrograms) {
+    let system = System::new(programs);
+    system.broker.topic("events", 4).unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/microsoft-365-defender/streaming");
+    let mut files: Vec<String> = fs::read_dir(fixtures)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().to_str().unwrap().to_owned())
+        .filter(|path| path.ends_with(".json") && is_one_event(path))
+        .collect();
+    files.sort();
+    files.truncate(40);
+    let text: String = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap().trim().to_owned() + "\n")
+        .collect();
+    let from_file = log_source(
+        "file",
+        "path = \"together.json\"\nformat = \"json\"\nmode = \"once\"",
+    )
+    .replace(
+        "consumer_group = \"g\"\nsession_timeout_ms = 6000\nheartbeat_interval_ms = 1000\n",
+        "",
+    );
+    let topic = format!(
+        "[[destination]]
+name = \"file\"
+type = \"kafka\"
+bootstrap_servers = [\"{}\"]
+topic = \"events\"
+key = \"device\"
+compression = \"gzip\"
+format = \"raw\"
+batch_events = 7
+
+",
+        system.broker.address()
+    );
+    let collecting = system.collector("collecting", &format!("{topic}{from_file}"));
+    fs::write(collecting.folder().join("together.json"), &text).unwrap();
+    run_once(&collecting);
+    let normalizing = format!("{}{}", destination("json"), system.kafka(""));
+    let normalizing = system.collector("normalizing", &normalizing);
+    run_once(&normalizing);
+    let direct = system.collector("direct", &format!("{}{from_file}", destination("json")));
+    fs::write(direct.folder().join("together.json"), &text).unwrap();
+    run_once(&direct);
+
+    let sorted = |collector: &Collector| {
+        let mut lines = lines(collector);
+        lines.sort();
+        lines
+    };
+    let (staged, direct) = (sorted(&normalizing), sorted(&direct));
+    assert_eq!(staged.len(), files.len());
+    let differs = staged
+        .iter()
+        .zip(&direct)
+        .find(|(left, right)| left != right);
+    assert_eq!(differs, None);
+    // Whoever else reads the topic sees where a record comes from.
+    let headers = system.run(HEADERS, &["events"]);
+    let of_source = headers.matches("log_source=streamed log_source_type=microsoft-365-defender ");
+    assert_eq!(of_source.count(), files.len(), "{headers}");
+    assert!(headers.contains("status=mapped qid="), "{headers}");
 }
 
 fn two_processes(programs: &BrokerPrograms) {
