@@ -487,7 +487,7 @@ fn a_topic_without_a_broker_a_name_or_a_password_is_an_error_and_no_password_is_
             "CFG004",
             "port",
         ),
-        ("\"alert-id\"", "\"alert\"", "CFG004", "alert-id"),
+        ("\"alert-id\"", "\"alert\"", "CFG004", "`key`"),
         ("user = \"dsmith\"\n", "", "CFG003", "user"),
         (
             "password = { file = \"secrets/kafka\" }\n",

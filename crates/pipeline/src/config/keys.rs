@@ -136,7 +136,7 @@ const LIMITS: &[Key] = &[
     key(
         "memory_events",
         Takes::Integer(1, 100_000_000),
-        "The same in events. After a crash no more than these are delivered a second time.",
+        "The most events of such a log source that are read and not acknowledged. After a crash no more than these are delivered a second time.",
     )
     .default("100000"),
     key(

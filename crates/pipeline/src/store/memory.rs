@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How much may wait in memory of what one log source has read.
+/// How much of what one log source has read may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryLimits {
-    /// Bytes of payloads. A page that does not fit is refused, except where nothing waits.
+    /// Bytes of payloads in memory. A page that does not fit is refused, except where nothing waits.
     pub bytes: u64,
-    /// Events; the same.
+    /// Events of pages that are not delivered; the same. They come again when the process dies.
     pub events: u64,
 }
 
@@ -61,19 +61,36 @@ struct Chunk {
 /// What a log source has read, for itself and for those behind it.
 #[derive(Debug, Default)]
 struct Intake {
+    /// Of payloads in memory.
     bytes: u64,
-    events: u64,
     lanes: BTreeMap<String, Pages>,
+}
+
+impl Intake {
+    /// Events of pages that are not delivered.
+    fn events(&self) -> u64 {
+        let open = self.lanes.values().flat_map(|pages| &pages.open);
+        open.map(|page| page.events).sum()
+    }
 }
 
 /// The account of the pages of a lane.
 #[derive(Debug, Default)]
 struct Pages {
     delivered: u64,
-    /// The pages that are not delivered: of each log source with payloads in it, the sequence behind the last of these.
-    open: VecDeque<Vec<(usize, u64)>>,
+    /// Those that are not.
+    open: VecDeque<OpenPage>,
     /// Something of it was given up: it is not delivered, nor is what follows.
     broken: bool,
+}
+
+/// A page that is not delivered, or behind such a one.
+#[derive(Debug)]
+pub(super) struct OpenPage {
+    /// How many events it has.
+    pub(super) events: u64,
+    /// Of each log source with payloads in it, the sequence behind the last of these.
+    pub(super) ends: Vec<(usize, u64)>,
 }
 
 impl Held {
@@ -135,13 +152,13 @@ impl Memory {
         events: u64,
         limits: MemoryLimits,
     ) -> Result<(), StoreError> {
+        self.settle(reader);
         let Some(held) = self.sources.get(reader) else {
             return Ok(());
         };
-        let intake = &held.intake;
-        let (held_bytes, held_events) = (intake.bytes, intake.events);
+        let (held_bytes, held_events) = (held.intake.bytes, held.intake.events());
         let fits = held_bytes + bytes <= limits.bytes && held_events + events <= limits.events;
-        if fits || held_events == 0 {
+        if fits || held_bytes + held_events == 0 {
             return Ok(());
         }
         self.hasten(reader);
@@ -191,42 +208,48 @@ impl Memory {
         let behind = held.next;
         if let Some(held) = self.sources.get_mut(reader) {
             held.intake.bytes += added_bytes;
-            held.intake.events += payloads.len() as u64;
         }
         behind
     }
 
-    /// Opens the account of a page, of which these sequences are the ends.
-    pub(super) fn open_page(&mut self, reader: usize, lane: &str, ends: Vec<(usize, u64)>) {
+    /// Opens the account of a page.
+    pub(super) fn open_page(&mut self, reader: usize, lane: &str, page: OpenPage) {
         if let Some(held) = self.sources.get_mut(reader) {
             let pages = held.intake.lanes.entry(lane.to_owned()).or_default();
-            pages.open.push_back(ends);
+            pages.open.push_back(page);
         }
     }
 
     /// How many pages of a lane are delivered.
     pub(super) fn delivered(&mut self, reader: usize, lane: &str) -> u64 {
-        let is_behind = |sources: &[Held], &(source, end): &(usize, u64)| {
-            let keep = sources.get(source).and_then(Held::keep);
-            keep.is_some_and(|keep| keep >= end)
+        self.settle(reader);
+        let held = self.sources.get(reader);
+        let pages = held.and_then(|held| held.intake.lanes.get(lane));
+        pages.map_or(0, |pages| pages.delivered)
+    }
+
+    /// Closes the account of pages that are delivered.
+    fn settle(&mut self, reader: usize) {
+        let is_behind = |(source, end): &(usize, u64)| {
+            let keep = self.sources.get(*source).and_then(Held::keep);
+            keep.is_some_and(|keep| keep >= *end)
         };
-        let pages = |sources: &[Held]| -> usize {
-            let held = sources.get(reader);
-            let Some(pages) = held.and_then(|held| held.intake.lanes.get(lane)) else {
-                return 0;
-            };
+        let Some(held) = self.sources.get(reader) else {
+            return;
+        };
+        let done = |pages: &Pages| {
             let open = pages.open.iter().take_while(|_| !pages.broken);
-            open.take_while(|ends| ends.iter().all(|end| is_behind(sources, end)))
+            open.take_while(|page| page.ends.iter().all(is_behind))
                 .count()
         };
-        let done = pages(&self.sources);
-        let held = self.sources.get_mut(reader);
-        let Some(pages) = held.and_then(|held| held.intake.lanes.get_mut(lane)) else {
-            return 0;
+        let done: Vec<usize> = held.intake.lanes.values().map(done).collect();
+        let Some(held) = self.sources.get_mut(reader) else {
+            return;
         };
-        pages.open.drain(..done);
-        pages.delivered += done as u64;
-        pages.delivered
+        for (pages, done) in held.intake.lanes.values_mut().zip(done) {
+            pages.open.drain(..done);
+            pages.delivered += done as u64;
+        }
     }
 
     /// Nothing of what a log source has read until now is to be held back.
@@ -280,9 +303,8 @@ impl Memory {
     /// Takes a chunk off the account of who has read it.
     fn take_off(&mut self, chunk: &Chunk) {
         if let Some(reader) = self.sources.get_mut(chunk.reader) {
-            let intake = &mut reader.intake;
-            intake.bytes = intake.bytes.saturating_sub(chunk.bytes.len() as u64);
-            intake.events = intake.events.saturating_sub(chunk.next - chunk.first);
+            let bytes = &mut reader.intake.bytes;
+            *bytes = bytes.saturating_sub(chunk.bytes.len() as u64);
         }
     }
 
@@ -363,7 +385,7 @@ impl Memory {
         };
         let behind = held.next;
         for pages in held.intake.lanes.values_mut() {
-            for end in pages.open.iter_mut().flatten() {
+            for end in pages.open.iter_mut().flat_map(|page| &mut page.ends) {
                 if end.0 == gone {
                     *end = (reader, behind);
                 }

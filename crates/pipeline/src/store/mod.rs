@@ -22,7 +22,7 @@ pub use peek::{Peek, SourceRow, WaitingRow};
 use chrono::{DateTime, Utc};
 use chunk::Most;
 use file::Opened;
-use memory::Memory;
+use memory::{Memory, OpenPage};
 use protocol::Keeps;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
@@ -330,13 +330,12 @@ impl Store {
                 Spool::Memory(number) => memory.push((number, *payloads)),
             }
         }
+        let events: usize = parts.iter().map(|(_, payloads)| payloads.len()).sum();
         let payloads = memory.iter().flat_map(|(_, payloads)| payloads.iter());
-        let (events, bytes) = payloads.fold((0, 0), |(events, bytes), payload| {
-            (events + 1, bytes + payload.as_ref().len() as u64)
-        });
+        let bytes = payloads.map(|payload| payload.as_ref().len() as u64).sum();
         // Room does not become less meanwhile: nobody else takes anything for this log source.
         let limits = locked(&self.limits).memory;
-        let room = locked(&self.memory).check_room(reader, bytes, events, limits);
+        let room = locked(&self.memory).check_room(reader, bytes, events as u64, limits);
         room.inspect_err(|_| self.wake())?;
         if !disk.is_empty() {
             self.accept_on_disk(&disk, None, received)?;
@@ -346,9 +345,14 @@ impl Store {
         for (source, payloads) in memory {
             ends.insert(source, held.insert(reader, source, payloads, received));
         }
-        held.open_page(reader, lane, ends.into_iter().collect());
+        let page = OpenPage {
+            // An empty page takes room too.
+            events: events.max(1) as u64,
+            ends: ends.into_iter().collect(),
+        };
+        held.open_page(reader, lane, page);
         drop(held);
-        self.arrived(parts.iter().map(|(_, payloads)| payloads.len()).sum());
+        self.arrived(events);
         Ok(())
     }
 
