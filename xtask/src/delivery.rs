@@ -207,6 +207,7 @@ impl Bench {
         let limits = Limits {
             spool: u64::MAX / 4,
             free: 0,
+            ..Limits::default()
         };
         let store = Arc::new(Store::open(&self.folder.path().join("state"), limits)?);
         let mut threads = vec![
@@ -339,6 +340,7 @@ impl Bench {
             batch_events: BATCH,
             batch_bytes: 8 << 20,
             threads,
+            labels: None,
         };
         let deliverer = Deliverer::new(
             Arc::clone(store),

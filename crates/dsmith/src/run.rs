@@ -75,7 +75,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         }
     }
     let incomplete = args.once && !is_complete(&report);
-    let cut_off = report.closed.is_some() && report.waiting > 0;
+    let cut_off = report.closed.is_some() && report.waiting + report.undelivered > 0;
     Ok(if incomplete || cut_off {
         Exit::Failure
     } else {
@@ -154,7 +154,9 @@ fn is_complete(report: &Report) -> bool {
     let read = |(_, status): &(_, protocol::status::LaneStatus)| {
         status.rounds_failed == 0 && status.state != State::Error
     };
-    report.waiting == 0 && report.closed.is_none() && report.lanes.iter().all(read)
+    report.waiting + report.undelivered == 0
+        && report.closed.is_none()
+        && report.lanes.iter().all(read)
 }
 
 fn summary(report: &Report, board: &Board) -> String {
@@ -187,6 +189,12 @@ fn summary(report: &Report, board: &Board) -> String {
         text.push_str(&format!(
             "{} events wait in the spool and are delivered by the next run\n",
             report.waiting
+        ));
+    }
+    if report.undelivered > 0 {
+        text.push_str(&format!(
+            "{} events were read and not delivered; where they come from they are kept for the next run\n",
+            report.undelivered
         ));
     }
     text

@@ -8,7 +8,7 @@ use protocol::cursor::CursorError;
 use protocol::driver::LaneDriver;
 use protocol::http::{HttpSettings, Transport, TransportError, UreqTransport};
 use protocol::secret::Secrets;
-use protocol::{Collector, Cursor, LaneId, OpenError, Page, Sink, SinkError, Source, Step};
+use protocol::{Collector, Cursor, Keeps, LaneId, OpenError, Page, Sink, SinkError, Source, Step};
 use std::sync::Arc;
 
 /// Puts pages into the store.
@@ -33,17 +33,33 @@ impl StoreSink {
     }
 }
 
+impl StoreSink {
+    /// A page whose remote keeps it. A part of it that belongs to a log source that is configured goes there.
+    fn take(&self, lane: &LaneId, page: &Page) -> Result<(), StoreError> {
+        let owner = |identifier: &str| self.store.find(identifier);
+        let parts = page.parts();
+        let parts: Vec<_> = parts
+            .map(|(identifier, part)| (identifier.and_then(owner).unwrap_or(self.source), part))
+            .collect();
+        self.store
+            .take(self.source, &lane.lane, &parts, self.clock.now())
+    }
+}
+
 impl Sink for StoreSink {
     fn accept(&mut self, lane: &LaneId, page: &Page) -> Result<(), SinkError> {
-        let accepted = self.store.accept(
-            self.source,
-            &lane.lane,
-            &page.payloads,
-            page.cursor.as_text(),
-            self.clock.now(),
-        );
+        let accepted = match self.source.keeps() {
+            Keeps::Here => self.store.accept(
+                self.source,
+                &lane.lane,
+                &page.payloads,
+                page.cursor.as_text(),
+                self.clock.now(),
+            ),
+            Keeps::Remote => self.take(lane, page),
+        };
         match accepted {
-            Ok(_) => {
+            Ok(()) => {
                 if std::mem::take(&mut self.paused) {
                     tracing::info!(lane = %lane, "there is room again: collection goes on");
                 }
@@ -57,6 +73,14 @@ impl Sink for StoreSink {
             }
             Err(error) => Err(SinkError::Failed(error.to_string())),
         }
+    }
+
+    fn delivered(&mut self, lane: &LaneId) -> u64 {
+        self.store.delivered(self.source, &lane.lane)
+    }
+
+    fn hasten(&mut self, _lane: &LaneId) {
+        self.store.hasten(self.source);
     }
 }
 
@@ -88,8 +112,8 @@ pub struct Lane {
     pub collector: Box<dyn Collector>,
     /// Where its pages go.
     pub sink: StoreSink,
-    /// Whether it asks a server again and again.
-    polls: bool,
+    /// Whether it counts a round each time that it has read everything.
+    counts_rounds: bool,
 }
 
 /// What it takes to open log sources.
@@ -134,10 +158,10 @@ impl Opener<'_> {
             let stored = self.store.cursor(source, lane)?;
             Ok(stored.map_or(Cursor::START, Cursor::from_text))
         };
-        let lane = |collector: Box<dyn Collector>, polls: bool| Lane {
+        let lane = |collector: Box<dyn Collector>, counts_rounds: bool| Lane {
             collector,
             sink: StoreSink::new(Arc::clone(self.store), source, Arc::clone(self.clock)),
-            polls,
+            counts_rounds,
         };
         match protocol.open(identifier, &config.parameters, self.secrets)? {
             Source::Polling(polled) => {
@@ -156,7 +180,9 @@ impl Opener<'_> {
                     lane: stream.lane().to_owned(),
                 };
                 let cursor = cursor(&id.lane)?;
-                Ok(vec![lane(stream.start(id, cursor)?, false)])
+                self.store.begin(source, &id.lane);
+                let counts_rounds = source.keeps() == Keeps::Remote;
+                Ok(vec![lane(stream.start(id, cursor)?, counts_rounds)])
             }
         }
     }
@@ -171,24 +197,32 @@ impl Lane {
     /// Whether it has once read everything that there was.
     pub fn has_read_all(&self) -> bool {
         let status = self.collector.status();
-        if self.polls {
+        if self.counts_rounds {
             status.rounds + status.rounds_failed > 0
         } else {
             !status.paused
         }
     }
 
-    /// Steps until it is told to stop, the source has ended, or, if that is asked for, everything was read once.
+    /// Steps until it is told to stop, the source has ended, or, if that is asked for, everything was read once. Then it
+    /// hands over what it has received, and waits for a moment for what the remote is still to be told.
     pub fn run(mut self, clock: &dyn Clock, stop: &Stop, once: bool, board: &Board) {
         while !stop.is_set() {
             let step = self.step(clock);
             board.set_lane(self.collector.id(), self.collector.status());
             match step {
                 Step::Again => {}
-                Step::Finished => return,
-                Step::Wait(_) if once && self.has_read_all() => return,
+                Step::Finished => break,
+                Step::Wait(_) if once && self.has_read_all() => break,
                 Step::Wait(until) => clock.wait(until, stop),
             }
+        }
+        let id = self.collector.id().clone();
+        self.sink.hasten(&id);
+        self.collector.close(clock, &mut self.sink);
+        // Where it was told to stop, the board may have forgotten it.
+        if !stop.is_set() {
+            board.set_lane(&id, self.collector.status());
         }
     }
 }

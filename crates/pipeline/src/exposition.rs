@@ -51,9 +51,15 @@ pub fn metrics(board: &Board, store: &Store, now: DateTime<Utc>) -> Result<Strin
     text.metric(
         "dsmith_spool_bytes",
         "gauge",
-        "Bytes of payloads that wait for delivery.",
+        "Bytes of payloads that wait for delivery in the spool on disk.",
     );
     text.sample("dsmith_spool_bytes", &[], peek.bytes);
+    text.metric(
+        "dsmith_memory_bytes",
+        "gauge",
+        "Bytes of payloads that wait for delivery in memory, because their remotes keep them.",
+    );
+    text.sample("dsmith_memory_bytes", &[], peek.memory_bytes);
     text.metric(
         "dsmith_waiting_events",
         "gauge",
@@ -104,7 +110,7 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
     each(
         "dsmith_payloads_total",
         "counter",
-        "Payloads that were made durable.",
+        "Payloads that were taken in.",
         &|s| count(s.payloads),
     );
     each(
@@ -112,6 +118,18 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
         "counter",
         "Payloads that had been read before and were dropped.",
         &|s| count(s.duplicates),
+    );
+    each(
+        "dsmith_heartbeats_total",
+        "counter",
+        "Elements that said only that the sender is there and were dropped.",
+        &|s| count(s.heartbeats),
+    );
+    each(
+        "dsmith_filtered_total",
+        "counter",
+        "Elements that the log source does not want and that were dropped.",
+        &|s| count(s.filtered),
     );
     each(
         "dsmith_requests_total",

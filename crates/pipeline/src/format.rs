@@ -16,12 +16,19 @@ pub enum Format {
     Json,
     /// The payload as it was received. Line breaks become blanks, because one event is one line.
     Raw,
+    /// The payload as it was received, for a destination where an event need not be one line.
+    Verbatim,
 }
 
 impl Format {
+    /// Whether an event is its payload and nothing else.
+    pub const fn is_payload(self) -> bool {
+        matches!(self, Self::Raw | Self::Verbatim)
+    }
+
     /// Whether an event that is too long can be made shorter so that what is left can still be read.
     pub const fn can_shorten(self) -> bool {
-        matches!(self, Self::Leef(_) | Self::Raw)
+        matches!(self, Self::Leef(_) | Self::Raw | Self::Verbatim)
     }
 }
 
@@ -148,6 +155,7 @@ impl Formatter {
             }
             (Format::Cef, _) => cef::write(event, out),
             (Format::Json | Format::Leef(_), _) => self.append_json(event, out)?,
+            (Format::Verbatim, _) => out.extend_from_slice(raw),
             (Format::Raw, _) => {
                 let start = out.len();
                 out.extend_from_slice(raw);
@@ -183,7 +191,7 @@ impl Formatter {
         };
         match self.limit.oversize {
             Oversize::Send => Ok(()),
-            Oversize::Shorten if self.format == Format::Raw => {
+            Oversize::Shorten if self.format.is_payload() => {
                 let mut end = start + limit;
                 // Not inside a character: its other bytes begin with 10.
                 while end > start && out.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {

@@ -1,8 +1,9 @@
 //! How a run is doing, as a file in the state directory and as a table for people.
 
 use crate::metrics::{Board, DestinationState};
-use crate::store::{Peek, Store, StoreError};
+use crate::store::{Peek, Store, StoreError, WaitingRow};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use protocol::Keeps;
 use protocol::status::State;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,26 @@ pub struct Status {
     pub lanes: Vec<LaneRow>,
     /// The destinations.
     pub destinations: Vec<DestinationRow>,
+    /// What waits in memory, because its remote keeps it.
+    #[serde(default)]
+    pub memory: Vec<MemoryRow>,
+    /// Bytes of payloads in memory.
+    #[serde(default)]
+    pub memory_bytes: u64,
+}
+
+/// What waits in memory for a destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryRow {
+    /// Identifier of the log source.
+    pub log_source: String,
+    /// The destination.
+    pub destination: String,
+    /// How many events wait.
+    pub events: u64,
+    /// When the oldest of them was received.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// A lane.
@@ -87,9 +108,25 @@ impl Rates {
     }
 }
 
+impl MemoryRow {
+    fn of(rows: &[WaitingRow]) -> Vec<Self> {
+        let in_memory = rows
+            .iter()
+            .filter(|row| row.source.keeps() == Keeps::Remote);
+        in_memory
+            .map(|row| Self {
+                log_source: row.identifier.clone(),
+                destination: row.destination.clone(),
+                events: row.events,
+                oldest: row.oldest,
+            })
+            .collect()
+    }
+}
+
 impl Status {
-    /// What the board says now.
-    pub fn of(board: &Board, rates: &mut Rates, now: DateTime<Utc>) -> Self {
+    /// What the board says now, and what waits in memory.
+    pub fn of(board: &Board, waiting: &Peek, rates: &mut Rates, now: DateTime<Utc>) -> Self {
         let lanes = board.lanes().into_iter().map(|(id, status)| LaneRow {
             rate: rates.sample(&id.log_source, &id.lane, now, status.payloads),
             log_source: id.log_source,
@@ -117,6 +154,8 @@ impl Status {
             time: now,
             lanes: lanes.collect(),
             destinations: destinations.collect(),
+            memory: MemoryRow::of(&waiting.waiting),
+            memory_bytes: waiting.memory_bytes,
         }
     }
 
@@ -218,7 +257,16 @@ impl Overview {
             "LAST SUCCESS",
             "MESSAGE",
         ])];
-        for waiting in &self.peek.waiting {
+        // Nothing is left in memory of a process that has ended.
+        let live = self.status.as_ref().filter(|_| self.peek.process.is_some());
+        let memory = live.iter().flat_map(|status| &status.memory);
+        let on_disk = self.peek.waiting.iter().map(|row| MemoryRow {
+            log_source: row.identifier.clone(),
+            destination: row.destination.clone(),
+            events: row.events,
+            oldest: row.oldest,
+        });
+        for waiting in on_disk.chain(memory.cloned()) {
             let destination = self.status.iter().flat_map(|status| &status.destinations);
             let destination = destination
                 .clone()
@@ -227,7 +275,7 @@ impl Overview {
                 destination.map_or_else(|| "-".to_owned(), pick)
             };
             rows.push(vec![
-                waiting.identifier.clone(),
+                waiting.log_source,
                 waiting.destination.clone(),
                 text(|destination| destination.state.clone()),
                 waiting.events.to_string(),
@@ -239,6 +287,12 @@ impl Overview {
         out.push('\n');
         out.push_str(&aligned(&rows));
         out.push_str(&format!("\n{} bytes wait in the spool\n", self.peek.bytes));
+        if let Some(status) = live.filter(|status| !status.memory.is_empty()) {
+            out.push_str(&format!(
+                "{} bytes wait in memory; their remotes keep them until they are delivered\n",
+                status.memory_bytes
+            ));
+        }
         out
     }
 }
@@ -330,6 +384,7 @@ mod tests {
             Limits {
                 spool: 1 << 20,
                 free: 0,
+                ..Limits::default()
             },
         )
         .unwrap();
@@ -358,6 +413,13 @@ mod tests {
                 message: "cannot connect".to_owned(),
                 last_success: None,
             }],
+            memory: vec![MemoryRow {
+                log_source: "contoso-hub".to_owned(),
+                destination: "qradar".to_owned(),
+                events: 7,
+                oldest: Some(at(-10)),
+            }],
+            memory_bytes: 700,
         };
         status.write(dir.path()).unwrap();
         assert_eq!(Status::read(dir.path()), Some(status));
@@ -374,8 +436,10 @@ mod tests {
                  LOG SOURCE        DESTINATION  STATE  WAITING  OLDEST  LAST SUCCESS  MESSAGE\n\
                  contoso-defender  archive      -      0        -       -             -\n\
                  contoso-defender  qradar       WARN   2        5m      -             cannot connect\n\
+                 contoso-hub       qradar       WARN   7        10s     -             cannot connect\n\
                  \n\
-                 10 bytes wait in the spool\n"
+                 10 bytes wait in the spool\n\
+                 700 bytes wait in memory; their remotes keep them until they are delivered\n"
             )
         );
     }

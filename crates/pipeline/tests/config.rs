@@ -4,8 +4,9 @@
 
 use dsm::diagnostic::{Code, Diagnostics, Severity, SourceFile};
 use pipeline::config::{Config, Target, load, pages, read};
-use pipeline::destination::{Framing, Header, Transport};
+use pipeline::destination::{Framing, Header, KafkaOptions, KafkaSasl, KafkaTls, KeyOf, Transport};
 use pipeline::format::{Format, Oversize};
+use protocol::kafka::Mechanism;
 use protocol::secret::{Secret, SecretError, SecretRef, Secrets};
 use std::collections::BTreeSet;
 use std::fs;
@@ -399,6 +400,129 @@ fn secrets_and_files_that_are_not_there_are_found() {
         lines[1].contains("CFG019") && lines[1].contains("/etc/dsmith/missing.pem"),
         "{lines:#?}"
     );
+}
+
+const TOPIC: &str = r#"
+[[destination]]
+name = "topic"
+type = "kafka"
+bootstrap_servers = ["broker-1.example.com:9092", "[2001:db8::1]:9092"]
+topic = "alerts"
+key = "alert-id"
+compression = "gzip"
+format = "raw"
+security_protocol = "sasl-ssl"
+sasl_mechanism = "scram-sha-512"
+user = "dsmith"
+password = { file = "secrets/kafka" }
+ca_file = "ca.pem"
+"#;
+
+/// The good configuration with a topic, of which a part is replaced.
+fn with_topic(from: &str, to: &str) -> String {
+    assert!(TOPIC.contains(from), "{from}");
+    GOOD.replace(
+        "[[log_source]]",
+        &format!("{}[[log_source]]", TOPIC.replace(from, to)),
+    )
+    .replace("\"archive\"]", "\"archive\", \"topic\"]")
+    .replace("coalescing = true\n", "")
+}
+
+#[test]
+fn a_topic_is_read_with_its_brokers_and_how_to_sign_in() {
+    let (config, found) = parse(&with_topic("gzip", "zstd"));
+    assert!(found.is_empty(), "{found:#?}");
+    let topic = &config.destinations[2];
+    let Target::Kafka(options) = &topic.target else {
+        panic!("{topic:?}");
+    };
+    assert_eq!(
+        *options,
+        KafkaOptions {
+            brokers: vec![
+                "broker-1.example.com:9092".into(),
+                "[2001:db8::1]:9092".into()
+            ],
+            topic: "alerts".into(),
+            key: KeyOf::AlertId,
+            compression: "zstd".into(),
+            tls: Some(KafkaTls {
+                ca: Some("/etc/dsmith/ca.pem".into()),
+                client: None,
+            }),
+            sasl: Some(KafkaSasl {
+                mechanism: Mechanism::ScramSha512,
+                user: "dsmith".into(),
+                password: SecretRef::File("/etc/dsmith/secrets/kafka".into()),
+            }),
+        }
+    );
+    assert_eq!(topic.labels(), Some(KeyOf::AlertId));
+    // A record need not be a line.
+    assert_eq!(topic.format, Format::Verbatim);
+    let mut found = Diagnostics::new();
+    config.check_surroundings(&NoSecrets, Severity::Warning, &mut found);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("CFG018") && line.contains("destination `topic`"))
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("CFG019") && line.contains("ca.pem"))
+    );
+}
+
+#[test]
+fn a_topic_without_a_broker_a_name_or_a_password_is_an_error_and_no_password_is_shown() {
+    for (from, to, code, named) in [
+        ("topic = \"alerts\"\n", "", "CFG003", "topic"),
+        (
+            "\"broker-1.example.com:9092\", ",
+            "\"broker-1\", ",
+            "CFG004",
+            "port",
+        ),
+        ("\"alert-id\"", "\"alert\"", "CFG004", "`key`"),
+        ("user = \"dsmith\"\n", "", "CFG003", "user"),
+        (
+            "password = { file = \"secrets/kafka\" }\n",
+            "",
+            "CFG003",
+            "password",
+        ),
+        (
+            "{ file = \"secrets/kafka\" }",
+            "\"hunter2-hunter2\"",
+            "CFG",
+            "the secret itself",
+        ),
+        (
+            "{ file = \"secrets/kafka\" }",
+            "{ path = \"hunter2\" }",
+            "CFG",
+            "no reference",
+        ),
+        ("sasl-ssl", "sasl-plaintext", "CFG006", "ca_file"),
+        (
+            "topic = \"alerts\"",
+            "topic = \"alerts\"\naddress = \"a:1\"",
+            "CFG006",
+            "address",
+        ),
+    ] {
+        let found = findings(&with_topic(from, to));
+        assert_eq!(found.len(), 1, "{from} -> {to}: {found:#?}");
+        assert!(
+            found[0].contains(code) && found[0].contains(named),
+            "{found:#?}"
+        );
+        assert!(!found[0].contains("hunter2"), "{found:#?}");
+    }
 }
 
 #[test]

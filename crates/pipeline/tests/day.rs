@@ -134,6 +134,7 @@ fn life(
     let limits = Limits {
         spool: SPOOL,
         free: 0,
+        ..Limits::default()
     };
     let store = Arc::new(Store::open(dir, limits).unwrap());
     let source = store.source("alpha").unwrap();
@@ -157,6 +158,7 @@ fn life(
         batch_events: 500,
         batch_bytes: 1 << 20,
         threads: 1,
+        labels: None,
     };
     let mut deliverer = Deliverer::new(
         Arc::clone(&store),

@@ -7,11 +7,12 @@
 )]
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dsm::Mapping;
 use dsm::diagnostic::SourceFile;
+use dsm::mapping::Source;
+use dsm::{Mapping, Status};
 use leef::WriterOptions;
 use pipeline::deliver::{Deliverer, DeliveryOptions, Route, Step};
-use pipeline::destination::{Batch, DeadLetters, Destination, Outcome, Refusal};
+use pipeline::destination::{Batch, DeadLetters, Destination, KeyOf, Labels, Outcome, Refusal};
 use pipeline::format::{Format, Limit, LogSource, Oversize};
 use pipeline::metrics::{DestinationMetrics, DestinationState, RouteMetrics};
 use pipeline::store::{Limits, Store};
@@ -38,6 +39,53 @@ fn mapping() -> Mapping {
     Mapping::from_extension("example", &extension).0.unwrap()
 }
 
+/// One that knows a QID and has the name of a device.
+fn labelled() -> Mapping {
+    let file = |name: &str, text: &str| SourceFile::new(name, text);
+    let source = Source {
+        slug: "example".to_owned(),
+        manifest: file(
+            "manifest.toml",
+            r#"format = 1
+name = "Example"
+description = "logins"
+log_source_type_id = 4009
+[leef]
+vendor = "Example"
+product = "Example"
+version = "1.0"
+[[property]]
+name = "Device Name"
+type = "string"
+leef_key = "deviceName"
+description = "the device"
+"#,
+        ),
+        extension: file(
+            "extension.xml",
+            r#"<device-extension xmlns="event_parsing/device_extension">
+  <pattern id="login" xmlns=""><![CDATA[login (\w+) for (\w+)]]></pattern>
+  <match-group order="1" xmlns="">
+    <matcher field="EventName" order="1" pattern-id="login" capture-group="1"/>
+    <matcher field="EventCategory" order="1" pattern-id="login" capture-group="Login" enable-substitutions="true"/>
+    <matcher field="Device Name" order="1" pattern-id="login" capture-group="2"/>
+  </match-group>
+</device-extension>"#,
+        ),
+        qidmap: file(
+            "qidmap.csv",
+            "qid,name,description,severity,lowlevelcategory\n2000001,Bad Login,A login that failed,3,3045\n",
+        ),
+        event_mappings: file(
+            "event-mappings.csv",
+            "event_id,event_category,qid\nbad,Login,2000001\n",
+        ),
+    };
+    let (mapping, findings) = Mapping::load(&source);
+    assert!(!findings.has_errors(), "{findings:?}");
+    mapping.unwrap()
+}
+
 type Timed = (DateTime<Utc>, String);
 type Hook = Box<dyn FnMut() + Send>;
 
@@ -48,6 +96,7 @@ struct Scripted {
     /// The lines of the batches that were accepted, and when.
     lines: Arc<Mutex<Vec<Timed>>>,
     batches: Arc<Mutex<Vec<usize>>>,
+    labels: Arc<Mutex<Vec<Option<Labels>>>>,
     /// Runs while a batch is sent, after the lines have arrived.
     during: Arc<Mutex<Option<Hook>>>,
 }
@@ -79,6 +128,8 @@ impl Destination for Scripted {
         let outcome = outcome.unwrap_or_else(|| Outcome::Accepted(Vec::new()));
         if let Outcome::Accepted(refused) = &outcome {
             self.batches.lock().unwrap().push(batch.records.len());
+            let labels = batch.records.iter().map(|record| record.labels.clone());
+            self.labels.lock().unwrap().extend(labels);
             for (index, record) in batch.records.iter().enumerate() {
                 if refused.iter().all(|refusal| refusal.index != index) {
                     let line = String::from_utf8(batch.line(record).to_vec()).unwrap();
@@ -111,6 +162,7 @@ struct Setup {
     coalescing: bool,
     batch_events: usize,
     threads: usize,
+    labels: Option<KeyOf>,
 }
 
 const RAW: Setup = Setup {
@@ -123,12 +175,14 @@ const RAW: Setup = Setup {
     coalescing: false,
     batch_events: 100,
     threads: 1,
+    labels: None,
 };
 
 fn open(dir: &Path) -> Arc<Store> {
     let limits = Limits {
         spool: 1 << 30,
         free: 0,
+        ..Limits::default()
     };
     Arc::new(Store::open(dir, limits).unwrap())
 }
@@ -190,6 +244,7 @@ impl Bench {
             batch_events: setup.batch_events,
             batch_bytes: 1 << 20,
             threads: setup.threads,
+            labels: setup.labels,
         };
         Deliverer::new(
             Arc::clone(&self.store),
@@ -523,6 +578,45 @@ fn windows_that_are_open_when_coalescing_is_switched_off_are_still_delivered() {
     assert!(lines[3].contains("eventCount=6"), "{lines:?}");
 }
 
+#[test]
+fn a_destination_that_asks_gets_status_qid_and_key_of_each_event_and_no_other_does() {
+    let mut bench = Bench::new();
+    bench.mapping = labelled();
+    bench.accept(
+        &["login bad for eve", "login odd for bob", "nothing"],
+        at(0),
+    );
+    let mut setup = RAW;
+    run(&mut bench.deliverer(setup), at(0));
+    assert_eq!(
+        *bench.destination.labels.lock().unwrap(),
+        [None, None, None]
+    );
+
+    bench.destination = Scripted::default();
+    bench.accept(
+        &["login bad for eve", "login odd for bob", "nothing"],
+        at(0),
+    );
+    setup.labels = Some(KeyOf::Device);
+    run(&mut bench.deliverer(setup), at(0));
+    let labels = |status, qid, key: Option<&str>| {
+        Some(Labels {
+            status,
+            qid,
+            key: key.map(Into::into),
+        })
+    };
+    assert_eq!(
+        *bench.destination.labels.lock().unwrap(),
+        [
+            labels(Status::Mapped, Some(2_000_001), Some("eve")),
+            labels(Status::Unknown, None, Some("bob")),
+            labels(Status::Stored, None, None),
+        ]
+    );
+}
+
 /// Where the process dies. Each row names the moment, and how many events are delivered twice at most.
 const CRASHES: [(&str, Moment, usize); 5] = [
     ("before a fetched page is stored", Moment::Fetched, 0),
@@ -669,6 +763,7 @@ fn log_sources_get_their_turn_at_a_destination() {
             batch_events: 10,
             batch_bytes: 1 << 20,
             threads: 1,
+            labels: None,
         },
         Box::new(bench.destination.clone()),
         DeadLetters::new(bench.dead_letters()),

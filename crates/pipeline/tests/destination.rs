@@ -34,6 +34,7 @@ fn batch(lines: &[&str]) -> Batch {
             bytes: start..batch.bytes.len(),
             sequence,
             received: at(0),
+            labels: None,
         });
         batch.bytes.push(b'\n');
     }

@@ -18,7 +18,16 @@ pub struct Cloud {
     pub defender_audience: &'static str,
     /// The old SIEM interface, where the cloud has one host for it; the commercial cloud has one for each region.
     pub siem: Option<&'static str>,
+    /// What the hosts of Event Hubs end in.
+    pub event_hubs: &'static str,
 }
+
+/// What the hosts of Event Hubs end in, in any cloud. Azure in China has no Defender that streams, but Event Hubs.
+pub const EVENT_HUBS: [&str; 3] = [
+    COMMERCIAL.event_hubs,
+    GCC_HIGH.event_hubs,
+    "servicebus.chinacloudapi.cn",
+];
 
 /// Everybody who is not in another one.
 pub const COMMERCIAL: Cloud = Cloud {
@@ -29,6 +38,7 @@ pub const COMMERCIAL: Cloud = Cloud {
     defender: "https://api.security.microsoft.com",
     defender_audience: "https://api.securitycenter.microsoft.com",
     siem: None,
+    event_hubs: "servicebus.windows.net",
 };
 
 /// US government, moderate: signs in where the commercial cloud does.
@@ -40,6 +50,7 @@ pub const GCC: Cloud = Cloud {
     defender: "https://api-gcc.securitycenter.microsoft.us",
     defender_audience: "https://api-gcc.securitycenter.microsoft.us",
     siem: Some("https://wdatp-alertexporter-us.gcc.securitycenter.windows.us"),
+    event_hubs: "servicebus.windows.net",
 };
 
 /// US government, high.
@@ -51,6 +62,7 @@ pub const GCC_HIGH: Cloud = Cloud {
     defender: "https://api-gov.securitycenter.microsoft.us",
     defender_audience: "https://api-gov.securitycenter.microsoft.us",
     siem: Some("https://wdatp-alertexporter-us.securitycenter.windows.us"),
+    event_hubs: "servicebus.usgovcloudapi.net",
 };
 
 /// US Department of Defense.

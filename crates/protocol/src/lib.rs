@@ -18,6 +18,7 @@ pub mod cursor;
 pub mod driver;
 pub mod http;
 mod json;
+pub mod kafka;
 pub mod oauth;
 pub mod parameter;
 pub mod probe;
@@ -30,6 +31,6 @@ pub mod status;
 
 pub use cursor::Cursor;
 pub use source::{
-    Collector, Deprecation, Lane, LaneId, OpenError, Page, Poll, Protocol, RateLimit, ReadError,
-    Sink, SinkError, Source, Step, Stream,
+    Collector, Deprecation, Keeps, Lane, LaneId, OpenError, Page, Poll, Protocol, RateLimit,
+    ReadError, Run, Sink, SinkError, Source, Step, Stream,
 };

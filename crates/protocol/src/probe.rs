@@ -103,6 +103,12 @@ pub fn probe(source: Source, clock: &dyn Clock, report: &mut dyn FnMut(&Probe)) 
         Source::Polling(lanes) => {
             let mut tested = Tested::default();
             let mut passed = true;
+            if lanes.is_empty() {
+                report(&Probe::passed(
+                    "no connection",
+                    "it collects nothing by itself",
+                ));
+            }
             for mut lane in lanes {
                 let transport = match UreqTransport::new(lane.http.clone()) {
                     Ok(transport) => transport,
@@ -297,6 +303,20 @@ impl Tested {
         });
         token.clone()
     }
+}
+
+/// Tests a name and a connection, as far as it goes.
+#[cfg(feature = "kafka")]
+pub(crate) fn reach(host: &str, port: u16, network: &dyn Network, at_most: Duration) -> Vec<Probe> {
+    let place = Place {
+        host,
+        port,
+        suffix: "",
+    };
+    let mut probes = Vec::new();
+    let mut report = |probe: &Probe| probes.push(probe.clone());
+    Tested::default().reach(&place, network, at_most, &mut report);
+    probes
 }
 
 /// Where a connection leads.

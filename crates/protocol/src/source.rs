@@ -11,6 +11,8 @@ use crate::status::LaneStatus;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// A log source protocol.
 pub trait Protocol: Send + Sync + fmt::Debug {
@@ -25,6 +27,11 @@ pub trait Protocol: Send + Sync + fmt::Debug {
 
     /// Its parameters, in the order in which they are shown.
     fn parameters(&self) -> &'static [Parameter];
+
+    /// Who keeps what its log sources have read until it is delivered.
+    fn keeps(&self) -> Keeps {
+        Keeps::Here
+    }
 
     /// Set where a protocol should no longer be used.
     fn deprecation(&self) -> Option<&'static Deprecation> {
@@ -65,6 +72,19 @@ impl dyn Protocol {
     }
 }
 
+/// Who keeps what was read until it is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keeps {
+    /// We do: a page and its cursor are made durable together, and what comes after that is not the collector's business.
+    #[default]
+    Here,
+    /// The remote does, and gives it again until it is told that it was delivered, as a broker does with what is behind a
+    /// committed offset. Nothing is stored here. The collector asks [`Sink::delivered`] and tells the remote. Its cursor
+    /// is not stored either: it always starts at [`Cursor::START`]. It counts a round in its status whenever it has read
+    /// everything that there was.
+    Remote,
+}
+
 /// Why a protocol should no longer be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deprecation {
@@ -85,6 +105,15 @@ pub enum OpenError {
         key: &'static str,
         /// Why not.
         error: SecretError,
+    },
+    /// This program was built without what it takes.
+    #[error(
+        "this program was built without the feature `{feature}`, which the protocol needs: build it with \
+         `cargo build --release --features {feature}`"
+    )]
+    NotBuilt {
+        /// The feature of the program.
+        feature: &'static str,
     },
     /// A parameter has a value that only shows to be wrong when it is used.
     #[error("parameter {key}: {reason}")]
@@ -184,8 +213,55 @@ pub struct Page {
     pub duplicates: u64,
     /// How many payloads are not what the source promises; they are among `payloads` as they are.
     pub malformed: u64,
+    /// How many elements were dropped because they say only that the sender is there.
+    pub heartbeats: u64,
+    /// How many elements were dropped because the log source does not want them.
+    pub filtered: u64,
     /// The newest time stamp that the source has shown, where it shows any.
     pub position: Option<DateTime<Utc>>,
+    /// Which payloads belong to other log sources, in gateway use: in the order of the payloads. See [`Page::parts`].
+    pub runs: Vec<Run>,
+}
+
+/// Consecutive payloads of a page that belong to another log source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Which payloads.
+    pub payloads: Range<usize>,
+    /// Identifier of the log source. Where there is none of that identifier, they belong to the one that collects.
+    pub identifier: Arc<str>,
+}
+
+impl Page {
+    /// All payloads in order, cut where the log source changes, each part with the identifier of the log source it
+    /// belongs to; without one it belongs to the log source that collects. A run that is not in order, or goes beyond the
+    /// payloads, is taken as far as it makes sense.
+    pub fn parts(&self) -> impl Iterator<Item = (Option<&str>, &[Box<[u8]>])> {
+        let mut at = 0;
+        let mut runs = self.runs.iter();
+        let mut pending: Option<&Run> = None;
+        std::iter::from_fn(move || {
+            let run = loop {
+                match pending.take().or_else(|| runs.next()) {
+                    Some(run)
+                        if run.payloads.end.min(self.payloads.len())
+                            <= run.payloads.start.max(at) => {}
+                    run => break run,
+                }
+            };
+            let start = run.map_or(self.payloads.len(), |run| run.payloads.start.max(at));
+            let (identifier, end) = match run {
+                Some(run) if start <= at => (Some(&*run.identifier), run.payloads.end),
+                _ => {
+                    pending = run;
+                    (None, start)
+                }
+            };
+            let part = self.payloads.get(at..end.min(self.payloads.len()))?;
+            at += part.len();
+            (!part.is_empty()).then_some((identifier, part))
+        })
+    }
 }
 
 impl fmt::Debug for Page {
@@ -236,8 +312,24 @@ impl fmt::Display for LaneId {
 
 /// Where pages go.
 pub trait Sink {
-    /// Makes the payloads and the cursor of a page durable, both or neither, before it returns.
+    /// Makes the payloads and the cursor of a page durable, both or neither, before it returns. Of a lane whose remote
+    /// keeps what is read ([`Keeps::Remote`]) it only takes the payloads over: they are safe when [`Self::delivered`] says
+    /// so.
     fn accept(&mut self, lane: &LaneId, page: &Page) -> Result<(), SinkError>;
+
+    /// How many of the pages that this sink has accepted of a lane, counted from the first, are delivered: every
+    /// destination has accepted all of their payloads, or refused them for good and they stand in the dead letters. It
+    /// never goes down. A sink that makes pages durable answers for all of them.
+    fn delivered(&mut self, lane: &LaneId) -> u64 {
+        let _ = lane;
+        u64::MAX
+    }
+
+    /// Asks that what was accepted of a lane be delivered soon, because somebody waits for [`Self::delivered`]: nothing of
+    /// it is held back any longer to become one record with later events. It goes for what was accepted until now.
+    fn hasten(&mut self, lane: &LaneId) {
+        let _ = lane;
+    }
 }
 
 /// A page was not taken. The lane keeps it and offers it again.
@@ -281,7 +373,8 @@ pub trait Collector: Send + fmt::Debug {
     /// How it is doing.
     fn status(&self) -> &LaneStatus;
 
-    /// Stops taking anything in, and hands over what has been received and cannot be had again.
+    /// Stops taking anything in, and hands over what has been received and cannot be had again. Where the remote keeps
+    /// what is read, it waits for a bounded time until what was accepted is delivered, and tells the remote.
     fn close(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) {
         let _ = (clock, sink);
     }
@@ -296,4 +389,60 @@ pub enum Step {
     Wait(DateTime<Utc>),
     /// Nothing to do ever again: the source has an end, and it was reached.
     Finished,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(payloads: usize, runs: &[(Range<usize>, &str)]) -> Vec<(Option<String>, usize)> {
+        let page = Page {
+            payloads: (0..payloads)
+                .map(|n| n.to_string().into_bytes().into())
+                .collect(),
+            runs: runs
+                .iter()
+                .map(|(payloads, identifier)| Run {
+                    payloads: payloads.clone(),
+                    identifier: Arc::from(*identifier),
+                })
+                .collect(),
+            ..Page::default()
+        };
+        let parts: Vec<_> = page.parts().collect();
+        // Whatever the runs say, each payload is there once and in order.
+        let all: Vec<_> = parts.iter().flat_map(|(_, part)| part.iter()).collect();
+        assert_eq!(all, page.payloads.iter().collect::<Vec<_>>());
+        let parts = parts.into_iter();
+        parts
+            .map(|(identifier, part)| (identifier.map(str::to_owned), part.len()))
+            .collect()
+    }
+
+    #[test]
+    fn the_parts_of_a_page_are_all_payloads_in_order() {
+        let own = |count| (None, count);
+        let of = |name: &str, count| (Some(name.to_owned()), count);
+        assert_eq!(parts(0, &[]), []);
+        assert_eq!(parts(3, &[]), [own(3)]);
+        assert_eq!(
+            parts(6, &[(1..3, "a"), (3..4, "b"), (5..6, "a")]),
+            [own(1), of("a", 2), of("b", 1), own(1), of("a", 1)]
+        );
+        assert_eq!(parts(2, &[(0..2, "a")]), [of("a", 2)]);
+    }
+
+    #[test]
+    fn runs_that_make_no_sense_lose_no_payload() {
+        let of = |name: &str, count| (Some(name.to_owned()), count);
+        assert_eq!(parts(3, &[(0..9, "a"), (1..2, "b")]), [of("a", 3)]);
+        assert_eq!(parts(3, &[(0..0, "b"), (7..9, "a")]), [(None, 3)]);
+        assert_eq!(
+            parts(3, &[(0..2, "a"), (1..3, "b")]),
+            [of("a", 2), of("b", 1)]
+        );
+        #[expect(clippy::reversed_empty_ranges, reason = "a run that makes no sense")]
+        let reversed = 2..1;
+        assert_eq!(parts(3, &[(reversed, "a")]), [(None, 3)]);
+    }
 }

@@ -113,6 +113,10 @@ pub struct LaneStatus {
     pub duplicates: u64,
     /// Elements that were not what the source promises; they were passed on as they are.
     pub malformed: u64,
+    /// Elements that said only that the sender is there and were dropped.
+    pub heartbeats: u64,
+    /// Elements that the log source does not want and that were dropped.
+    pub filtered: u64,
     /// The sink was full at the last attempt: collection waits.
     pub paused: bool,
     retries: [u64; RetryReason::ALL.len()],
@@ -137,6 +141,8 @@ impl LaneStatus {
         self.payloads += count;
         self.duplicates += page.duplicates;
         self.malformed += page.malformed;
+        self.heartbeats += page.heartbeats;
+        self.filtered += page.filtered;
         self.position = page.position.or(self.position);
         if count > 0 {
             self.last_payload = Some(now);

@@ -21,6 +21,7 @@
 //! Everything in the alerts is invented; addresses and names are those reserved for documentation.
 
 mod alert;
+mod broker;
 mod chaos;
 mod clock;
 mod collector;
@@ -38,6 +39,7 @@ mod service;
 mod stamp;
 
 pub use alert::{TENANT, alerts, key_of};
+pub use broker::{Broker, BrokerPrograms};
 pub use chaos::{Chaos, ChaosError, Delivered, Moments, Outcome};
 pub use clock::{Clock, Pace};
 pub use collector::{Collector, Running, keys_of};

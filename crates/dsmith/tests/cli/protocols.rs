@@ -11,8 +11,11 @@ fn the_list_has_a_line_for_each_protocol_and_marks_the_deprecated_one() {
         "microsoft-graph-security          Microsoft Graph Security API
 microsoft-defender-endpoint       Microsoft Defender for Endpoint REST API
 microsoft-defender-endpoint-siem  Microsoft Defender for Endpoint SIEM REST API (deprecated)
+microsoft-azure-event-hubs        Microsoft Azure Event Hubs
+apache-kafka                      Apache Kafka
 file                              File
 syslog                            Syslog
+gateway                           Gateway Log Source
 "
     );
 }

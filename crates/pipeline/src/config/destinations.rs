@@ -3,15 +3,19 @@
 use super::keys::{FACILITIES, SEVERITIES};
 use super::table::{Reader, Table};
 use crate::destination::{
-    Destination, FileDestination, FileOptions, Framing, Header, Period, StreamDestination, Sync,
-    SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls,
+    Destination, FileDestination, FileOptions, Framing, Header, KafkaOptions, KafkaSasl, KafkaTls,
+    KeyOf, Period, StreamDestination, Sync, SyslogDestination, SyslogOptions, TlsFiles, Transport,
+    check_tls,
 };
 use crate::format::{Format, Limit, Oversize};
 use dsm::diagnostic::{Code, Diagnostic};
 use dsm::lsx::Spanned;
 use dsm::output::leef::LeefOutput;
 use leef::{Delimiter, Substitution, Version, WriterOptions};
-use std::path::Path;
+use protocol::OpenError;
+use protocol::kafka::Mechanism;
+use protocol::secret::{SecretRef, Secrets};
+use std::path::{Path, PathBuf};
 
 /// A destination.
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ pub enum Target {
     Stdout,
     /// A syslog receiver.
     Syslog(SyslogOptions),
+    /// A topic of a Kafka broker.
+    Kafka(KafkaOptions),
 }
 
 impl DestinationConfig {
@@ -44,7 +50,7 @@ impl DestinationConfig {
     pub fn limit_for(&self, identifier: &str) -> Limit {
         let header = match &self.target {
             Target::Syslog(options) => options.header_length(identifier),
-            Target::File(_) | Target::Stdout => 0,
+            Target::File(_) | Target::Stdout | Target::Kafka(_) => 0,
         };
         Limit {
             bytes: self.limit.bytes.map(|bytes| bytes.saturating_sub(header)),
@@ -52,13 +58,36 @@ impl DestinationConfig {
         }
     }
 
-    /// The destination at work. Nothing is opened yet.
-    pub fn open(&self) -> Box<dyn Destination> {
+    /// Whether events carry labels, and what they are grouped by.
+    pub fn labels(&self) -> Option<KeyOf> {
         match &self.target {
+            Target::Kafka(options) => Some(options.key),
+            Target::File(_) | Target::Stdout | Target::Syslog(_) => None,
+        }
+    }
+
+    /// The name of the key that is a secret, and where it is.
+    pub fn secret(&self) -> Option<(&'static str, &SecretRef)> {
+        match &self.target {
+            Target::Kafka(options) => {
+                let sasl = options.sasl.as_ref()?;
+                Some(("password", &sasl.password))
+            }
+            Target::File(_) | Target::Stdout | Target::Syslog(_) => None,
+        }
+    }
+
+    /// The destination at work. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// A secret cannot be had, or this program was built without what it takes.
+    pub fn open(&self, secrets: &dyn Secrets) -> Result<Box<dyn Destination>, OpenError> {
+        Ok(match &self.target {
+            Target::Kafka(options) => options.open(secrets)?,
             Target::File(options) => Box::new(FileDestination::new(options.clone())),
             Target::Stdout => Box::new(StreamDestination::new(std::io::stdout())),
             Target::Syslog(options) => Box::new(SyslogDestination::new(options.clone())),
-        }
+        })
     }
 
     /// Reads the files that it needs.
@@ -71,6 +100,11 @@ impl DestinationConfig {
                 transport: Transport::Tls(_, files),
                 ..
             }) => check_tls(files),
+            Target::Kafka(KafkaOptions { tls: Some(tls), .. }) => check_tls(&TlsFiles {
+                ca: tls.ca.clone(),
+                client: tls.client.clone(),
+                server_name: None,
+            }),
             _ => Ok(()),
         }
     }
@@ -84,6 +118,7 @@ pub(super) fn read(
     let mut found: Vec<DestinationConfig> = Vec::new();
     for table in root.subs(reader, "destination") {
         let format = format(reader, &table);
+        check_tls_keys(reader, &table);
         let limit = limit(reader, &table, format);
         let target = target(reader, &table, base);
         let name = table
@@ -140,7 +175,7 @@ fn check_path(
 ) {
     let path = |destination: &DestinationConfig| match &destination.target {
         Target::File(options) => Some(options.path.clone()),
-        Target::Stdout | Target::Syslog(_) => None,
+        Target::Stdout | Target::Syslog(_) | Target::Kafka(_) => None,
     };
     let Some(own) = path(new) else { return };
     if let Some(other) = others
@@ -164,6 +199,7 @@ fn format(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Format {
     match name.as_str() {
         "cef" => return Format::Cef,
         "json" => return Format::Json,
+        "raw" if table.text("type").as_deref() == Some("kafka") => return Format::Verbatim,
         "raw" => return Format::Raw,
         _ => {}
     }
@@ -248,7 +284,8 @@ fn target(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option
     match table.text("type")?.as_str() {
         "file" => file(reader, table, base).map(Target::File),
         "stdout" => Some(Target::Stdout),
-        _ => syslog(reader, table, base).map(Target::Syslog),
+        "kafka" => kafka(table, base).map(Target::Kafka),
+        _ => syslog(table, base).map(Target::Syslog),
     }
 }
 
@@ -279,28 +316,11 @@ fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<F
     })
 }
 
-fn syslog(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
+fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
     let framing = match table.text("framing").as_deref() {
         Some("octet-counting") => Framing::OctetCounting,
         _ => Framing::Newline,
     };
-    let client = (
-        table.path("client_certificate", base),
-        table.path("client_key", base),
-    );
-    for (given, other) in [
-        ("client_certificate", "client_key"),
-        ("client_key", "client_certificate"),
-    ] {
-        if table.is_given(given) && !table.is_given(other) {
-            reader.report(
-                Code::ConfigKeyMissing,
-                &table.span_of(given),
-                format!("`{given}` needs `{other}` beside it"),
-                format!("add {other} = \"/path\""),
-            );
-        }
-    }
     let transport = match table.text("transport")?.as_str() {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp(framing),
@@ -308,7 +328,7 @@ fn syslog(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option
             framing,
             TlsFiles {
                 ca: table.path("ca_file", base),
-                client: client.0.zip(client.1),
+                client: client(table, base),
                 server_name: table.text("server_name"),
             },
         ),
@@ -329,5 +349,83 @@ fn syslog(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option
         },
         priority: index("facility", FACILITIES) * 8 + index("severity", SEVERITIES),
         host: table.text("host"),
+    })
+}
+
+fn client(table: &Table<'_, '_>, base: &Path) -> Option<(PathBuf, PathBuf)> {
+    let certificate = table.path("client_certificate", base);
+    certificate.zip(table.path("client_key", base))
+}
+
+/// The keys about certificates go with TLS, and the two about ours with each other.
+fn check_tls_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
+    for (given, other) in [
+        ("client_certificate", "client_key"),
+        ("client_key", "client_certificate"),
+    ] {
+        if table.is_given(given) && !table.is_given(other) {
+            reader.report(
+                Code::ConfigKeyMissing,
+                &table.span_of(given),
+                format!("`{given}` needs `{other}` beside it"),
+                format!("add {other} = \"/path\""),
+            );
+        }
+    }
+    let (tls, remedy) = match table.text("type").as_deref() {
+        Some("syslog") => (
+            table.text("transport").as_deref() == Some("tls"),
+            "transport = \"tls\"",
+        ),
+        Some("kafka") => (
+            is_encrypted(table),
+            "security_protocol = \"ssl\" or \"sasl-ssl\"",
+        ),
+        _ => return,
+    };
+    for name in ["ca_file", "client_certificate", "client_key"] {
+        if table.is_given(name) && !tls {
+            reader.report(
+                Code::ConfigKeyUnavailable,
+                &table.span_of(name),
+                format!("`{name}` has no effect without TLS"),
+                format!("write {remedy}, or remove {name}"),
+            );
+        }
+    }
+}
+
+fn is_encrypted(table: &Table<'_, '_>) -> bool {
+    let protocol = table.text("security_protocol");
+    protocol.is_some_and(|protocol| protocol.ends_with("ssl"))
+}
+
+fn kafka(table: &Table<'_, '_>, base: &Path) -> Option<KafkaOptions> {
+    let brokers = table.texts("bootstrap_servers").iter();
+    let mechanism = match table.text("sasl_mechanism").as_deref() {
+        Some("scram-sha-256") => Mechanism::ScramSha256,
+        Some("scram-sha-512") => Mechanism::ScramSha512,
+        _ => Mechanism::Plain,
+    };
+    let user = table.text("user").zip(table.secret("password", base));
+    Some(KafkaOptions {
+        brokers: brokers.map(|broker| broker.value.clone()).collect(),
+        topic: table.text("topic")?,
+        key: match table.text("key").as_deref() {
+            Some("alert-id") => KeyOf::AlertId,
+            Some("device") => KeyOf::Device,
+            Some("tenant") => KeyOf::Tenant,
+            _ => KeyOf::None,
+        },
+        compression: table.text("compression")?,
+        tls: is_encrypted(table).then(|| KafkaTls {
+            ca: table.path("ca_file", base),
+            client: client(table, base),
+        }),
+        sasl: user.map(|(user, password)| KafkaSasl {
+            mechanism,
+            user,
+            password,
+        }),
     })
 }

@@ -38,6 +38,10 @@ pub enum Takes {
     Size,
     /// Texts.
     Texts,
+    /// Hosts with ports.
+    HostPorts,
+    /// A reference to a secret.
+    Secret,
     /// A table with these keys.
     Table(&'static [Key]),
     /// Tables with these keys, each written in double brackets.
@@ -82,6 +86,8 @@ pub(super) const FACILITIES: &[&str] = &[
 pub(super) const SEVERITIES: &[&str] = &[
     "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
 ];
+const KAFKA: &[&str] = &["kafka"];
+const SASL: &[&str] = &["sasl-plaintext", "sasl-ssl"];
 const STREAMS: &[&str] = &["tcp", "tls"];
 
 /// The keys at the top of the file.
@@ -121,6 +127,18 @@ const LIMITS: &[Key] = &[
         "The most bytes of payloads that wait for delivery. When they are reached, collection pauses; nothing is dropped.",
     )
     .default("8 GiB"),
+    key(
+        "memory",
+        Takes::Size,
+        "The most bytes of payloads that wait in memory for each log source whose remote keeps them until they are delivered, such as a Kafka broker. When they are reached, it pauses.",
+    )
+    .default("64 MiB"),
+    key(
+        "memory_events",
+        Takes::Integer(1, 100_000_000),
+        "The most events of such a log source that are read and not acknowledged. After a crash no more than these are delivered a second time.",
+    )
+    .default("100000"),
     key(
         "free_disk",
         Takes::Size,
@@ -166,14 +184,14 @@ const DESTINATION: &[Key] = &[
     .required(),
     key(
         "type",
-        Takes::Choice(&["file", "stdout", "syslog"]),
+        Takes::Choice(&["file", "stdout", "syslog", "kafka"]),
         "What kind of destination it is.",
     )
     .required(),
     key(
         "format",
         Takes::Choice(&["leef1", "leef2", "cef", "json", "raw"]),
-        "What an event becomes. `raw` is its payload; line breaks in it become blanks.",
+        "What an event becomes. `raw` is its payload; line breaks in it become blanks, except in a topic.",
     )
     .default("leef1"),
     key(
@@ -271,23 +289,75 @@ const DESTINATION: &[Key] = &[
     )
     .only("type", &["syslog"]),
     key(
+        "bootstrap_servers",
+        Takes::HostPorts,
+        "Brokers to begin with; they name the others. An Event Hubs namespace has the port 9093.",
+    )
+    .required()
+    .only("type", KAFKA),
+    key("topic", Takes::Text, "The topic, or the event hub.")
+        .required()
+        .only("type", KAFKA),
+    key(
+        "key",
+        Takes::Choice(&["none", "alert-id", "device", "tenant"]),
+        "The key of a record: records with the same key go to the same partition, in their order. It is the custom property `Alert ID`, `Device ID` (or `Device Name`) or `Tenant ID` of the event; an event without it has no key.",
+    )
+    .default("none")
+    .only("type", KAFKA),
+    key(
+        "compression",
+        Takes::Choice(&["none", "gzip", "snappy", "lz4", "zstd"]),
+        "How records are compressed. Event Hubs takes `none` and `gzip`.",
+    )
+    .default("none")
+    .only("type", KAFKA),
+    key(
+        "security_protocol",
+        Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
+        "Whether the connection is encrypted (`ssl`) and whether we sign in with a name and a password (`sasl`).",
+    )
+    .default("plaintext")
+    .only("type", KAFKA),
+    key(
+        "sasl_mechanism",
+        Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512"]),
+        "How the password is shown. `plain` shows it as it is, so it wants encryption.",
+    )
+    .default("plain")
+    .only("security_protocol", SASL),
+    key(
+        "user",
+        Takes::Text,
+        "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
+    )
+    .required()
+    .only("security_protocol", SASL),
+    key(
+        "password",
+        Takes::Secret,
+        "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
+    )
+    .required()
+    .only("security_protocol", SASL),
+    key(
         "ca_file",
         Takes::Path,
-        "PEM file with the certificate authorities to trust, instead of those of the system.",
+        "PEM file with the certificate authorities to trust, instead of those of the system. With `transport = \"tls\"` or `security_protocol` with `ssl`.",
     )
-    .only("transport", &["tls"]),
+    .only("type", &["syslog", "kafka"]),
     key(
         "client_certificate",
         Takes::Path,
-        "PEM file with the client certificate and its chain.",
+        "PEM file with the client certificate and its chain; the same.",
     )
-    .only("transport", &["tls"]),
+    .only("type", &["syslog", "kafka"]),
     key(
         "client_key",
         Takes::Path,
-        "PEM file with the private key of the client certificate.",
+        "PEM file with the private key of the client certificate; the same.",
     )
-    .only("transport", &["tls"]),
+    .only("type", &["syslog", "kafka"]),
     key(
         "server_name",
         Takes::Text,

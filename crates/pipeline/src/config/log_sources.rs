@@ -3,13 +3,12 @@
 use super::destinations::DestinationConfig;
 use super::secrets;
 use super::table::{Reader, Table};
-use crate::format::Format;
 use dsm::diagnostic::{Code, Diagnostic, suggest};
 use dsm::lsx::Spanned;
-use protocol::Protocol;
 use protocol::parameter::{FaultCode, Kind, ParameterFault, Parameters, Value, check_identifier};
 use protocol::protocols::{REGISTRY, find};
 use protocol::secret::SecretRef;
+use protocol::{Keeps, Protocol};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -44,6 +43,11 @@ impl LogSourceConfig {
     pub fn eps(&self) -> Option<u32> {
         let eps = self.parameters.integer("eps_throttle")?;
         u32::try_from(eps).ok()
+    }
+
+    /// Who keeps what was read until it is delivered.
+    pub fn keeps(&self) -> Keeps {
+        self.protocol.map_or(Keeps::Here, Protocol::keeps)
     }
 
     /// Whether what collects need not be stopped for the other configuration to apply.
@@ -178,7 +182,7 @@ fn check_destinations(
             }
             continue;
         };
-        if source.coalescing && found.format == Format::Raw {
+        if source.coalescing && found.format.is_payload() {
             reader.report(
                 Code::ConfigContradiction,
                 &table.span_of("coalescing"),
@@ -275,7 +279,7 @@ fn parameters(
     (Parameters::default(), places)
 }
 
-fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) {
+pub(super) fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) {
     let code = match fault.code {
         FaultCode::Unknown => Code::ParameterUnknown,
         FaultCode::Missing => Code::ParameterMissing,
@@ -287,7 +291,7 @@ fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) 
 }
 
 /// A value of the file as protocols take it.
-fn value(raw: &DeValue<'_>) -> Value {
+pub(super) fn value(raw: &DeValue<'_>) -> Value {
     match raw {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())

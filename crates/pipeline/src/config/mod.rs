@@ -16,7 +16,7 @@ pub use keys::{Key, ROOT, Takes};
 pub use log_sources::LogSourceConfig;
 pub use reference::{json_schema, page, pages};
 
-use crate::store::Limits;
+use crate::store::{Limits, MemoryLimits};
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
 use dsm::manifest::explain_malformed;
 use protocol::secret::Secrets;
@@ -183,6 +183,10 @@ fn config(
         limits: Limits {
             spool: number("spool").unwrap_or(default.spool),
             free: number("free_disk").unwrap_or(default.free),
+            memory: MemoryLimits {
+                bytes: number("memory").unwrap_or(default.memory.bytes),
+                events: number("memory_events").unwrap_or(default.memory.events),
+            },
         },
         threads: number("threads").map_or(0, |threads| usize::try_from(threads).unwrap_or(0)),
         metrics: metrics
@@ -294,6 +298,20 @@ impl Config {
             }
         }
         for destination in &self.destinations {
+            let name = &destination.name;
+            if let Some((key, reference)) = destination.secret()
+                && let Err(error) = secrets.resolve(reference)
+            {
+                out.push(
+                    Diagnostic::new(
+                        Code::SecretUnavailable,
+                        format!("`{key}` of destination `{}`: {error}", name.value),
+                        "set it in the environment of the process, or give it to the file",
+                    )
+                    .with_severity(severity)
+                    .at(&self.file, name.span.clone(), ""),
+                );
+            }
             if let Err(reason) = destination.check_files() {
                 out.push(
                     Diagnostic::new(

@@ -142,6 +142,13 @@ fn property(key: &Key) -> Value {
                 { "type": "string", "pattern": "^ *[0-9]+ *([kKmMgGtT][iI]?)?[bB]? *$" },
             ],
         }),
+        Takes::HostPorts => json!({
+            "type": "array",
+            "items": { "type": "string", "pattern": "^.+:[0-9]{1,5}$" },
+            "minItems": 1,
+            "uniqueItems": true,
+        }),
+        Takes::Secret => protocol::parameter::secret_schema(),
         Takes::Texts => json!({
             "type": "array",
             "items": { "type": "string", "minLength": 1 },

@@ -1,9 +1,11 @@
 //! A table of the file, read by its declaration.
 
 use super::keys::{Key, Takes};
-use super::size;
+use super::{log_sources, size};
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, nearest, suggest};
 use dsm::lsx::Spanned;
+use protocol::parameter::check_secret;
+use protocol::secret::SecretRef;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -27,6 +29,7 @@ enum Value {
     Boolean(bool),
     Number(u64),
     Texts(Vec<Spanned<String>>),
+    Secret(SecretRef),
 }
 
 /// A table that was read.
@@ -154,7 +157,14 @@ impl Reader<'_> {
                     None => self.wrong(key, entry),
                 }
             }
-            Takes::Texts => self.texts(key, entry),
+            Takes::Texts | Takes::HostPorts => self.texts(key, entry),
+            Takes::Secret => match check_secret(key.name, &log_sources::value(raw)) {
+                Ok(reference) => Some(Value::Secret(reference)),
+                Err(fault) => {
+                    log_sources::report(self, &fault, entry.span());
+                    None
+                }
+            },
             Takes::Choice(choices) => match raw.as_str() {
                 Some(text) if choices.contains(&text) => Some(Value::Text(text.to_owned())),
                 Some(text) => {
@@ -183,7 +193,12 @@ impl Reader<'_> {
         };
         let mut texts = Vec::new();
         for item in list {
-            match item.get_ref().as_str() {
+            let text = item.get_ref().as_str();
+            let fits = |text: &&str| match key.takes {
+                Takes::HostPorts => is_host_port(text),
+                _ => true,
+            };
+            match text.filter(fits) {
                 Some(text) => texts.push(Spanned::new(text.to_owned(), item.span())),
                 None => return self.wrong(key, item),
             }
@@ -251,6 +266,8 @@ pub(super) fn takes(takes: Takes) -> String {
         Takes::Integer(first, last) => format!("a whole number from {first} to {last}"),
         Takes::Size => "a number of bytes, or a size such as \"512 MiB\"".to_owned(),
         Takes::Texts => "a list of texts with at least one".to_owned(),
+        Takes::HostPorts => "a list of hosts, each with a port".to_owned(),
+        Takes::Secret => "a reference to a secret".to_owned(),
         Takes::Table(_) => "a table".to_owned(),
         Takes::Tables(_) => "tables in double brackets".to_owned(),
         Takes::Parameters => "the parameters of the protocol".to_owned(),
@@ -276,6 +293,8 @@ fn example(key: &Key) -> String {
         (Takes::Integer(first, _), None) => format!("{name} = {first}"),
         (Takes::Size, None) => format!("{name} = \"100 MiB\""),
         (Takes::Texts, None) => format!("{name} = [\"...\"]"),
+        (Takes::HostPorts, None) => format!("{name} = [\"broker.example.com:9092\"]"),
+        (Takes::Secret, None) => format!("{name} = {{ env = \"NAME\" }}"),
         (Takes::Tables(_), None) => format!("[[{name}]], its keys below"),
         (Takes::Table(_) | Takes::Parameters, None) => format!("[{name}], its keys below"),
     }
@@ -338,6 +357,15 @@ impl<'t, 'i> Table<'t, 'i> {
                 .declaration(name)
                 .and_then(|key| key.default)
                 .and_then(size::parse),
+        }
+    }
+
+    /// Where a secret is; a file relative to a folder.
+    pub(super) fn secret(&self, name: &str, base: &Path) -> Option<SecretRef> {
+        match self.values.get(name).map(|value| &value.value) {
+            Some(Value::Secret(SecretRef::File(path))) => Some(SecretRef::File(base.join(path))),
+            Some(Value::Secret(reference)) => Some(reference.clone()),
+            _ => None,
         }
     }
 

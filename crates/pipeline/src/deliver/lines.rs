@@ -1,9 +1,10 @@
 //! Payloads to lines: normalized and formatted on several threads, in the order of the payloads.
 
+use crate::destination::Labels;
 use crate::format::{Formatter, Written};
 use crate::store::{Batch, Stored};
 use dsm::field::Field;
-use dsm::{Event, Normalizer, Payload, Status, event::canonical};
+use dsm::{Event, Normalizer, Payload, Status, Target, event::canonical};
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -17,6 +18,8 @@ pub(super) struct Worker<'m> {
     pub(super) formatter: Formatter,
     /// Whether the key of coalescing is wanted.
     pub(super) keys: bool,
+    /// Where labels are wanted, the properties that one of which groups events.
+    pub(super) labels: Option<Vec<Target>>,
 }
 
 /// What became of one event.
@@ -30,6 +33,7 @@ pub(super) struct Line {
     pub(super) budget_exceeded: u32,
     /// What it has in common with events that are the same to coalescing; nothing if it never is coalesced.
     pub(super) key: Option<String>,
+    pub(super) labels: Option<Labels>,
 }
 
 /// The lines of consecutive events.
@@ -46,6 +50,7 @@ impl Worker<'_> {
         let mut event = self.normalizer.normalize(&payload, stored.received);
         event.event_count = count;
         let key = self.keys.then(|| key(&event)).flatten();
+        let labels = self.labels.as_ref().map(|targets| labels(&event, targets));
         let (status, budget_exceeded) = (event.status, event.budget_exceeded);
         let start = out.bytes.len();
         let result = self
@@ -66,7 +71,17 @@ impl Worker<'_> {
             status,
             budget_exceeded,
             key,
+            labels,
         });
+    }
+}
+
+fn labels(event: &Event<'_>, targets: &[Target]) -> Labels {
+    let mut values = targets.iter().filter_map(|target| event.get(*target));
+    Labels {
+        status: event.status,
+        qid: event.qid.as_ref().map(|(record, _)| record.qid),
+        key: values.next().map(|property| canonical(property).into()),
     }
 }
 

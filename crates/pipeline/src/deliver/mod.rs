@@ -8,7 +8,9 @@
 mod lines;
 
 use crate::coalesce::{Coalescer, Fate, Folded};
-use crate::destination::{self, DeadLetter, DeadLetters, Destination, Outcome, Record, Refusal};
+use crate::destination::{
+    self, DeadLetter, DeadLetters, Destination, KeyOf, Outcome, Record, Refusal,
+};
 use crate::format::{Format, Formatter, Limit, LogSource};
 use crate::metrics::{DestinationMetrics, RouteMetrics};
 use crate::store::{Batch, Position, SourceId, Store, StoreError};
@@ -34,6 +36,8 @@ pub struct DeliveryOptions {
     pub batch_bytes: usize,
     /// How many threads normalize.
     pub threads: usize,
+    /// Whether the destination asks for labels, and what it groups events by.
+    pub labels: Option<KeyOf>,
 }
 
 /// A log source that goes to the destination.
@@ -323,7 +327,7 @@ impl<'m> Deliverer<'m> {
         // Each of them once, though the position may have to wait.
         while let Some(refused) = work.refused.front() {
             let batch = self.store.read(source, refused.sequence, 1, usize::MAX)?;
-            if let Some(stored) = batch.get(0) {
+            if let Some(stored) = batch.first_if(refused.sequence) {
                 let letter = DeadLetter {
                     log_source: &lane.route.log_source.identifier,
                     destination: &self.options.name,
@@ -368,6 +372,11 @@ impl<'m> Deliverer<'m> {
 }
 
 impl Work {
+    /// Whether there is nothing to send and nothing that was refused.
+    fn is_empty(&self) -> bool {
+        self.batch.records.is_empty() && self.refused.is_empty()
+    }
+
     /// Takes events that the destination has refused to those that could not be written at all.
     fn refuse(&mut self, refused: Vec<Refusal>) {
         for Refusal { index, reason } in refused {
@@ -390,6 +399,7 @@ impl Work {
                     bytes: start..self.batch.bytes.len(),
                     sequence,
                     received,
+                    labels: line.labels.clone(),
                 });
                 self.batch.bytes.push(b'\n');
             }
@@ -453,6 +463,7 @@ impl<'m> Lane<'m> {
                 normalizer: Normalizer::new(route.mapping),
                 formatter: Formatter::new(options.format, route.limit, route.log_source.clone())?,
                 keys: route.coalescing,
+                labels: options.labels.map(|key| key.targets(route.mapping)),
             });
         }
         let coalescer = Coalescer::from_state(&position.state)?;
@@ -489,6 +500,7 @@ impl<'m> Lane<'m> {
             lane: index,
             batch: destination::Batch {
                 identifier: self.route.log_source.identifier.clone(),
+                log_source_type: self.route.mapping.slug().to_owned(),
                 ..destination::Batch::default()
             },
             refused: VecDeque::new(),
@@ -498,20 +510,21 @@ impl<'m> Lane<'m> {
         };
         // Where the spool cannot be read, all of this is done again.
         let before = self.coalescer.clone();
-        let filled = if batch.is_empty() {
+        let mut filled = if batch.is_empty() {
             // A window is over when time has passed it, unless events wait that were received before.
             let over = match &mut self.coalescer {
                 Some(coalescer) if !held_back && closing => coalescer.close_all(),
                 Some(coalescer) if !held_back => coalescer.close(now),
                 _ => Vec::new(),
             };
-            if over.is_empty() {
-                return Ok(self.wait(held_back.then_some(worthwhile), now));
-            }
             self.add_folded(&over, store, &mut work)
         } else {
             self.add_batch(&batch, store, &mut work)
         };
+        filled = filled.and_then(|()| self.add_hastened(store, &mut work));
+        if batch.is_empty() && work.is_empty() && filled.is_ok() {
+            return Ok(self.wait(held_back.then_some(worthwhile), now));
+        }
         if let Err(error) = filled {
             self.coalescer = before;
             return Err(error);
@@ -596,6 +609,22 @@ impl<'m> Lane<'m> {
         Ok(())
     }
 
+    /// Adds the records of windows that hold back an event that is not to be held back any longer.
+    fn add_hastened(&mut self, store: &Store, work: &mut Work) -> Result<(), StoreError> {
+        let hastened = store.hastened(self.route.source);
+        let over = match &mut self.coalescer {
+            Some(coalescer)
+                if coalescer
+                    .first_pending()
+                    .is_some_and(|first| first < hastened) =>
+            {
+                coalescer.close_all()
+            }
+            _ => return Ok(()),
+        };
+        self.add_folded(&over, store, work)
+    }
+
     /// Adds the records of windows that are over, each with the payload of its first event.
     fn add_folded(
         &mut self,
@@ -605,7 +634,8 @@ impl<'m> Lane<'m> {
     ) -> Result<(), StoreError> {
         for record in folded {
             let batch = store.read(self.route.source, record.sequence, 1, usize::MAX)?;
-            let (Some(stored), Some(worker)) = (batch.get(0), self.workers.first_mut()) else {
+            let stored = batch.first_if(record.sequence);
+            let (Some(stored), Some(worker)) = (stored, self.workers.first_mut()) else {
                 continue;
             };
             let mut lines = Lines::default();

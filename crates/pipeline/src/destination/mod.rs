@@ -6,17 +6,20 @@
 
 mod dead_letter;
 mod file;
+mod kafka;
 mod stream;
 mod syslog;
 
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use file::{FileDestination, FileOptions, Period, Sync};
+pub use kafka::{KafkaOptions, KafkaSasl, KafkaTls};
 pub use stream::StreamDestination;
 pub use syslog::{
     Framing, Header, SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls, host,
 };
 
 use chrono::{DateTime, Utc};
+use dsm::{Mapping, Status, Target};
 use std::ops::Range;
 
 /// Events of one log source that are sent together, each a line.
@@ -24,6 +27,8 @@ use std::ops::Range;
 pub struct Batch {
     /// Identifier of the log source.
     pub identifier: String,
+    /// Its log source type.
+    pub log_source_type: String,
     /// The events, each followed by a line feed.
     pub bytes: Vec<u8>,
     /// Where they are.
@@ -39,6 +44,55 @@ pub struct Record {
     pub sequence: u64,
     /// When it was received.
     pub received: DateTime<Utc>,
+    /// What else is known of it, for a destination that asks.
+    pub labels: Option<Labels>,
+}
+
+/// What is known of an event besides its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// What became of it.
+    pub status: Status,
+    /// Its QID, where it has one.
+    pub qid: Option<u32>,
+    /// What it is grouped by, where it has such a thing.
+    pub key: Option<Box<str>>,
+}
+
+/// What events are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyOf {
+    /// Nothing.
+    #[default]
+    None,
+    /// The alert that they belong to.
+    AlertId,
+    /// The device that they are about.
+    Device,
+    /// The tenant that they come from.
+    Tenant,
+}
+
+impl KeyOf {
+    /// The custom properties in which a mapping has it, the best one first.
+    const fn properties(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            Self::AlertId => &["Alert ID"],
+            Self::Device => &["Device ID", "Device Name"],
+            Self::Tenant => &["Tenant ID"],
+        }
+    }
+
+    /// Where it is in the events of a mapping.
+    pub fn targets(self, mapping: &Mapping) -> Vec<Target> {
+        let declared = mapping.custom_properties();
+        let names = self.properties().iter();
+        names
+            .filter_map(|name| declared.iter().position(|property| property.name == *name))
+            .map(Target::Custom)
+            .collect()
+    }
 }
 
 impl Batch {

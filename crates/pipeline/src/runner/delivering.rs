@@ -3,10 +3,10 @@
 use super::{Plan, Run, RunError};
 use crate::config::DestinationConfig;
 use crate::deliver::{Deliverer, DeliveryError, DeliveryOptions, Route, Step};
-use crate::destination::DeadLetters;
+use crate::destination::{DeadLetters, Destination};
 use crate::format::LogSource;
 use crate::metrics::{Board, DestinationMetrics};
-use crate::store::Store;
+use crate::store::{SourceId, Store, StoreError};
 use protocol::clock::{Clock, Stop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -60,7 +60,11 @@ pub(super) struct Delivering {
 }
 
 impl Delivering {
-    pub(super) fn start(run: &Run<'_>, plan: &Arc<Plan>) -> Result<Self, RunError> {
+    pub(super) fn start(
+        run: &Run<'_>,
+        plan: &Arc<Plan>,
+        destinations: Vec<Box<dyn Destination>>,
+    ) -> Result<Self, RunError> {
         let mut delivering = Self {
             store: Arc::clone(&run.store),
             stop: Stop::new(),
@@ -72,7 +76,7 @@ impl Delivering {
             let mut known = plan.config.destinations.iter();
             known.any(|destination| destination.name.value == name)
         });
-        for index in 0..plan.config.destinations.len() {
+        for (index, destination) in destinations.into_iter().enumerate() {
             let thread = Thread {
                 plan: Arc::clone(plan),
                 index,
@@ -85,7 +89,7 @@ impl Delivering {
             let name = plan.config.destinations[index].name.value.clone();
             let handle = thread::Builder::new()
                 .name(format!("deliver {name}"))
-                .spawn(move || thread.run())
+                .spawn(move || thread.run(destination))
                 .map_err(RunError::Thread)?;
             delivering.threads.push((name, handle));
         }
@@ -149,12 +153,12 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(self) -> Ended {
+    fn run(self, destination: Box<dyn Destination>) -> Ended {
         let Some(config) = self.plan.config.destinations.get(self.index) else {
             return Ok(End::Done);
         };
         let metrics = self.board.destination(&config.name.value);
-        let mut deliverer = self.deliverer(config, Arc::clone(&metrics))?;
+        let mut deliverer = self.deliverer(config, destination, Arc::clone(&metrics))?;
         let end = self.deliver(&mut deliverer, &metrics)?;
         deliverer.finish();
         Ok(end)
@@ -163,6 +167,7 @@ impl Thread {
     fn deliverer(
         &self,
         config: &DestinationConfig,
+        destination: Box<dyn Destination>,
         metrics: Arc<DestinationMetrics>,
     ) -> Result<Deliverer<'_>, DeliveryError> {
         let name = &config.name.value;
@@ -176,12 +181,13 @@ impl Thread {
             batch_events: config.batch_events,
             batch_bytes: BATCH_BYTES,
             threads,
+            labels: config.labels(),
         };
         let dead_letters = self.store.dir().join(format!("dead-letters/{name}.ndjson"));
         Deliverer::new(
             Arc::clone(&self.store),
             options,
-            config.open(),
+            destination,
             DeadLetters::new(dead_letters),
             self.routes(config)?,
             metrics,
@@ -198,21 +204,37 @@ impl Thread {
             let (true, Some(mapping)) = (source.destinations.contains(name), mapping) else {
                 continue;
             };
-            routes.push(Route {
-                source: self.store.source(identifier)?,
-                log_source: LogSource {
-                    identifier: identifier.clone(),
-                    credibility: source.credibility,
-                    store_payload: source.store_payload,
-                },
-                mapping,
-                limit: config.limit_for(identifier),
-                eps: source.eps(),
-                coalescing: source.coalescing,
-                metrics: self.board.route(identifier, name),
-            });
+            for spool in self.spools(identifier, name)? {
+                routes.push(Route {
+                    source: spool,
+                    log_source: LogSource {
+                        identifier: identifier.clone(),
+                        credibility: source.credibility,
+                        store_payload: source.store_payload,
+                    },
+                    mapping,
+                    limit: config.limit_for(identifier),
+                    eps: source.eps(),
+                    coalescing: source.coalescing,
+                    metrics: self.board.route(identifier, name),
+                });
+            }
         }
         Ok(routes)
+    }
+
+    /// Where events of a log source wait: in its spool, and on disk what is left from a time when it was kept there.
+    fn spools(&self, identifier: &str, destination: &str) -> Result<Vec<SourceId>, StoreError> {
+        let mut spools = vec![self.store.source(identifier)?];
+        let rows = self.store.look()?.waiting;
+        spools.extend(
+            rows.iter()
+                .filter(|row| row.identifier == identifier && row.destination == destination)
+                .filter(|row| row.events > 0 && row.source != spools[0])
+                .map(|row| row.source)
+                .collect::<Vec<_>>(),
+        );
+        Ok(spools)
     }
 
     fn deliver(&self, deliverer: &mut Deliverer<'_>, metrics: &DestinationMetrics) -> Ended {

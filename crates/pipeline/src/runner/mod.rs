@@ -10,18 +10,19 @@ mod delivering;
 use crate::collect::{CollectError, Opener, connections};
 use crate::config::Config;
 use crate::deliver::DeliveryError;
+use crate::destination::Destination;
 use crate::exposition::Server;
 use crate::metrics::Board;
 use crate::status::{Rates, Status};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, WaitingRow};
 use chrono::{DateTime, TimeDelta, Utc};
 use collecting::Collecting;
 use delivering::{Delivering, Drain};
 use dsm::Mapping;
-use protocol::LaneId;
 use protocol::clock::{Clock, Stop};
 use protocol::secret::Secrets;
 use protocol::status::LaneStatus;
+use protocol::{Keeps, LaneId, OpenError};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -113,6 +114,14 @@ pub enum RunError {
         /// Why not.
         error: DeliveryError,
     },
+    /// A destination cannot be opened.
+    #[error("destination `{name}`: {error}")]
+    Destination {
+        /// Its name.
+        name: String,
+        /// Why not.
+        error: OpenError,
+    },
     /// Events wait for what the configuration no longer has.
     #[error(
         "{events} events of log source `{log_source}` wait for the destination `{destination}`, and the configuration no \
@@ -149,8 +158,10 @@ pub enum RunError {
 pub struct Report {
     /// How the lanes were doing.
     pub lanes: Vec<(LaneId, LaneStatus)>,
-    /// How many events wait, for any destination.
+    /// How many events wait in the spool, for any destination.
     pub waiting: u64,
+    /// How many events were read and not delivered that their remotes give again.
+    pub undelivered: u64,
     /// Why a destination is gone for good, if that ended the run.
     pub closed: Option<String>,
 }
@@ -194,11 +205,12 @@ impl Run<'_> {
         plan: Plan,
         next_plan: &mut dyn FnMut() -> Option<Plan>,
     ) -> Result<Report, RunError> {
+        let destinations = self.open(&plan.config)?;
         check_routes(&self.store, &plan.config)?;
         let metrics = plan.config.metrics;
         let stop_server = Stop::new();
         self.serve(metrics, &stop_server)?;
-        let result = self.supervise(Arc::new(plan), next_plan);
+        let result = self.supervise(Arc::new(plan), destinations, next_plan);
         stop_server.set();
         result
     }
@@ -222,6 +234,7 @@ impl Run<'_> {
     fn supervise(
         &self,
         mut plan: Arc<Plan>,
+        destinations: Vec<Box<dyn Destination>>,
         next_plan: &mut dyn FnMut() -> Option<Plan>,
     ) -> Result<Report, RunError> {
         let opener = Opener {
@@ -232,7 +245,7 @@ impl Run<'_> {
             transport: &connections,
         };
         let mut collecting = Collecting::new(opener, Arc::clone(&self.board), self.options.once);
-        let mut delivering = Delivering::start(self, &plan)?;
+        let mut delivering = Delivering::start(self, &plan, destinations)?;
         collecting.start(&plan.config)?;
         let mut status = StatusFile::default();
         let mut closed = None;
@@ -253,11 +266,11 @@ impl Run<'_> {
                 break;
             }
             if self.signals.reload.swap(false, Ordering::Relaxed)
-                && let Some(next) = self.accept(&plan, next_plan)
+                && let Some((next, destinations)) = self.accept(&plan, next_plan)
             {
                 delivering.stop()?;
                 plan = Arc::new(next);
-                delivering = Delivering::start(self, &plan)?;
+                delivering = Delivering::start(self, &plan, destinations)?;
                 collecting.apply(&plan.config);
                 tracing::info!("the new configuration is in force");
             }
@@ -276,15 +289,15 @@ impl Run<'_> {
         let after = self.finish(&mut delivering, drain, &mut status)?;
         status.last = None;
         status.write(self);
+        let rows = self.store.look()?.waiting;
+        let waiting = |keeps: Keeps| {
+            let rows = rows.iter().filter(|row| row.source.keeps() == keeps);
+            rows.map(|row| row.events).sum()
+        };
         Ok(Report {
             lanes: self.board.lanes(),
-            waiting: self
-                .store
-                .look()?
-                .waiting
-                .iter()
-                .map(|row| row.events)
-                .sum(),
+            waiting: waiting(Keeps::Here),
+            undelivered: waiting(Keeps::Remote),
             closed: closed.or(after),
         })
     }
@@ -313,8 +326,27 @@ impl Run<'_> {
         Ok(closed)
     }
 
-    /// A plan that can take the place of the one that runs.
-    fn accept(&self, old: &Plan, next_plan: &mut dyn FnMut() -> Option<Plan>) -> Option<Plan> {
+    /// The destinations of a configuration, in its order.
+    fn open(&self, config: &Config) -> Result<Vec<Box<dyn Destination>>, RunError> {
+        let destinations = config.destinations.iter();
+        destinations
+            .map(|destination| {
+                destination
+                    .open(self.secrets)
+                    .map_err(|error| RunError::Destination {
+                        name: destination.name.value.clone(),
+                        error,
+                    })
+            })
+            .collect()
+    }
+
+    /// A plan that can take the place of the one that runs, and its destinations.
+    fn accept(
+        &self,
+        old: &Plan,
+        next_plan: &mut dyn FnMut() -> Option<Plan>,
+    ) -> Option<(Plan, Vec<Box<dyn Destination>>)> {
         let next = next_plan()?;
         if next.config.state_directory != old.config.state_directory
             || next.config.metrics != old.config.metrics
@@ -324,42 +356,73 @@ impl Run<'_> {
             );
             return None;
         }
-        if let Err(error) = check_routes(&self.store, &next.config) {
-            tracing::error!("the old configuration stays in force: {error}");
-            return None;
+        let opened = self.open(&next.config).and_then(|destinations| {
+            check_routes(&self.store, &next.config)?;
+            Ok(destinations)
+        });
+        match opened {
+            Ok(destinations) => {
+                self.store.set_limits(next.config.limits);
+                Some((next, destinations))
+            }
+            Err(error) => {
+                tracing::error!("the old configuration stays in force: {error}");
+                None
+            }
         }
-        self.store.set_limits(next.config.limits);
-        Some(next)
     }
 }
 
 /// Refuses a configuration that leaves waiting events without a destination, and makes a position for each route before
 /// anything is collected.
 fn check_routes(store: &Store, config: &Config) -> Result<(), RunError> {
-    let has_route = |identifier: &str, destination: &str| {
-        config.log_sources.iter().any(|source| {
-            source.identifier.value == identifier
-                && source.destinations.iter().any(|name| name == destination)
-        })
+    let source_of = |identifier: &str| {
+        let mut sources = config.log_sources.iter();
+        sources.find(|source| source.identifier.value == identifier)
     };
-    for row in store.look()?.waiting {
-        if has_route(&row.identifier, &row.destination) {
-            continue;
-        }
-        if row.events > 0 {
-            return Err(RunError::Orphaned {
-                log_source: row.identifier,
-                destination: row.destination,
-                events: row.events,
-            });
-        }
-        // A position that never moves again would keep everything that arrives.
-        store.forget(store.source(&row.identifier)?, &row.destination)?;
+    let goes_there = |row: &WaitingRow| {
+        source_of(&row.identifier)
+            .filter(|source| source.destinations.contains(&row.destination))
+            // What waits on disk is delivered, whatever the protocol is now; what the remote keeps, by whoever reads it.
+            .is_some_and(|source| {
+                row.source.keeps() == Keeps::Here || source.keeps() == Keeps::Remote
+            })
+    };
+    let rows = store.look()?.waiting;
+    let (known, unknown): (Vec<_>, Vec<_>) = rows.into_iter().partition(goes_there);
+    let mut orphaned = unknown.iter();
+    if let Some(row) = orphaned.find(|row| row.events > 0 && row.source.keeps() == Keeps::Here) {
+        return Err(RunError::Orphaned {
+            log_source: row.identifier.clone(),
+            destination: row.destination.clone(),
+            events: row.events,
+        });
     }
+    let sources = config.log_sources.iter();
+    store.configure(sources.map(|source| (source.identifier.value.as_str(), source.keeps())))?;
     for source in &config.log_sources {
         let id = store.source(&source.identifier.value)?;
         for destination in &source.destinations {
             store.position(id, destination)?;
+        }
+    }
+    for row in unknown {
+        // A position that never moves again would keep everything that arrives.
+        let given_up = store.forget(row.source, &row.destination)?;
+        if given_up > 0 {
+            tracing::warn!(
+                log_source = row.identifier,
+                destination = row.destination,
+                events = given_up,
+                "what waited in memory is not delivered there any more; a remote that was not told otherwise keeps it"
+            );
+        }
+    }
+    // A log source that is not kept on disk any more has nothing left there once it was delivered.
+    for row in known {
+        let now = store.source(&row.identifier)?;
+        if row.events == 0 && row.source != now {
+            store.forget(row.source, &row.destination)?;
         }
     }
     Ok(())
@@ -382,10 +445,106 @@ impl StatusFile {
             return;
         }
         self.last = Some(now);
-        let status = Status::of(&run.board, &mut self.rates, now);
+        let waiting = run.store.look_at_memory();
+        let status = Status::of(&run.board, &waiting, &mut self.rates, now);
         if let Err(error) = status.write(run.store.dir()) {
             // It is for looking only.
             tracing::warn!("the status cannot be written: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Limits;
+    use dsm::diagnostic::SourceFile;
+    use std::path::Path;
+
+    /// A configuration with a log source `hub` of this protocol that goes to these destinations.
+    fn config(protocol: &str, destinations: &[&str]) -> Config {
+        let mut text = "state_directory = \"state\"\n".to_owned();
+        for name in destinations {
+            text += &format!("[[destination]]\nname = \"{name}\"\ntype = \"stdout\"\n");
+        }
+        let parameters = match protocol {
+            "file" => "\n[log_source.parameters]\npath = \"alerts.json\"\nformat = \"json\"",
+            _ => "",
+        };
+        text += &format!(
+            "[[log_source]]\nidentifier = \"hub\"\ntype = \"example-vpn\"\nprotocol = \"{protocol}\"\n\
+             destinations = {destinations:?}{parameters}\n"
+        );
+        let file = SourceFile::new("dsmith.toml", text);
+        let (config, findings) = crate::config::read(&file, Path::new("/"));
+        assert!(!findings.has_errors(), "{findings:?}");
+        config
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            free: 0,
+            ..Limits::default()
+        };
+        let store = Store::open(dir.path(), limits).unwrap();
+        (dir, store)
+    }
+
+    fn accept(store: &Store, events: usize) {
+        let source = store.source("hub").unwrap();
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        store
+            .accept(source, "all", &vec!["x"; events], None, now)
+            .unwrap();
+    }
+
+    /// Destination, who keeps it, how many events wait.
+    fn waiting(store: &Store) -> Vec<(String, Keeps, u64)> {
+        let rows = store.look().unwrap().waiting.into_iter();
+        rows.map(|row| (row.destination, row.source.keeps(), row.events))
+            .collect()
+    }
+
+    #[test]
+    fn what_waits_in_memory_holds_up_no_change_and_what_waits_on_disk_does() {
+        for (protocol, is_refused) in [("gateway", false), ("file", true)] {
+            let (_dir, store) = store();
+            check_routes(&store, &config(protocol, &["out", "old"])).unwrap();
+            accept(&store, 3);
+            let changed = check_routes(&store, &config(protocol, &["out"]));
+            assert_eq!(changed.is_err(), is_refused, "{protocol}");
+            assert_eq!(waiting(&store).len(), if is_refused { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn what_is_left_on_disk_of_a_log_source_that_now_waits_in_memory_is_delivered_too() {
+        let (_dir, store) = store();
+        check_routes(&store, &config("file", &["out"])).unwrap();
+        accept(&store, 3);
+        check_routes(&store, &config("gateway", &["out"])).unwrap();
+        accept(&store, 2);
+        let out = "out".to_owned();
+        let disk = (out.clone(), Keeps::Here, 3);
+        assert_eq!(waiting(&store), [disk, (out.clone(), Keeps::Remote, 2)]);
+        let left = store.look().unwrap().waiting[0].source;
+        store
+            .advance(left, "out", &crate::store::Position::at(4))
+            .unwrap();
+        check_routes(&store, &config("gateway", &["out"])).unwrap();
+        assert_eq!(waiting(&store), [(out, Keeps::Remote, 2)]);
+    }
+
+    #[test]
+    fn what_is_in_memory_of_a_log_source_that_is_now_kept_on_disk_is_let_go() {
+        let (_dir, store) = store();
+        check_routes(&store, &config("gateway", &["out"])).unwrap();
+        accept(&store, 3);
+        check_routes(&store, &config("file", &["out"])).unwrap();
+        assert_eq!(waiting(&store), [("out".to_owned(), Keeps::Here, 0)]);
+        assert_eq!(store.look().unwrap().memory_bytes, 0);
+        accept(&store, 1);
+        assert_eq!(waiting(&store), [("out".to_owned(), Keeps::Here, 1)]);
     }
 }

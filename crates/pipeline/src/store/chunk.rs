@@ -4,17 +4,27 @@ use super::{signed, unsigned};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A chunk ends when it has this many bytes; one payload may be larger.
-const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
 /// A chunk has at most so many payloads, so that reading a few does not mean reading very many.
-const CHUNK_EVENTS: usize = 4096;
+pub(super) const CHUNK_EVENTS: usize = 4096;
 
 /// Events of one log source, in order.
 #[derive(Debug, Default)]
 pub struct Batch {
-    chunks: Vec<Vec<u8>>,
+    chunks: Vec<Arc<Vec<u8>>>,
     events: Vec<Place>,
+    /// Bytes of the events.
+    size: usize,
+}
+
+/// How much is read at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -57,6 +67,11 @@ impl Batch {
         })
     }
 
+    /// The first event, if it is the one with this sequence: what was given up is not there any more.
+    pub fn first_if(&self, sequence: u64) -> Option<Stored<'_>> {
+        self.get(0).filter(|stored| stored.sequence == sequence)
+    }
+
     /// The events.
     pub fn iter(&self) -> impl Iterator<Item = Stored<'_>> {
         (0..self.len()).filter_map(|index| self.get(index))
@@ -65,6 +80,35 @@ impl Batch {
     /// Keeps the first events only.
     pub fn truncate(&mut self, len: usize) {
         self.events.truncate(len);
+    }
+
+    /// Whether no further event is wanted.
+    pub(super) fn is_full(&self, most: Most) -> bool {
+        self.len() >= most.events || (self.size >= most.bytes && !self.is_empty())
+    }
+
+    /// Adds the events of a chunk from a sequence on, as far as they are wanted.
+    pub(super) fn add_chunk(
+        &mut self,
+        bytes: Arc<Vec<u8>>,
+        payloads: impl Iterator<Item = (u64, Range<usize>)>,
+        received: DateTime<Utc>,
+        from: u64,
+        most: Most,
+    ) {
+        for (sequence, bytes) in payloads.skip_while(|(sequence, _)| *sequence < from) {
+            if self.is_full(most) {
+                break;
+            }
+            self.size += bytes.len();
+            self.events.push(Place {
+                sequence,
+                received,
+                chunk: self.chunks.len(),
+                bytes,
+            });
+        }
+        self.chunks.push(bytes);
     }
 
     /// The sequence behind the last event.
@@ -122,17 +166,14 @@ pub(super) fn read(
     connection: &Connection,
     source: i64,
     from: u64,
-    max_events: usize,
-    max_bytes: usize,
+    most: Most,
 ) -> rusqlite::Result<Result<Batch, u64>> {
     let mut statement = connection.prepare_cached(
         "SELECT first, next, received, payloads FROM chunk WHERE log_source = ?1 AND next > ?2 ORDER BY next",
     )?;
     let mut rows = statement.query(params![source, signed(from)])?;
     let mut batch = Batch::default();
-    let mut size = 0;
-    while batch.len() < max_events
-        && size < max_bytes
+    while !batch.is_full(most)
         && let Some(row) = rows.next()?
     {
         let (first, next) = (unsigned(row.get(0)?), unsigned(row.get(1)?));
@@ -144,21 +185,8 @@ pub(super) fn read(
         let Some(ranges) = ranges(&bytes, next.saturating_sub(first)) else {
             return Ok(Err(first));
         };
-        for (sequence, bytes) in (first..next).zip(ranges) {
-            if batch.len() >= max_events || (size >= max_bytes && !batch.is_empty()) {
-                break;
-            }
-            if sequence >= from {
-                size += bytes.len();
-                batch.events.push(Place {
-                    sequence,
-                    received,
-                    chunk: batch.chunks.len(),
-                    bytes,
-                });
-            }
-        }
-        batch.chunks.push(bytes);
+        let payloads = (first..next).zip(ranges);
+        batch.add_chunk(Arc::new(bytes), payloads, received, from, most);
     }
     Ok(Ok(batch))
 }

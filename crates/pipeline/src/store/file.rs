@@ -70,6 +70,18 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// What a log source may hold in memory is held.
+    #[error(
+        "{events} events with {bytes} bytes wait in memory for delivery, which is what this log source may hold; \
+         collection pauses until destinations accept events (raise `limits.memory` and `limits.memory_events` if they \
+         are only slow)"
+    )]
+    MemoryFull {
+        /// Bytes that wait.
+        bytes: u64,
+        /// Events that wait.
+        events: u64,
+    },
     /// The file system has no room.
     #[error(
         "the disk of {} is nearly full: {available} bytes are free; collection pauses until there is room \
@@ -133,7 +145,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether it is worth trying again later without anybody repairing something first: the state is whole.
     pub fn is_pause(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::DiskFull { .. })
+        matches!(
+            self,
+            Self::Full { .. } | Self::MemoryFull { .. } | Self::DiskFull { .. }
+        )
     }
 
     pub(super) fn sqlite(dir: &Path, error: &rusqlite::Error) -> Self {

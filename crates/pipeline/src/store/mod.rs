@@ -4,19 +4,28 @@
 //! are numbered from 1 without gaps; the number is the event's *sequence*. A position is the sequence of the next event
 //! that a destination has not accepted yet. A chunk is deleted when every position of its log source is behind it.
 //!
+//! A log source whose remote keeps what was read ([`Keeps::Remote`]) is not stored. Its events wait in memory, with
+//! sequences and positions as on disk; the same functions serve both.
+//!
 //! The directory belongs to one process at a time. Other processes may look with [`Store::peek`].
 
 mod chunk;
 mod file;
+mod memory;
 mod peek;
 
 pub use chunk::{Batch, Stored};
 pub use file::{FORMAT, StoreError};
+pub use memory::MemoryLimits;
 pub use peek::{Peek, SourceRow, WaitingRow};
 
 use chrono::{DateTime, Utc};
+use chunk::Most;
 use file::Opened;
+use memory::{Memory, OpenPage};
+use protocol::Keeps;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,6 +38,8 @@ pub struct Limits {
     pub spool: u64,
     /// Bytes of the file system that collection leaves free, so that delivery can still move its positions.
     pub free: u64,
+    /// What each log source may hold in memory whose remote keeps what was read.
+    pub memory: MemoryLimits,
 }
 
 impl Default for Limits {
@@ -36,13 +47,31 @@ impl Default for Limits {
         Self {
             spool: 8 << 30,
             free: 256 << 20,
+            memory: MemoryLimits::default(),
         }
     }
 }
 
 /// A log source in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(i64);
+pub struct SourceId(Spool);
+
+/// Where the events of a log source wait, and which it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Spool {
+    Disk(i64),
+    Memory(usize),
+}
+
+impl SourceId {
+    /// Who keeps its events until they are delivered.
+    pub fn keeps(self) -> Keeps {
+        match self.0 {
+            Spool::Disk(_) => Keeps::Here,
+            Spool::Memory(_) => Keeps::Remote,
+        }
+    }
+}
 
 /// Where delivery of a log source to a destination stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +103,10 @@ pub struct Store {
     writer: Mutex<Connection>,
     /// Reading does not wait for a page that is being committed.
     reader: Mutex<Connection>,
-    /// Bytes of payloads in the spool.
+    memory: Mutex<Memory>,
+    /// The log sources of the configuration.
+    configured: Mutex<BTreeMap<String, SourceId>>,
+    /// Bytes of payloads in the spool on disk.
     bytes: AtomicU64,
     /// How many pages were accepted since the store was opened, for those who wait for events.
     pages: Mutex<u64>,
@@ -119,6 +151,8 @@ impl Store {
             limits: Mutex::new(limits),
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
+            memory: Mutex::default(),
+            configured: Mutex::default(),
             bytes: AtomicU64::new(unsigned(bytes)),
             pages: Mutex::new(0),
             arrived: Condvar::new(),
@@ -136,16 +170,48 @@ impl Store {
         *locked(&self.limits) = limits;
     }
 
-    /// Bytes of payloads in the spool.
+    /// Bytes of payloads in the spool on disk.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The log source with this identifier; it is made if there is none.
+    /// Says which log sources there are, and who keeps what each has read until it is delivered.
+    ///
+    /// # Errors
+    /// The state cannot be read or written.
+    pub fn configure<'a>(
+        &self,
+        sources: impl Iterator<Item = (&'a str, Keeps)>,
+    ) -> Result<(), StoreError> {
+        let mut configured = BTreeMap::new();
+        for (identifier, keeps) in sources {
+            let source = match keeps {
+                Keeps::Here => self.on_disk(identifier)?,
+                Keeps::Remote => SourceId(Spool::Memory(locked(&self.memory).source(identifier))),
+            };
+            configured.insert(identifier.to_owned(), source);
+        }
+        *locked(&self.configured) = configured;
+        Ok(())
+    }
+
+    /// The log source of the configuration with this identifier.
+    pub fn find(&self, identifier: &str) -> Option<SourceId> {
+        locked(&self.configured).get(identifier).copied()
+    }
+
+    /// The log source with this identifier. One that is not configured is kept on disk, and made if there is none.
     ///
     /// # Errors
     /// The state cannot be read or written.
     pub fn source(&self, identifier: &str) -> Result<SourceId, StoreError> {
+        match self.find(identifier) {
+            Some(source) => Ok(source),
+            None => self.on_disk(identifier),
+        }
+    }
+
+    fn on_disk(&self, identifier: &str) -> Result<SourceId, StoreError> {
         self.write(|tx| {
             tx.prepare_cached(
                 "INSERT INTO log_source (identifier) VALUES (?1) ON CONFLICT DO NOTHING",
@@ -154,7 +220,7 @@ impl Store {
             tx.prepare_cached("SELECT id FROM log_source WHERE identifier = ?1")?
                 .query_row([identifier], |row| row.get(0))
         })
-        .map(SourceId)
+        .map(|id| SourceId(Spool::Disk(id)))
     }
 
     /// The cursor of a lane of a log source, as it was given to [`Self::accept`].
@@ -162,20 +228,22 @@ impl Store {
     /// # Errors
     /// The state cannot be read.
     pub fn cursor(&self, source: SourceId, lane: &str) -> Result<Option<String>, StoreError> {
+        let Spool::Disk(id) = source.0 else {
+            return Ok(None);
+        };
         self.read_with(|connection| {
             connection
                 .prepare_cached("SELECT cursor FROM lane WHERE log_source = ?1 AND name = ?2")?
-                .query_row(params![source.0, lane], |row| row.get(0))
+                .query_row(params![id, lane], |row| row.get(0))
                 .optional()
         })
     }
 
-    /// Makes a page and its cursor durable in one transaction. Without a cursor the stored one stays. Returns the
-    /// sequence of the first payload.
+    /// Makes a page and its cursor durable in one transaction. Without a cursor the stored one stays.
     ///
     /// # Errors
-    /// [`StoreError::Full`] and [`StoreError::DiskFull`]: nothing was stored, and the same page may be offered again.
-    /// Others: the state cannot be written.
+    /// [`StoreError::is_pause`]: nothing was stored, and the same page may be offered again. Others: the state cannot be
+    /// written.
     pub fn accept<P: AsRef<[u8]>>(
         &self,
         source: SourceId,
@@ -183,32 +251,135 @@ impl Store {
         payloads: &[P],
         cursor: Option<&str>,
         received: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let size: u64 = payloads
-            .iter()
-            .map(|payload| payload.as_ref().len() as u64)
-            .sum();
-        self.check_room(size)?;
-        let (first, added) = self.write(|tx| {
-            let first = next_sequence(tx, source)?;
-            let added = chunk::insert(tx, source.0, first, payloads, received)?;
-            tx.prepare_cached("UPDATE log_source SET next_sequence = ?2 WHERE id = ?1")?
-                .execute(params![source.0, signed(first + payloads.len() as u64)])?;
-            if let Some(cursor) = cursor {
+    ) -> Result<(), StoreError> {
+        match source.0 {
+            Spool::Disk(id) => {
+                let cursor = cursor.map(|cursor| (id, lane, cursor));
+                self.accept_on_disk(&[(id, payloads)], cursor, received)?;
+                self.arrived(payloads.len());
+                Ok(())
+            }
+            Spool::Memory(_) => self.take(source, lane, &[(source, payloads)], received),
+        }
+    }
+
+    fn accept_on_disk<P: AsRef<[u8]>>(
+        &self,
+        parts: &[(i64, &[P])],
+        cursor: Option<(i64, &str, &str)>,
+        received: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let payloads = parts.iter().flat_map(|(_, payloads)| payloads.iter());
+        self.check_room(payloads.map(|payload| payload.as_ref().len() as u64).sum())?;
+        let added = self.write(|tx| {
+            let mut added = 0;
+            for (source, payloads) in parts {
+                let first = next_sequence(tx, *source)?;
+                added += chunk::insert(tx, *source, first, payloads, received)?;
+                tx.prepare_cached("UPDATE log_source SET next_sequence = ?2 WHERE id = ?1")?
+                    .execute(params![source, signed(first + payloads.len() as u64)])?;
+            }
+            if let Some((source, lane, cursor)) = cursor {
                 tx.prepare_cached(
                     "INSERT INTO lane (log_source, name, cursor) VALUES (?1, ?2, ?3)
                      ON CONFLICT DO UPDATE SET cursor = excluded.cursor",
                 )?
-                .execute(params![source.0, lane, cursor])?;
+                .execute(params![source, lane, cursor])?;
             }
-            Ok((first, added))
+            Ok(added)
         })?;
         self.bytes.fetch_add(added, Ordering::Relaxed);
-        if !payloads.is_empty() {
-            *locked(&self.pages) += 1;
-            self.arrived.notify_all();
+        Ok(())
+    }
+
+    /// Wakes those who wait for events.
+    fn arrived(&self, events: usize) {
+        if events > 0 {
+            self.wake();
         }
-        Ok(first)
+    }
+
+    /// Begins a lane whose remote keeps what is read: its pages are counted from the first.
+    pub fn begin(&self, reader: SourceId, lane: &str) {
+        if let Spool::Memory(reader) = reader.0 {
+            locked(&self.memory).begin(reader, lane);
+        }
+    }
+
+    /// Takes over a page that a log source has read whose remote keeps it. Its payloads may belong to several log sources,
+    /// in gateway use; those of one that is kept on disk are durable when this returns. Only the thread of the lane calls
+    /// it.
+    ///
+    /// # Errors
+    /// [`StoreError::is_pause`]: nothing was taken, and the same page may be offered again. Others: the state cannot be
+    /// written.
+    pub fn take<P: AsRef<[u8]>>(
+        &self,
+        reader: SourceId,
+        lane: &str,
+        parts: &[(SourceId, &[P])],
+        received: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let Spool::Memory(reader) = reader.0 else {
+            return Ok(());
+        };
+        let (mut disk, mut memory) = (Vec::new(), Vec::new());
+        for (source, payloads) in parts {
+            match source.0 {
+                Spool::Disk(id) => disk.push((id, *payloads)),
+                Spool::Memory(number) => memory.push((number, *payloads)),
+            }
+        }
+        let events: usize = parts.iter().map(|(_, payloads)| payloads.len()).sum();
+        let payloads = memory.iter().flat_map(|(_, payloads)| payloads.iter());
+        let bytes = payloads.map(|payload| payload.as_ref().len() as u64).sum();
+        // Room does not become less meanwhile: nobody else takes anything for this log source.
+        let limits = locked(&self.limits).memory;
+        let room = locked(&self.memory).check_room(reader, bytes, events as u64, limits);
+        room.inspect_err(|_| self.wake())?;
+        if !disk.is_empty() {
+            self.accept_on_disk(&disk, None, received)?;
+        }
+        let mut held = locked(&self.memory);
+        let mut ends = BTreeMap::new();
+        for (source, payloads) in memory {
+            ends.insert(source, held.insert(reader, source, payloads, received));
+        }
+        let page = OpenPage {
+            // An empty page takes room too.
+            events: events.max(1) as u64,
+            ends: ends.into_iter().collect(),
+        };
+        held.open_page(reader, lane, page);
+        drop(held);
+        self.arrived(events);
+        Ok(())
+    }
+
+    /// How many pages of a lane, from the first since it began, are delivered: every destination of every log source with
+    /// payloads in them has accepted these, records of coalescing included.
+    pub fn delivered(&self, reader: SourceId, lane: &str) -> u64 {
+        match reader.0 {
+            Spool::Disk(_) => u64::MAX,
+            Spool::Memory(reader) => locked(&self.memory).delivered(reader, lane),
+        }
+    }
+
+    /// Asks that what a log source has read until now be delivered soon. See [`Self::hastened`].
+    pub fn hasten(&self, reader: SourceId) {
+        if let Spool::Memory(reader) = reader.0 {
+            locked(&self.memory).hasten(reader);
+            self.wake();
+        }
+    }
+
+    /// The sequence before which no event of a log source is to be held back, because room is needed or somebody waits
+    /// until it is delivered; 0 where nobody is in a hurry.
+    pub fn hastened(&self, source: SourceId) -> u64 {
+        match source.0 {
+            Spool::Disk(_) => 0,
+            Spool::Memory(number) => locked(&self.memory).hastened(number),
+        }
     }
 
     /// Refuses what would go over the limits.
@@ -240,15 +411,21 @@ impl Store {
     /// # Errors
     /// The state cannot be read or written.
     pub fn position(&self, source: SourceId, destination: &str) -> Result<Position, StoreError> {
+        let id = match source.0 {
+            Spool::Disk(id) => id,
+            Spool::Memory(number) => {
+                return Ok(locked(&self.memory).position(number, destination));
+            }
+        };
         self.write(|tx| {
-            let next = signed(next_sequence(tx, source)?);
+            let next = signed(next_sequence(tx, id)?);
             tx.prepare_cached(
                 "INSERT INTO position (log_source, destination, next, keep, state) VALUES (?1, ?2, ?3, ?3, '')
                  ON CONFLICT DO NOTHING",
             )?
-            .execute(params![source.0, destination, next])?;
+            .execute(params![id, destination, next])?;
             tx.prepare_cached("SELECT next, keep, state FROM position WHERE log_source = ?1 AND destination = ?2")?
-                .query_row(params![source.0, destination], |row| {
+                .query_row(params![id, destination], |row| {
                     Ok(Position {
                         next: unsigned(row.get(0)?),
                         keep: unsigned(row.get(1)?),
@@ -269,18 +446,25 @@ impl Store {
         destination: &str,
         position: &Position,
     ) -> Result<(), StoreError> {
+        let id = match source.0 {
+            Spool::Disk(id) => id,
+            Spool::Memory(number) => {
+                locked(&self.memory).advance(number, destination, position);
+                return Ok(());
+            }
+        };
         let removed = self.write(|tx| {
             tx.prepare_cached(
                 "UPDATE position SET next = ?3, keep = ?4, state = ?5 WHERE log_source = ?1 AND destination = ?2",
             )?
             .execute(params![
-                source.0,
+                id,
                 destination,
                 signed(position.next),
                 signed(position.keep),
                 position.state
             ])?;
-            chunk::delete_delivered(tx, source.0)
+            chunk::delete_delivered(tx, id)
         })?;
         self.reclaim(removed)
     }
@@ -306,9 +490,15 @@ impl Store {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Batch, StoreError> {
-        let batch = self.read_with(|connection| {
-            chunk::read(connection, source.0, from, max_events, max_bytes)
-        })?;
+        let most = Most {
+            events: max_events,
+            bytes: max_bytes,
+        };
+        let id = match source.0 {
+            Spool::Disk(id) => id,
+            Spool::Memory(number) => return Ok(locked(&self.memory).read(number, from, most)),
+        };
+        let batch = self.read_with(|connection| chunk::read(connection, id, from, most))?;
         batch.map_err(|sequence| StoreError::Damaged {
             dir: self.dir.clone(),
             reason: format!("the chunk with event {sequence} of the spool cannot be read"),
@@ -320,10 +510,14 @@ impl Store {
     /// # Errors
     /// The state cannot be read.
     pub fn waiting(&self, source: SourceId, from: u64) -> Result<u64, StoreError> {
+        let id = match source.0 {
+            Spool::Disk(id) => id,
+            Spool::Memory(number) => return Ok(locked(&self.memory).waiting(number, from)),
+        };
         self.read_with(|connection| {
             let next: i64 = connection
                 .prepare_cached("SELECT next_sequence FROM log_source WHERE id = ?1")?
-                .query_row([source.0], |row| row.get(0))?;
+                .query_row([id], |row| row.get(0))?;
             Ok(unsigned(next).saturating_sub(from))
         })
     }
@@ -333,24 +527,32 @@ impl Store {
     /// # Errors
     /// The state cannot be read.
     pub fn oldest(&self, source: SourceId, from: u64) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read_with(|connection| chunk::received(connection, source.0, from))
+        match source.0 {
+            Spool::Disk(id) => self.read_with(|connection| chunk::received(connection, id, from)),
+            Spool::Memory(number) => Ok(locked(&self.memory).oldest(number, from)),
+        }
     }
 
-    /// Gives up what waits of a log source for a destination, and the position; returns how many events.
+    /// Gives up what waits of a log source for a destination, and the position; returns how many events. Where the remote
+    /// keeps what was read and no destination is left, the remote is not told that it was delivered.
     ///
     /// # Errors
     /// The state cannot be written.
     pub fn forget(&self, source: SourceId, destination: &str) -> Result<u64, StoreError> {
+        let id = match source.0 {
+            Spool::Disk(id) => id,
+            Spool::Memory(number) => return Ok(locked(&self.memory).forget(number, destination)),
+        };
         let (waiting, removed) = self.write(|tx| {
             let next: Option<i64> = tx
                 .prepare_cached(
                     "DELETE FROM position WHERE log_source = ?1 AND destination = ?2 RETURNING next",
                 )?
-                .query_row(params![source.0, destination], |row| row.get(0))
+                .query_row(params![id, destination], |row| row.get(0))
                 .optional()?;
-            let behind = next_sequence(tx, source)?;
+            let behind = next_sequence(tx, id)?;
             let waiting = next.map_or(0, |next| behind.saturating_sub(unsigned(next)));
-            Ok((waiting, chunk::delete_delivered(tx, source.0)?))
+            Ok((waiting, chunk::delete_delivered(tx, id)?))
         })?;
         self.reclaim(removed)?;
         Ok(waiting)
@@ -400,8 +602,8 @@ impl Store {
     }
 }
 
-fn next_sequence(tx: &Transaction<'_>, source: SourceId) -> rusqlite::Result<u64> {
+fn next_sequence(tx: &Transaction<'_>, source: i64) -> rusqlite::Result<u64> {
     tx.prepare_cached("SELECT next_sequence FROM log_source WHERE id = ?1")?
-        .query_row([source.0], |row| row.get(0))
+        .query_row([source], |row| row.get(0))
         .map(unsigned)
 }

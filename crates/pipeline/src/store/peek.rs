@@ -1,6 +1,6 @@
 //! Looking at a state that another process may be using.
 
-use super::{Store, StoreError, file, unsigned};
+use super::{SourceId, Spool, Store, StoreError, file, locked, unsigned};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use std::path::Path;
@@ -17,6 +17,8 @@ pub struct SourceRow {
 /// What waits for a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingRow {
+    /// The log source.
+    pub source: SourceId,
     /// Identifier of the log source.
     pub identifier: String,
     /// The destination.
@@ -36,8 +38,10 @@ pub struct Peek {
     pub sources: Vec<SourceRow>,
     /// What waits.
     pub waiting: Vec<WaitingRow>,
-    /// Bytes of payloads in the spool.
+    /// Bytes of payloads in the spool on disk.
     pub bytes: u64,
+    /// Bytes of payloads in memory, of log sources whose remotes keep them; another process does not see them.
+    pub memory_bytes: u64,
 }
 
 impl Store {
@@ -52,12 +56,40 @@ impl Store {
         Ok(peek)
     }
 
-    /// The same of the open store.
+    /// The same of the open store, with what waits in memory.
     ///
     /// # Errors
     /// The state cannot be read.
     pub fn look(&self) -> Result<Peek, StoreError> {
-        self.read_with(look)
+        let mut peek = self.read_with(look)?;
+        let memory = self.look_at_memory();
+        peek.sources.extend(memory.sources);
+        peek.waiting.extend(memory.waiting);
+        peek.memory_bytes = memory.memory_bytes;
+        Ok(peek)
+    }
+
+    /// What waits in memory, and nothing else.
+    pub fn look_at_memory(&self) -> Peek {
+        let memory = locked(&self.memory);
+        let sources = memory.received().map(|(identifier, received)| SourceRow {
+            identifier: identifier.to_owned(),
+            received,
+        });
+        let waiting = memory.all_waiting().map(|row| WaitingRow {
+            source: SourceId(Spool::Memory(row.source)),
+            identifier: row.identifier.to_owned(),
+            destination: row.destination.to_owned(),
+            events: row.events,
+            oldest: row.oldest,
+        });
+        Peek {
+            process: None,
+            sources: sources.collect(),
+            waiting: waiting.collect(),
+            bytes: 0,
+            memory_bytes: memory.bytes(),
+        }
     }
 }
 
@@ -77,12 +109,13 @@ fn look(connection: &Connection) -> rusqlite::Result<Peek> {
         .prepare_cached(
             "SELECT identifier, destination, next_sequence - position.next,
                  (SELECT received FROM chunk WHERE chunk.log_source = position.log_source
-                  AND chunk.next > position.next ORDER BY chunk.next LIMIT 1)
+                  AND chunk.next > position.next ORDER BY chunk.next LIMIT 1), log_source.id
              FROM position JOIN log_source ON id = log_source ORDER BY identifier, destination",
         )?
         .query_map([], |row| {
             let oldest: Option<i64> = row.get(3)?;
             Ok(WaitingRow {
+                source: SourceId(Spool::Disk(row.get(4)?)),
                 identifier: row.get(0)?,
                 destination: row.get(1)?,
                 events: unsigned(row.get(2)?),
@@ -98,5 +131,6 @@ fn look(connection: &Connection) -> rusqlite::Result<Peek> {
         sources,
         waiting,
         bytes: unsigned(bytes),
+        memory_bytes: 0,
     })
 }

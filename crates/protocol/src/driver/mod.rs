@@ -7,7 +7,7 @@
 mod backoff;
 mod trouble;
 
-pub(crate) use trouble::Trouble;
+pub(crate) use trouble::{Action, Trouble};
 
 use crate::Cursor;
 use crate::clock::Clock;
@@ -19,7 +19,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tracing::{debug, info, warn};
-use trouble::Action;
 
 /// More pages than this in one round are left for the next one.
 const MAX_PAGES: u32 = 1000;

@@ -8,9 +8,9 @@ mod validate;
 
 pub use describe::Description;
 pub use interval::{format_interval, parse_interval};
-pub use schema::schema;
-pub(crate) use validate::did_you_mean;
-pub use validate::{check_identifier, validate};
+pub use schema::{schema, secret_schema};
+pub use validate::{check_identifier, check_secret, validate};
+pub(crate) use validate::{did_you_mean, nearest};
 
 use crate::secret::SecretRef;
 use chrono::TimeDelta;

@@ -45,16 +45,7 @@ fn property(parameter: &Parameter) -> Value {
         Kind::Interval { .. } => json!({ "type": "string", "pattern": "^[0-9]+[MmHhDd]$" }),
         Kind::Host => text(parameter, 255),
         Kind::Path => text(parameter, 4096),
-        Kind::Password => json!({
-            "type": "object",
-            "properties": {
-                "env": { "type": "string", "minLength": 1 },
-                "file": { "type": "string", "minLength": 1 },
-            },
-            "additionalProperties": false,
-            "minProperties": 1,
-            "maxProperties": 1,
-        }),
+        Kind::Password => secret_schema(),
     };
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".to_owned(), json!(parameter.label));
@@ -143,4 +134,18 @@ fn condition(declared: &[Parameter], rule: &Rule) -> Value {
         When::IsNot(value) => json!({ "not": is(value) }),
         When::Given => json!({ "required": [rule.parameter] }),
     }
+}
+
+/// The schema of a reference to a secret.
+pub fn secret_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "env": { "type": "string", "minLength": 1 },
+            "file": { "type": "string", "minLength": 1 },
+        },
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    })
 }

@@ -171,7 +171,7 @@ fn check(
         )
     };
     match (parameter.kind, value) {
-        (Kind::Password, value) => match secret_reference(name, value) {
+        (Kind::Password, value) => match check_secret(name, value) {
             Ok(reference) => Some(Checked::Secret(reference)),
             Err(found) => {
                 faults.push(found);
@@ -408,8 +408,8 @@ fn check_host(name: &str, text: &str, faults: &mut Vec<ParameterFault>) -> Optio
     None
 }
 
-/// A reference such as `{ env = "NAME" }`. Whatever else stands there may be the secret, so it is never repeated.
-fn secret_reference(name: &str, value: &Value) -> Result<SecretRef, ParameterFault> {
+/// Reads a reference such as `{ env = "NAME" }`. Whatever else stands there may be the secret, so it is never repeated.
+pub fn check_secret(name: &str, value: &Value) -> Result<SecretRef, ParameterFault> {
     let table = match value {
         Value::Table(table) => table,
         Value::Text(_) => {

@@ -1,8 +1,12 @@
 //! The protocols: a folder for each, and the registry.
 
+mod apache_kafka;
+mod broker;
 mod common;
 mod file;
+mod gateway;
 mod list;
+mod microsoft_azure_event_hubs;
 mod microsoft_defender_endpoint;
 mod microsoft_defender_endpoint_siem;
 mod microsoft_graph_security;
@@ -18,8 +22,11 @@ pub static REGISTRY: &[&dyn Protocol] = &[
     &microsoft_graph_security::GraphSecurity,
     &microsoft_defender_endpoint::DefenderEndpoint,
     &microsoft_defender_endpoint_siem::DefenderEndpointSiem,
+    &microsoft_azure_event_hubs::EventHubs,
+    &apache_kafka::ApacheKafka,
     &file::File,
     &syslog::Syslog,
+    &gateway::Gateway,
 ];
 
 /// The protocol with this name.

@@ -243,6 +243,7 @@ impl Poll for Collection {
             malformed: taken.malformed,
             position: Some(state.position.bookmark()),
             cursor: Cursor::encode(VERSION, &state),
+            ..Page::default()
         })
     }
 

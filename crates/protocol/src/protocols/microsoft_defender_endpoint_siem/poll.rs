@@ -113,7 +113,7 @@ impl Poll for SiemPoll {
             malformed: taken.malformed,
             position: Some(state.position.bookmark()),
             cursor: Cursor::encode(VERSION, &state),
-            obstacle: None,
+            ..Page::default()
         })
     }
 

@@ -1,0 +1,101 @@
+//! Events to a topic of a Kafka broker, or to an event hub.
+//!
+//! A batch counts as accepted when the brokers have reported every record of it as written by all replicas that are in
+//! sync. What the options mean is known to any build; sending needs the feature `kafka`.
+
+#[cfg(feature = "kafka")]
+mod producer;
+
+use super::{Destination, KeyOf};
+use protocol::OpenError;
+use protocol::kafka::Mechanism;
+use protocol::secret::{SecretRef, Secrets};
+use std::path::PathBuf;
+
+/// A topic, and how its brokers are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaOptions {
+    /// Brokers to begin with, as `host:port`; they name the others.
+    pub brokers: Vec<String>,
+    /// The topic.
+    pub topic: String,
+    /// What the key of a record is: records with the same key go to the same partition, in their order.
+    pub key: KeyOf,
+    /// How records are compressed, in Kafka's word: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    pub compression: String,
+    /// TLS, or none.
+    pub tls: Option<KafkaTls>,
+    /// Name and password, or none.
+    pub sasl: Option<KafkaSasl>,
+}
+
+/// TLS to the brokers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KafkaTls {
+    /// PEM file with the authorities to trust; without it those of the system.
+    pub ca: Option<PathBuf>,
+    /// PEM files with the client certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Name and password for the brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSasl {
+    /// How the password is shown.
+    pub mechanism: Mechanism,
+    /// The name.
+    pub user: String,
+    /// Where the password is.
+    pub password: SecretRef,
+}
+
+impl KafkaOptions {
+    /// The destination at work. No connection is made yet.
+    ///
+    /// # Errors
+    /// The password cannot be had, or this program was built without the feature `kafka`.
+    #[cfg(feature = "kafka")]
+    pub fn open(&self, secrets: &dyn Secrets) -> Result<Box<dyn Destination>, OpenError> {
+        use protocol::kafka::{ClientCertificate, Connection, Sasl, Tls};
+        let sasl = self.sasl.as_ref().map(|sasl| {
+            let password = secrets.resolve(&sasl.password);
+            let password = password.map_err(|error| OpenError::Secret {
+                key: "password",
+                error,
+            })?;
+            Ok(Sasl::Password {
+                mechanism: sasl.mechanism,
+                user: sasl.user.clone(),
+                password,
+            })
+        });
+        let connection = Connection {
+            brokers: self.brokers.clone(),
+            tls: self.tls.as_ref().map(|tls| Tls {
+                ca_file: tls.ca.clone(),
+                client: tls
+                    .client
+                    .clone()
+                    .map(|(certificate_file, key_file)| ClientCertificate {
+                        certificate_file,
+                        key_file,
+                        key_password: None,
+                    }),
+            }),
+            sasl: sasl.transpose()?,
+        };
+        Ok(Box::new(producer::KafkaDestination::new(
+            self.clone(),
+            connection,
+        )))
+    }
+
+    /// The destination at work.
+    ///
+    /// # Errors
+    /// This program was built without the feature `kafka`.
+    #[cfg(not(feature = "kafka"))]
+    pub fn open(&self, _secrets: &dyn Secrets) -> Result<Box<dyn Destination>, OpenError> {
+        Err(OpenError::NotBuilt { feature: "kafka" })
+    }
+}

@@ -1,0 +1,126 @@
+//! The settings of librdkafka.
+
+use super::context::Context;
+use super::fault::{Fault, Subject};
+use super::token::Tokens;
+use super::{Connection, Reading, Sasl};
+use crate::driver::Trouble;
+use crate::status::State;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::BaseConsumer;
+
+/// What is fetched ahead, in KiB, for a consumer as a whole.
+const FETCHED_AHEAD: &str = "16384";
+
+/// Most bytes in one answer, short of one batch.
+const ANSWER: &str = "16777216";
+
+/// What any client of these brokers needs. The certificate authorities are those of OpenSSL where no file is given.
+pub fn client_config(connection: &Connection) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", connection.brokers.join(","))
+        .set("client.id", "dsmith")
+        // Event Hubs sits behind a load balancer that forgets idle connections after four minutes.
+        .set("metadata.max.age.ms", "180000")
+        .set("connections.max.idle.ms", "180000")
+        .set("socket.keepalive.enable", "true")
+        // A broker that refuses a password is not asked ten times a second.
+        .set("reconnect.backoff.ms", "250")
+        .set("reconnect.backoff.max.ms", "10000")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    let protocol = match (&connection.tls, &connection.sasl) {
+        (None, None) => "PLAINTEXT",
+        (Some(_), None) => "SSL",
+        (None, Some(_)) => "SASL_PLAINTEXT",
+        (Some(_), Some(_)) => "SASL_SSL",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(tls) = &connection.tls {
+        if let Some(file) = &tls.ca_file {
+            config.set("ssl.ca.location", file.to_string_lossy());
+        }
+        if let Some(client) = &tls.client {
+            config
+                .set(
+                    "ssl.certificate.location",
+                    client.certificate_file.to_string_lossy(),
+                )
+                .set("ssl.key.location", client.key_file.to_string_lossy());
+            if let Some(password) = &client.key_password {
+                config.set("ssl.key.password", password.expose());
+            }
+        }
+    }
+    match &connection.sasl {
+        Some(Sasl::Password {
+            mechanism,
+            user,
+            password,
+        }) => {
+            config
+                .set("sasl.mechanisms", mechanism.as_str())
+                .set("sasl.username", user)
+                .set("sasl.password", password.expose());
+        }
+        Some(Sasl::Token { .. }) => {
+            config.set("sasl.mechanisms", "OAUTHBEARER");
+        }
+        None => {}
+    }
+    config
+}
+
+/// A consumer that is not a member of its group yet.
+pub(super) fn consumer(reading: &Reading) -> Result<BaseConsumer<Context>, Fault> {
+    let connection = &reading.connection;
+    let tokens = Tokens::of(connection.sasl.as_ref()).map_err(|error| {
+        let trouble = Trouble::of_transport(&error);
+        Fault {
+            subject: Subject::Client,
+            state: State::Error,
+            message: trouble.message,
+            remedy: trouble.remedy.unwrap_or_default(),
+        }
+    })?;
+    let context = Context::new(connection.clone(), reading.dialect, tokens);
+    consumer_config(reading)
+        .create_with_context(context)
+        .map_err(|error| Fault::of_settings(&error, connection.secrets()))
+}
+
+/// What a consumer needs besides.
+fn consumer_config(reading: &Reading) -> ClientConfig {
+    let mut config = client_config(&reading.connection);
+    config
+        .set("group.id", &reading.group)
+        // Partitions that stay are read on while others are handed over.
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", reading.session_timeout.to_string())
+        .set("heartbeat.interval.ms", reading.heartbeat.to_string())
+        .set("max.poll.interval.ms", MAX_POLL_INTERVAL)
+        // Offsets are committed by us, when what is before them was delivered.
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set(
+            "auto.offset.reset",
+            if reading.from_end {
+                "latest"
+            } else {
+                "earliest"
+            },
+        )
+        .set("isolation.level", "read_committed")
+        .set("allow.auto.create.topics", "false")
+        .set("check.crcs", "true")
+        .set("queued.max.messages.kbytes", FETCHED_AHEAD)
+        .set("fetch.max.bytes", ANSWER)
+        // A topic that appears later is found soon.
+        .set("topic.metadata.refresh.interval.ms", "10000")
+        .set("statistics.interval.ms", "1000");
+    config
+}
+
+/// A member that does not take anything for so long is taken for dead. It is longer than any handing over.
+const MAX_POLL_INTERVAL: &str = "300000";

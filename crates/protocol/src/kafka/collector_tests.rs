@@ -1,0 +1,547 @@
+//! The member of a group, against librdkafka's mock cluster.
+
+use super::super::{Connection, Dialect, Form, Mechanism, Sasl, Tls};
+use super::*;
+use crate::clock::SystemClock;
+use crate::secret::Secret;
+use crate::source::{Page, SinkError};
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::RDKafkaRespErr;
+use rustls::pki_types::PrivateKeyDer;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+/// Longer than anything here takes on a slow machine.
+const LONG: Duration = Duration::from_secs(60);
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+/// A sink whose destinations are slow.
+#[derive(Default)]
+struct Slow {
+    pages: Vec<Page>,
+    delivered: u64,
+    full: bool,
+    hastened: bool,
+}
+
+impl Slow {
+    fn payloads(&self) -> Vec<String> {
+        let payloads = self.pages.iter().flat_map(|page| &page.payloads);
+        payloads
+            .map(|payload| String::from_utf8_lossy(payload).into_owned())
+            .collect()
+    }
+
+    fn deliver(&mut self) {
+        self.delivered = self.pages.len() as u64;
+    }
+}
+
+impl Sink for Slow {
+    fn accept(&mut self, _: &LaneId, page: &Page) -> Result<(), SinkError> {
+        if self.full {
+            return Err(SinkError::Full);
+        }
+        self.pages.push(page.clone());
+        Ok(())
+    }
+
+    fn delivered(&mut self, _: &LaneId) -> u64 {
+        self.delivered
+    }
+
+    fn hasten(&mut self, _: &LaneId) {
+        self.hastened = true;
+    }
+}
+
+fn reading(brokers: &str) -> Reading {
+    Reading {
+        connection: Connection {
+            brokers: vec![brokers.to_owned()],
+            ..Connection::default()
+        },
+        topics: Topics::List(vec!["alerts".to_owned()]),
+        group: "g".to_owned(),
+        from_end: false,
+        session_timeout: 6000,
+        heartbeat: 200,
+        form: Form::default(),
+        dialect: Dialect::Kafka,
+    }
+}
+
+fn collector(reading: Reading) -> KafkaCollector {
+    let id = LaneId {
+        log_source: "x".to_owned(),
+        lane: "consumer".to_owned(),
+    };
+    KafkaCollector::new(reading, id)
+}
+
+fn cluster(partitions: i32) -> Cluster {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("alerts", partitions, 1).unwrap();
+    cluster
+}
+
+/// Puts records into a partition.
+fn produce(cluster: &Cluster, partition: i32, bodies: impl Iterator<Item = String>) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .create()
+        .unwrap();
+    for body in bodies {
+        let record: BaseRecord<'_, (), String> =
+            BaseRecord::to("alerts").partition(partition).payload(&body);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(LONG).unwrap();
+}
+
+/// What the group has committed of a partition.
+fn committed(cluster: &Cluster, partition: i32) -> Option<i64> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "g")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition("alerts", partition);
+    let list = consumer.committed_offsets(list, LONG).unwrap();
+    match list.elements()[0].offset() {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    }
+}
+
+/// Steps until this is so.
+fn until(
+    collector: &mut KafkaCollector,
+    sink: &mut Slow,
+    what: &str,
+    mut is_so: impl FnMut(&KafkaCollector, &mut Slow) -> bool,
+) {
+    let begun = Instant::now();
+    while !is_so(collector, sink) {
+        assert!(begun.elapsed() < LONG, "{what}: {:?}", collector.status());
+        collector.step(&SystemClock, sink);
+    }
+}
+
+fn numbered(name: &str, count: usize) -> impl Iterator<Item = String> {
+    let name = name.to_owned();
+    (0..count).map(move |number| format!("{name}-{number}"))
+}
+
+#[test]
+fn an_offset_is_committed_only_after_delivery() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "ten are read", |_, sink| {
+        sink.payloads().len() == 10
+    });
+    for _ in 0..10 {
+        collector.step(&SystemClock, &mut sink);
+    }
+    assert_eq!(committed(&cluster, 0), None);
+    assert_eq!(collector.offsets.undelivered(), sink.pages.len());
+    sink.deliver();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is committed",
+        |collector, _| collector.offsets.undelivered() == 0 && collector.offsets.ready().is_empty(),
+    );
+    assert_eq!(committed(&cluster, 0), Some(10));
+    assert_eq!(sink.payloads(), numbered("a", 10).collect::<Vec<_>>());
+    assert_eq!(collector.status().payloads, 10);
+}
+
+#[test]
+fn it_says_what_it_reads_and_that_it_has_read_everything() {
+    let cluster = cluster(3);
+    produce(&cluster, 1, numbered("a", 5));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(
+        &mut collector,
+        &mut sink,
+        "a round ends",
+        |collector, sink| {
+            sink.deliver();
+            collector.status().rounds > 0
+        },
+    );
+    assert_eq!(sink.payloads().len(), 5);
+    let status = collector.status();
+    assert_eq!(status.state, State::Ok);
+    assert_eq!(
+        status.message,
+        "reading 3 of 3 partitions in the group g: alerts 0-2; 0 records behind"
+    );
+}
+
+#[test]
+fn a_full_sink_pauses_and_loses_nothing() {
+    let cluster = cluster(2);
+    produce(&cluster, 0, numbered("a", 3000));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow {
+        full: true,
+        ..Slow::default()
+    };
+    until(&mut collector, &mut sink, "it pauses", |collector, _| {
+        collector.status().paused
+    });
+    for _ in 0..20 {
+        collector.step(&SystemClock, &mut sink);
+    }
+    assert_eq!(collector.status().state, State::Warn);
+    assert!(collector.batch.page().payloads.len() <= 2000);
+    sink.full = false;
+    until(&mut collector, &mut sink, "all are read", |_, sink| {
+        sink.payloads().len() >= 3000
+    });
+    assert_eq!(sink.payloads(), numbered("a", 3000).collect::<Vec<_>>());
+    assert!(!collector.status().paused);
+}
+
+#[test]
+fn partitions_are_handed_over_when_what_was_read_is_delivered() {
+    let cluster = cluster(4);
+    for partition in 0..4 {
+        produce(
+            &cluster,
+            partition,
+            numbered(&format!("old{partition}"), 20),
+        );
+    }
+    let mut first = collector(reading(&cluster.bootstrap_servers()));
+    let mut slow = Slow::default();
+    until(&mut first, &mut slow, "the first reads all", |_, sink| {
+        sink.payloads().len() == 80
+    });
+    // Another one joins, and has to wait, because nothing is delivered.
+    let mut second = collector(reading(&cluster.bootstrap_servers()));
+    let mut quick = Slow::default();
+    until(
+        &mut first,
+        &mut slow,
+        "it is asked to hand over",
+        |first, _| {
+            second.step(&SystemClock, &mut quick);
+            first.handover.is_some()
+        },
+    );
+    assert!(slow.hastened);
+    for _ in 0..10 {
+        first.step(&SystemClock, &mut slow);
+        second.step(&SystemClock, &mut quick);
+    }
+    assert!(second.assigned.is_empty());
+    assert_eq!(first.assigned.len(), 4);
+    slow.deliver();
+    until(
+        &mut first,
+        &mut slow,
+        "both have two partitions",
+        |first, _| {
+            second.step(&SystemClock, &mut quick);
+            first.assigned.len() == 2 && second.assigned.len() == 2
+        },
+    );
+    for partition in 0..4 {
+        produce(
+            &cluster,
+            partition,
+            numbered(&format!("new{partition}"), 20),
+        );
+    }
+    until(&mut first, &mut slow, "all are read", |_, slow| {
+        second.step(&SystemClock, &mut quick);
+        slow.deliver();
+        quick.deliver();
+        slow.payloads().len() + quick.payloads().len() >= 160
+    });
+    let mut all = slow.payloads();
+    all.extend(quick.payloads());
+    assert_eq!(all.len(), 160);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 160, "nothing is read twice");
+    assert_eq!(quick.payloads().len(), 40);
+    // The first one leaves, and the second has everything.
+    first.close(&SystemClock, &mut slow);
+    until(
+        &mut second,
+        &mut quick,
+        "the second has all",
+        |second, _| second.assigned.len() == 4,
+    );
+    second.close(&SystemClock, &mut quick);
+    for partition in 0..4 {
+        assert_eq!(committed(&cluster, partition), Some(40));
+    }
+}
+
+#[test]
+fn a_topic_that_is_missing_is_named_and_read_once_it_is_there() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster
+        .topic_error(
+            "alerts",
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        )
+        .unwrap();
+    let mut reading = reading(&cluster.bootstrap_servers());
+    reading.dialect = Dialect::EventHubs;
+    let mut collector = collector(reading);
+    let mut sink = Slow::default();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is an error",
+        |collector, _| collector.status().state == State::Error,
+    );
+    let status = collector.status();
+    assert!(
+        status.message.starts_with("the event hub is not there"),
+        "{status:?}"
+    );
+    assert!(status.message.contains("alerts"), "{status:?}");
+    assert!(status.remedy.as_deref().unwrap().contains("EntityPath"));
+    assert!(status.rounds_failed > 0);
+    cluster
+        .topic_error("alerts", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
+        .unwrap();
+    cluster.create_topic("alerts", 1, 1).unwrap_or_default();
+    produce(&cluster, 0, numbered("a", 3));
+    until(
+        &mut collector,
+        &mut sink,
+        "it is read",
+        |collector, sink| sink.payloads().len() == 3 && collector.status().state == State::Ok,
+    );
+}
+
+#[test]
+fn a_topic_that_disappears_is_an_error_and_what_was_read_is_kept() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 3));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "three are read", |_, sink| {
+        sink.payloads().len() == 3
+    });
+    cluster
+        .topic_error(
+            "alerts",
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        )
+        .unwrap();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is an error",
+        |collector, _| collector.status().state == State::Error,
+    );
+    assert!(
+        collector
+            .status()
+            .message
+            .starts_with("the topic is not there")
+    );
+    assert_eq!(sink.payloads().len(), 3);
+}
+
+#[test]
+fn a_broker_that_is_away_is_waited_for() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 3));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "three are read", |_, sink| {
+        sink.payloads().len() == 3
+    });
+    cluster.broker_down(1).unwrap();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is a warning",
+        |collector, _| collector.status().state == State::Warn,
+    );
+    assert!(
+        collector
+            .status()
+            .message
+            .starts_with("no broker is reached")
+    );
+    cluster.broker_up(1).unwrap();
+    produce(&cluster, 0, numbered("b", 3));
+    until(
+        &mut collector,
+        &mut sink,
+        "it goes on",
+        |collector, sink| sink.payloads().len() >= 6 && collector.status().state == State::Ok,
+    );
+}
+
+/// A broker that lets nobody sign in; it notes what was sent to sign in.
+struct Unfriendly {
+    address: String,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Unfriendly {
+    /// Starts it, with TLS if there is a certificate with its key.
+    fn start(certificate: Option<&rcgen::CertifiedKey<rcgen::KeyPair>>) -> Self {
+        let config = certificate.map(|certificate| {
+            let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.cert.der().clone()], key);
+            Arc::new(config.unwrap())
+        });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (noted, config) = (Arc::clone(&noted), config.clone());
+                std::thread::spawn(move || match config {
+                    Some(config) => {
+                        let connection = rustls::ServerConnection::new(config).unwrap();
+                        serve(rustls::StreamOwned::new(connection, stream), &noted)
+                    }
+                    None => serve(stream, &noted),
+                });
+            }
+        });
+        Self { address, seen }
+    }
+}
+
+/// Answers the three requests with which a connection begins. Each is a length, the number of the request and of its
+/// version, a number that the answer repeats, and more.
+fn serve(mut stream: impl Read + Write, seen: &Mutex<Vec<u8>>) -> Option<()> {
+    loop {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).ok()?;
+        let mut request = vec![0; usize::try_from(u32::from_be_bytes(length)).ok()?];
+        stream.read_exact(&mut request).ok()?;
+        let body: &[u8] = match request.get(..2)? {
+            // The versions that there are of ApiVersions, SaslHandshake, SaslAuthenticate and Metadata.
+            [0, 18] => &[
+                0, 0, 5, 0, 18, 0, 0, 0, 3, 0, 0, 17, 0, 0, 0, 1, 0, 0, 36, 0, 0, 0, 0, 0, 0, 3, 0,
+                0, 0, 2, 0, 0, 0, 0, 0, 0,
+            ],
+            // PLAIN is known.
+            [0, 17] => b"\0\0\0\0\0\x01\0\x05PLAIN",
+            // SASL_AUTHENTICATION_FAILED, with a text that repeats too much, and no data.
+            [0, 36] => {
+                seen.lock().unwrap().extend_from_slice(&request);
+                b"\0\x3a\0\x10bad hunter2-hunt\0\0\0\0"
+            }
+            _ => return None,
+        };
+        let length = u32::try_from(body.len() + 4).ok()?;
+        stream.write_all(&length.to_be_bytes()).ok()?;
+        stream.write_all(request.get(4..8)?).ok()?;
+        stream.write_all(body).ok()?;
+    }
+}
+
+#[test]
+fn credentials_that_are_not_accepted_are_an_error_without_the_secret() {
+    let broker = Unfriendly::start(None);
+    let mut reading = reading(&broker.address);
+    reading.dialect = Dialect::EventHubs;
+    reading.connection.sasl = Some(Sasl::Password {
+        mechanism: Mechanism::Plain,
+        user: "$ConnectionString".to_owned(),
+        password: Secret::new("hunter2-hunt"),
+    });
+    let probes = super::super::probe::probe(&reading);
+    let last = probes.last().unwrap();
+    assert_eq!(last.name, "sign-in");
+    assert!(!last.is_passed());
+    let mut collector = collector(reading);
+    let mut sink = Slow::default();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is an error",
+        |collector, _| collector.status().state == State::Error,
+    );
+    let seen = String::from_utf8_lossy(&broker.seen.lock().unwrap()).into_owned();
+    assert!(
+        seen.ends_with("\0$ConnectionString\0hunter2-hunt"),
+        "{seen:?}"
+    );
+    let status = collector.status();
+    assert!(
+        status
+            .message
+            .starts_with("the broker does not accept the credentials"),
+        "{status:?}"
+    );
+    assert!(status.remedy.as_deref().unwrap().contains("Listen"));
+    let shown = format!("{status:?} {probes:?} {collector:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    collector.close(&SystemClock, &mut sink);
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_an_error_and_one_in_the_file_is_trusted() {
+    let certificate = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let broker = Unfriendly::start(Some(&certificate));
+    let file = std::env::temp_dir().join(format!("dsmith-ca-{}.pem", std::process::id()));
+    std::fs::write(&file, certificate.cert.pem()).unwrap();
+    let mut sink = Slow::default();
+    for (ca_file, message, probed) in [
+        (None, "there can be no TLS with the broker", "TLS"),
+        (
+            Some(file.clone()),
+            "the broker does not accept the credentials",
+            "sign-in",
+        ),
+    ] {
+        let mut reading = reading(&broker.address);
+        reading.connection.tls = Some(Tls {
+            ca_file,
+            client: None,
+        });
+        reading.connection.sasl = Some(Sasl::Password {
+            mechanism: Mechanism::Plain,
+            user: "user".to_owned(),
+            password: Secret::new("hunter2-hunt"),
+        });
+        let probes = super::super::probe::probe(&reading);
+        let failed: Vec<&str> = probes
+            .iter()
+            .filter(|probe| !probe.is_passed())
+            .map(|probe| probe.name.as_str())
+            .collect();
+        assert_eq!(failed, [probed], "{probes:?}");
+        let mut collector = collector(reading);
+        until(
+            &mut collector,
+            &mut sink,
+            "it is an error",
+            |collector, _| collector.status().message.starts_with(message),
+        );
+        assert_eq!(collector.status().state, State::Error);
+    }
+    std::fs::remove_file(file).unwrap();
+}

@@ -1,0 +1,198 @@
+//! What librdkafka calls back, all of it from within a poll: noted here, and dealt with by who polls.
+
+use super::fault::Fault;
+use super::offsets::Partition;
+use super::stats::Stats;
+use super::token::Tokens;
+use super::{Connection, Dialect, Subject};
+use crate::clock::SystemClock;
+use crate::driver::Trouble;
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What has happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// These partitions are ours from now on.
+    Assigned(BTreeSet<Partition>),
+    /// Somebody else is to have these partitions: they are ours until they are given up.
+    Revoked(BTreeSet<Partition>),
+    /// These partitions have been taken from us.
+    Lost(BTreeSet<Partition>),
+    /// Something is wrong.
+    Fault(Fault),
+    /// How the client is doing.
+    Stats(Stats),
+}
+
+/// Notes what librdkafka calls back.
+pub(super) struct Context {
+    events: Mutex<Vec<Event>>,
+    /// Partitions are given up at once, because nobody waits any longer.
+    leaving: AtomicBool,
+    tokens: Option<Tokens>,
+    connection: Connection,
+    dialect: Dialect,
+}
+
+impl Context {
+    pub(super) fn new(connection: Connection, dialect: Dialect, tokens: Option<Tokens>) -> Self {
+        Self {
+            events: Mutex::new(Vec::new()),
+            leaving: AtomicBool::new(false),
+            tokens,
+            connection,
+            dialect,
+        }
+    }
+
+    /// What has happened since this was asked last.
+    pub(super) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on partitions are given up at once.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// What an error means, without secrets.
+    pub(super) fn fault(&self, code: RDKafkaErrorCode, reason: &str) -> Option<Fault> {
+        Fault::of(code, reason, self.dialect, self.connection.secrets())
+    }
+
+    fn note(&self, event: Event) {
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
+    }
+
+    fn token(&self) -> Result<OAuthToken, Trouble> {
+        let Some(tokens) = &self.tokens else {
+            return Err(Trouble::of_refusal(&crate::oauth::Refusal {
+                verdict: crate::oauth::Verdict::Stop,
+                code: None,
+                message: "no token: nobody is configured to get one".to_owned(),
+                remedy: None,
+            }));
+        };
+        let token = tokens.token(&SystemClock)?;
+        Ok(OAuthToken {
+            token: token.access.expose().to_owned(),
+            principal_name: tokens.client_id().to_owned(),
+            lifetime_ms: token.expires_at.timestamp_millis(),
+        })
+    }
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        // The only word about records that were deleted before they were read. Everything else comes as an error too.
+        if fac == "OFFSET" && message.contains("out of range") {
+            tracing::warn!("{message}");
+            if let Some(fault) = self.fault(RDKafkaErrorCode::OffsetOutOfRange, message) {
+                self.note(Event::Fault(fault));
+            }
+        } else {
+            tracing::debug!(?level, "librdkafka: {fac}: {message}");
+        }
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(stats) = Stats::read(statistics) {
+            self.note(Event::Stats(stats));
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let fault = error
+            .rdkafka_error_code()
+            .and_then(|code| self.fault(code, reason));
+        if let Some(fault) = fault {
+            self.note(Event::Fault(fault));
+        }
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.token().map_err(|trouble| {
+            self.note(Event::Fault(Fault {
+                subject: Subject::SignIn,
+                state: trouble.state,
+                message: trouble.message,
+                remedy: trouble
+                    .remedy
+                    .unwrap_or_else(|| "none needed if it passes".to_owned()),
+            }));
+            "no token".into()
+        })
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        what: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let partitions = partitions(list);
+        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let assigned = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+                _ => consumer.assign(list),
+            };
+            match assigned {
+                Ok(()) => self.note(Event::Assigned(partitions)),
+                Err(error) => tracing::warn!("partitions cannot be taken over: {error}"),
+            }
+        } else if consumer.assignment_lost() {
+            give_up(consumer, list);
+            self.note(Event::Lost(partitions));
+        } else if self.leaving.load(Ordering::Relaxed) {
+            give_up(consumer, list);
+        } else {
+            // Given up later, when what was read of them is delivered and committed: the group waits for that.
+            self.note(Event::Revoked(partitions));
+        }
+    }
+}
+
+/// Gives partitions up, so that the group can go on.
+pub(super) fn give_up(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) {
+    let given = match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+        _ => consumer.unassign(),
+    };
+    if let Err(error) = given {
+        tracing::warn!("partitions cannot be given up: {error}");
+    }
+}
+
+/// A list for librdkafka.
+pub(super) fn list<'a>(partitions: impl IntoIterator<Item = &'a Partition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.number);
+    }
+    list
+}
+
+fn partitions(list: &TopicPartitionList) -> BTreeSet<Partition> {
+    let elements = list.elements();
+    let partitions = elements.iter().map(|element| Partition {
+        topic: element.topic().into(),
+        number: element.partition(),
+    });
+    partitions.collect()
+}
