@@ -33,6 +33,12 @@ pub trait Protocol: Send + Sync + fmt::Debug {
         Keeps::Here
     }
 
+    /// Whether its log sources are asked again and again ([`Source::Polling`]) from a cursor with which any machine can go
+    /// on, so that processes can divide them among themselves.
+    fn is_portable(&self) -> bool {
+        false
+    }
+
     /// Set where a protocol should no longer be used.
     fn deprecation(&self) -> Option<&'static Deprecation> {
         None

@@ -7,6 +7,8 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod groups;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 use simulator::{Broker, BrokerPrograms, Collector, Running};
 use std::collections::BTreeMap;
@@ -112,6 +114,10 @@ fn main() -> ExitCode {
         ("a-gateway-divides-events-among-log-sources", gateway),
         ("a-topic-stands-between-collecting-and-normalizing", stages),
         ("test-source-tells-what-works", test_source),
+        (
+            "log-sources-in-a-group-have-one-process-each-and-move-when-it-dies",
+            groups::log_sources_move,
+        ),
     ];
     let trials = trials
         .into_iter()

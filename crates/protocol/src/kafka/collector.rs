@@ -245,6 +245,8 @@ impl KafkaCollector {
                 }
                 Event::Fault(fault) => self.blame(fault, now),
                 Event::Stats(stats) => has_read_all = self.measured(stats, now),
+                // It writes nothing.
+                Event::Written => {}
             }
         }
         self.offsets.delivered(sink.delivered(&self.id));
