@@ -138,6 +138,10 @@ impl Sink for StoreSink {
         self.store.delivered(self.source, &lane.lane)
     }
 
+    fn acknowledged(&mut self, lane: &LaneId, pages: u64) {
+        self.store.acknowledged(self.source, &lane.lane, pages);
+    }
+
     fn hasten(&mut self, _lane: &LaneId) {
         self.store.hasten(self.source);
     }

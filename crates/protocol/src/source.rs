@@ -331,6 +331,13 @@ pub trait Sink {
         u64::MAX
     }
 
+    /// Tells that the remote has confirmed so many pages of a lane, counted from the first: they do not come again after a
+    /// crash. It never goes down. Until then delivered events count against what may be repeated, for a lane that has ever
+    /// called this; for others they count until they are delivered.
+    fn acknowledged(&mut self, lane: &LaneId, pages: u64) {
+        let _ = (lane, pages);
+    }
+
     /// Asks that what was accepted of a lane be delivered soon, because somebody waits for [`Self::delivered`]: nothing of
     /// it is held back any longer to become one record with later events. It goes for what was accepted until now.
     fn hasten(&mut self, lane: &LaneId) {

@@ -385,6 +385,14 @@ impl Store {
         }
     }
 
+    /// The remote has confirmed so many pages of a lane, from the first since it began. From the first call on, events
+    /// count against the limit until then, and not only until they are delivered.
+    pub fn acknowledged(&self, reader: SourceId, lane: &str, pages: u64) {
+        if let Spool::Memory(reader) = reader.0 {
+            locked(&self.memory).acknowledged(reader, lane, pages);
+        }
+    }
+
     /// Asks that what a log source has read until now be delivered soon. See [`Self::hastened`].
     pub fn hasten(&self, reader: SourceId) {
         if let Spool::Memory(reader) = reader.0 {
