@@ -2,6 +2,7 @@
 
 mod editor;
 pub(crate) mod instructions;
+mod kafka;
 mod process;
 
 use crate::delivery::{self, DeliveryArgs};
@@ -51,6 +52,12 @@ enum What {
     #[command(after_help = "Example:
   cargo xtask bench pipeline --waiting 1000000 --delivered 200000")]
     Pipeline(DeliveryArgs),
+    /// From a broker to a file, beside from a file to a file, with one process and with two.
+    #[command(after_help = "Example:
+  cargo xtask bench kafka --records 600000 --doc docs/performance.md
+
+The broker and the client that produces are unpacked by .ci/run.")]
+    Kafka(kafka::KafkaArgs),
     /// How long an editor waits for the language server, on the largest mapping, beside the goal.
     #[command(after_help = "Example:
   cargo xtask bench lsp --doc docs/performance.md")]
@@ -65,9 +72,10 @@ enum What {
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     match &args.what {
         Some(What::Pipeline(args)) => return delivery::run(args),
+        Some(What::Kafka(args)) => return kafka::run(args),
         Some(What::Lsp { doc }) => {
             tell("building\n");
-            let table = editor::run(&build("dsmith", Kind::Bin, "dsmith")?)?;
+            let table = editor::run(&build("dsmith", Kind::Bin, "dsmith", &[])?)?;
             say(&table)?;
             if let Some(path) = doc {
                 put_tables(path, &[("lsp", table)])?;
@@ -80,8 +88,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         return instructions::run(args.accept, args.doc.as_deref());
     }
     tell("building\n");
-    let dsmith = build("dsmith", Kind::Bin, "dsmith")?;
-    let engine = build("authoring", Kind::Bench, "engine")?;
+    let dsmith = build("dsmith", Kind::Bin, "dsmith", &[])?;
+    let engine = build("authoring", Kind::Bench, "engine", &[])?;
     let work = Work::new(&dsmith)?;
     let start = Instant::now();
     tell("measuring the engine\n");
@@ -193,7 +201,7 @@ enum Kind {
 }
 
 /// Builds a program for measuring and tells where it is.
-fn build(package: &str, kind: Kind, name: &str) -> anyhow::Result<PathBuf> {
+fn build(package: &str, kind: Kind, name: &str, features: &[&str]) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     match kind {
         Kind::Bin => cargo.args(["build", "--release", "--bin", name]),
@@ -203,6 +211,8 @@ fn build(package: &str, kind: Kind, name: &str) -> anyhow::Result<PathBuf> {
         .args([
             "--package",
             package,
+            "--features",
+            &features.join(","),
             "--message-format=json-render-diagnostics",
         ])
         .stderr(Stdio::inherit())

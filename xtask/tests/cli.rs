@@ -65,6 +65,7 @@ fn the_page_about_performance_has_a_block_for_every_table_and_its_pictures_are_t
         "profile",
         "processes",
         "delivery",
+        "kafka",
         "growth",
         "peers",
         "instructions",

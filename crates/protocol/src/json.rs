@@ -157,15 +157,15 @@ impl<'a> Scanner<'a> {
     /// A string; it begins here.
     fn string(&mut self) -> Result<(), SplitError> {
         self.at += 1;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+        while let Some(rest) = self.text.get(self.at..)
+            && let Some(found) = memchr::memchr2(b'"', b'\\', rest)
+        {
+            self.at += found + 1;
+            if rest[found] == b'"' {
+                return Ok(());
             }
+            // What is escaped ends nothing.
+            self.at += 1;
         }
         self.at = self.text.len();
         Err(SplitError::Truncated)
@@ -219,6 +219,48 @@ pub(crate) fn visit_members<'a, E: From<SplitError>>(
             None => return Err(SplitError::Truncated.into()),
         }
     }
+}
+
+/// The elements of the lists that are members of this name, where the text is an object and has such members: the
+/// quickest way through an envelope. `None` says nothing about what is wrong, or what the text is instead.
+pub(crate) fn lists<'a>(text: &'a [u8], name: &str) -> Option<Vec<&'a [u8]>> {
+    let mut scanner = Scanner { text, at: 0 };
+    scanner.skip_white();
+    if scanner.peek()? != b'{' {
+        return None;
+    }
+    scanner.at += 1;
+    let mut lists: Option<Vec<&[u8]>> = None;
+    loop {
+        scanner.skip_white();
+        match scanner.peek()? {
+            b'}' => break,
+            b',' => scanner.at += 1,
+            b'"' => {
+                let key = string(&text[scanner.value().ok()?])?;
+                scanner.skip_white();
+                if scanner.peek()? != b':' {
+                    return None;
+                }
+                scanner.at += 1;
+                scanner.skip_white();
+                match scanner.peek()? {
+                    b'[' if key == name => {
+                        let elements = scanner.elements().ok()?;
+                        lists.get_or_insert_default().extend(elements);
+                    }
+                    _ if key == name => return None,
+                    _ => {
+                        scanner.value().ok()?;
+                    }
+                }
+            }
+            _ => return None,
+        }
+    }
+    scanner.at += 1;
+    scanner.skip_white();
+    lists.filter(|_| scanner.at == text.len())
 }
 
 /// The payload in an element: the element itself, without the white space between its parts if it spans lines.

@@ -92,6 +92,11 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Makes a topic.
     ///
     /// # Errors

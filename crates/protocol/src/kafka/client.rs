@@ -133,6 +133,8 @@ fn consumer_config(reading: &Reading) -> ClientConfig {
         .set("check.crcs", "true")
         .set("queued.max.messages.kbytes", FETCHED_AHEAD)
         .set("fetch.max.bytes", ANSWER)
+        // By default it looks only once a second whether there is room again, and reads no more than that in a second.
+        .set("fetch.queue.backoff.ms", "20")
         // A topic that appears later is found soon.
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("statistics.interval.ms", "1000");

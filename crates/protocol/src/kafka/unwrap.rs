@@ -58,6 +58,13 @@ fn table(name: &str) -> String {
 /// Takes a body apart.
 pub(crate) fn unwrap(body: &[u8], tables: &Tables) -> Unwrapped {
     let mut found = Unwrapped::default();
+    // Nearly every body is an envelope, and this way it is read only once.
+    if let Some(records) = json::lists(body, "records") {
+        for record in records {
+            found.event(record, tables);
+        }
+        return found;
+    }
     match json::outline(body) {
         Ok(Outline::Empty) => {}
         Ok(Outline::Array(elements)) => {
@@ -394,6 +401,30 @@ mod tests {
             damaged[at.index(body.len())] = byte;
             let size: usize = all(&damaged).payloads.iter().map(|payload| payload.len()).sum();
             prop_assert!(size <= damaged.len());
+        }
+
+        #[test]
+        fn the_quick_way_through_an_envelope_finds_what_the_other_way_finds(
+            events in prop::collection::vec(event(), 0..4),
+            other in event(),
+            byte in any::<u8>(),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let body = format!(
+                "{{\"a\":{other}, \"records\" : [{}],\"b\":\"\\\"]\",\"records\":[{other}]}} ",
+                events.join(" , ")
+            );
+            let quick = json::lists(body.as_bytes(), "records").unwrap();
+            prop_assert_eq!(quick.len(), events.len() + 1);
+            prop_assert_eq!(Some(quick), records(body.as_bytes()));
+            let mut damaged = body.into_bytes();
+            let at = at.index(damaged.len());
+            damaged[at] = byte;
+            if let Some(quick) = json::lists(&damaged, "records") {
+                let object = damaged.trim_ascii();
+                prop_assert!(json::outline(&damaged).is_ok());
+                prop_assert_eq!(Some(quick), records(object));
+            }
         }
 
         #[test]

@@ -159,3 +159,78 @@ impl Member {
         Ok(log.lines().filter(is_told).count() as u32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Stream;
+    use serde_json::Value;
+
+    /// A folder that is removed when this is dropped.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("dsmith-group-{name}-{}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Lines as they would be delivered, for six records of a partition.
+    fn lines() -> (Vec<String>, Vec<u32>) {
+        let mut stream = Stream::new(1, 1);
+        let mut lines = Vec::new();
+        while lines.len() < 6 {
+            let envelope: Value = serde_json::from_str(&stream.message(1).body).unwrap();
+            let device = envelope["records"][0]["properties"]["DeviceId"].clone();
+            lines.push(format!("x\tdeviceId={}\ty\n", device.as_str().unwrap()));
+        }
+        (lines, stream.records().to_vec())
+    }
+
+    #[test]
+    fn missing_repeated_unknown_and_disordered_records_are_told_apart_and_torn_lines_are_none() {
+        let folder = Folder::new("account");
+        let (lines, records) = lines();
+        let mut account = Account::new(1, &records);
+        let mut members = [1, 2].map(|number| {
+            let folder = folder.0.join(number.to_string());
+            Member::new(String::new(), Path::new("dsmith"), folder, 1).unwrap()
+        });
+        let write = |member: &Member, text: String| fs::write(&member.output, text).unwrap();
+        let id = |number| Id {
+            partition: 0,
+            number,
+        };
+
+        // The second half of a line comes later, or never.
+        let begun = format!("{}{}{}", lines[0], lines[1], &lines[2][..30]);
+        write(&members[0], begun);
+        members[0].count(&mut account).unwrap();
+        assert_eq!((account.distinct, account.repeats()), (2, 0));
+        write(&members[0], lines[..3].concat());
+        members[0].count(&mut account).unwrap();
+        assert_eq!(account.distinct, 3);
+        // It is put out, and another one goes on where it had committed, which is no disorder.
+        write(&members[1], lines[1..5].concat());
+        members[1].count(&mut account).unwrap();
+        assert_eq!((account.distinct, account.repeats()), (5, 2));
+        assert_eq!(account.missing().collect::<Vec<_>>(), [id(5)]);
+        // The same from the beginning is no disorder either, but an earlier one that is new is.
+        write(&members[0], lines[..3].concat() + &lines.concat());
+        members[0].count(&mut account).unwrap();
+        assert_eq!((account.distinct, account.repeats()), (6, 7));
+        assert_eq!(account.disordered, []);
+        write(&members[1], lines[1..5].concat() + &lines[0] + "odd\n");
+        members[1].count(&mut account).unwrap();
+        assert_eq!(account.disordered, [id(0)]);
+        assert_eq!(account.unknown, ["odd"]);
+        assert_eq!(account.missing().count(), 0);
+    }
+}
