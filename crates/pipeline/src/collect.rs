@@ -1,22 +1,17 @@
 //! Collecting into the store: a log source is opened, and its lanes step until they are told to stop.
 
 use crate::config::LogSourceConfig;
-use crate::group::Reached;
+use crate::group::Ledger;
 use crate::metrics::Board;
 use crate::store::{SourceId, Store, StoreError};
-use chrono::TimeDelta;
 use protocol::clock::{Clock, Stop};
 use protocol::cursor::CursorError;
 use protocol::driver::LaneDriver;
 use protocol::http::{HttpSettings, Transport, TransportError, UreqTransport};
 use protocol::secret::Secrets;
 use protocol::{Collector, Cursor, Keeps, LaneId, OpenError, Page, Sink, SinkError, Source, Step};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How often is looked what was delivered of a lane that waits.
-const SETTLE: TimeDelta = TimeDelta::milliseconds(100);
 
 /// How long a lane that ends waits until what it has fetched is delivered.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -29,33 +24,9 @@ pub struct StoreSink {
     clock: Arc<dyn Clock>,
     /// Whether it has been said that the store takes nothing, so that it is said once.
     paused: bool,
-    ledger: Option<Ledger>,
-}
-
-/// The cursors of a lane that the store does not keep, from accepted to delivered.
-#[derive(Debug)]
-struct Ledger {
-    /// Of accepted pages that are not delivered.
-    open: VecDeque<Cursor>,
-    /// How many pages were delivered before these.
-    delivered: u64,
-    reached: Arc<Reached>,
-}
-
-impl Ledger {
-    /// So many pages have been delivered, of all that were accepted.
-    fn delivered(&mut self, pages: u64) {
-        let mut last = None;
-        while self.delivered < pages
-            && let Some(cursor) = self.open.pop_front()
-        {
-            self.delivered += 1;
-            last = Some(cursor);
-        }
-        if let Some(cursor) = last {
-            self.reached.set(cursor);
-        }
-    }
+    /// How many pages of the lane the store has counted before the first of this sink.
+    first: u64,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl StoreSink {
@@ -66,28 +37,9 @@ impl StoreSink {
             source,
             clock,
             paused: false,
+            first: 0,
             ledger: None,
         }
-    }
-
-    /// A sink that tells how far a lane has been delivered.
-    fn with_ledger(mut self, reached: Arc<Reached>) -> Self {
-        self.ledger = Some(Ledger {
-            open: VecDeque::new(),
-            delivered: 0,
-            reached,
-        });
-        self
-    }
-
-    /// Tells how far a lane has been delivered, where somebody wants to know, and whether anything of it is still to be
-    /// delivered.
-    fn settle(&mut self, lane: &LaneId) -> bool {
-        let Some(ledger) = &mut self.ledger else {
-            return false;
-        };
-        ledger.delivered(self.store.delivered(self.source, &lane.lane));
-        !ledger.open.is_empty()
     }
 
     /// A page whose remote keeps it. A part of it that belongs to a log source that is configured goes there.
@@ -116,8 +68,8 @@ impl Sink for StoreSink {
         };
         match accepted {
             Ok(()) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.open.push_back(page.cursor.clone());
+                if let Some(ledger) = &self.ledger {
+                    ledger.accepted(page.cursor.clone());
                 }
                 if std::mem::take(&mut self.paused) {
                     tracing::info!(lane = %lane, "there is room again: collection goes on");
@@ -135,10 +87,12 @@ impl Sink for StoreSink {
     }
 
     fn delivered(&mut self, lane: &LaneId) -> u64 {
-        self.store.delivered(self.source, &lane.lane)
+        let pages = self.store.delivered(self.source, &lane.lane);
+        pages.saturating_sub(self.first)
     }
 
     fn acknowledged(&mut self, lane: &LaneId, pages: u64) {
+        let pages = pages + self.first;
         self.store.acknowledged(self.source, &lane.lane, pages);
     }
 
@@ -177,8 +131,8 @@ pub struct Lane {
     pub sink: StoreSink,
     /// Whether it counts a round each time that it has read everything.
     counts_rounds: bool,
-    /// Where it tells how far it has been delivered, where processes divide log sources among themselves.
-    pub(crate) reached: Option<Arc<Reached>>,
+    /// How far it has been delivered, where processes divide log sources among themselves.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 /// What it takes to open log sources.
@@ -236,48 +190,59 @@ impl Opener<'_> {
             log_source: identifier.clone(),
             lane: lane.to_owned(),
         };
-        let cursor = |lane: &str| -> Result<Cursor, StoreError> {
-            if let Some(cursor) = position(&id(lane)) {
+        let known = |id: &LaneId| -> Result<Cursor, StoreError> {
+            if let Some(cursor) = position(id) {
                 return Ok(cursor);
             }
-            let stored = self.store.stored_cursor(identifier, lane)?;
+            let stored = self.store.stored_cursor(identifier, &id.lane)?;
             Ok(stored.map_or(Cursor::START, Cursor::from_text))
         };
-        let lane = |collector: Box<dyn Collector>, counts_rounds: bool| {
+        let sink = |id: &LaneId| {
             let (store, clock) = (Arc::clone(self.store), Arc::clone(self.clock));
             let mut sink = StoreSink::new(store, source, clock);
-            let reached = config.is_shared.then(Arc::<Reached>::default);
-            if let Some(reached) = &reached {
-                self.store.begin(source, &collector.id().lane);
-                sink = sink.with_ledger(Arc::clone(reached));
-            }
-            Lane {
-                collector,
-                sink,
-                counts_rounds,
-                reached,
-            }
+            sink.first = self.store.begin(source, &id.lane);
+            sink
         };
         match protocol.open(identifier, &config.parameters, self.secrets)? {
             Source::Polling(polled) => {
                 let mut lanes = Vec::new();
                 for (seed, polled) in (self.seed..).zip(polled) {
                     let transport = (self.transport)(polled.http.clone())?;
-                    let cursor = cursor(&polled.name)?;
+                    let id = id(&polled.name);
+                    let mut cursor = known(&id)?;
+                    let mut sink = sink(&id);
+                    if config.is_shared {
+                        if cursor == Cursor::START {
+                            cursor = polled.poll.begin(self.clock.now());
+                        }
+                        let store = Arc::clone(self.store);
+                        let first = sink.first;
+                        let ledger = Ledger::begin(store, source, id, first, cursor.clone());
+                        sink.ledger = Some(Arc::new(ledger));
+                    }
                     let driver = LaneDriver::new(identifier, polled, transport, cursor, seed);
-                    lanes.push(lane(Box::new(driver), true));
+                    lanes.push(Lane {
+                        collector: Box::new(driver),
+                        ledger: sink.ledger.clone(),
+                        sink,
+                        counts_rounds: true,
+                    });
                 }
                 Ok(lanes)
             }
             Source::Stream(stream) => {
                 let id = id(stream.lane());
                 let cursor = match source.keeps() {
-                    Keeps::Here => cursor(&id.lane)?,
+                    Keeps::Here => known(&id)?,
                     Keeps::Remote => Cursor::START,
                 };
-                self.store.begin(source, &id.lane);
-                let counts_rounds = source.keeps() == Keeps::Remote;
-                Ok(vec![lane(stream.start(id, cursor)?, counts_rounds)])
+                let sink = sink(&id);
+                Ok(vec![Lane {
+                    collector: stream.start(id, cursor)?,
+                    sink,
+                    counts_rounds: source.keeps() == Keeps::Remote,
+                    ledger: None,
+                }])
             }
         }
     }
@@ -304,24 +269,18 @@ impl Lane {
     pub fn run(mut self, clock: &dyn Clock, stop: &Stop, once: bool, board: &Board) {
         while !stop.is_set() {
             let step = self.step(clock);
-            let id = self.collector.id();
-            board.set_lane(id, self.collector.status());
-            let is_open = self.sink.settle(id);
+            board.set_lane(self.collector.id(), self.collector.status());
             match step {
                 Step::Again => {}
                 Step::Finished => break,
                 Step::Wait(_) if once && self.has_read_all() => break,
-                // In slices, so that it is known soon what was delivered.
-                Step::Wait(until) if is_open => {
-                    clock.wait(until.min(clock.now() + SETTLE), stop);
-                }
                 Step::Wait(until) => clock.wait(until, stop),
             }
         }
         let id = self.collector.id().clone();
         self.sink.hasten(&id);
         self.collector.close(clock, &mut self.sink);
-        self.settle_all(&id);
+        self.settle();
         // Where it was told to stop, the board may have forgotten it.
         if !stop.is_set() {
             board.set_lane(&id, self.collector.status());
@@ -329,9 +288,10 @@ impl Lane {
     }
 
     /// Waits for a while until what was accepted is delivered, where another process goes on from there.
-    fn settle_all(&mut self, id: &LaneId) {
+    fn settle(&self) {
         let deadline = Instant::now() + GOODBYE;
-        while self.sink.settle(id) && Instant::now() < deadline {
+        let is_open = |ledger: &Arc<Ledger>| ledger.is_open();
+        while self.ledger.as_ref().is_some_and(is_open) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -419,50 +379,72 @@ region = [\"eu\", \"us\"]
     #[test]
     fn a_shared_lane_begins_where_the_group_says_or_where_this_process_was_alone() {
         let (_dir, store) = store();
-        let begun: Vec<(String, String)> = open(&store)
+        let begun: Vec<(String, Option<Cursor>)> = open(&store)
             .iter()
             .map(|lane| {
-                let told = format!("{:?}", lane.collector);
-                let cursor = ["of the group", "stored"].into_iter();
-                let cursor = cursor.clone().find(|cursor| told.contains(cursor));
-                (lane.collector.id().lane.clone(), cursor.unwrap().to_owned())
+                let ledger = lane.ledger.as_ref().unwrap();
+                (ledger.lane().lane.clone(), ledger.reached())
             })
             .collect();
         let expected = [("eu", "stored"), ("us", "of the group")];
-        assert_eq!(
-            begun,
-            expected.map(|(lane, cursor)| (lane.to_owned(), cursor.to_owned()))
-        );
+        let expected =
+            expected.map(|(lane, cursor)| (lane.to_owned(), Some(Cursor::from_text(cursor))));
+        assert_eq!(begun, expected);
+    }
+
+    #[test]
+    fn a_shared_lane_that_begins_anew_has_reached_its_beginning_so_that_others_begin_there_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            free: 0,
+            ..Limits::default()
+        };
+        let store = Arc::new(Store::open(dir.path(), limits).unwrap());
+        store
+            .configure([("alpha", Keeps::Remote)].into_iter())
+            .unwrap();
+        let reached = open(&store)[0].ledger.as_ref().unwrap().reached();
+        let text = reached
+            .as_ref()
+            .and_then(Cursor::as_text)
+            .unwrap()
+            .to_owned();
+        assert!(text.contains("version"), "{text}");
     }
 
     #[test]
     fn a_lane_has_reached_the_cursor_of_the_last_page_of_which_all_is_delivered() {
         let (_dir, store) = store();
         let alpha = store.source("alpha").unwrap();
-        let mut lanes = open(&store);
-        let Lane { sink, reached, .. } = &mut lanes[0];
-        let (id, reached) = (lane("eu"), reached.as_ref().unwrap());
         let page = |payloads: &[&str], cursor: &str| Page {
             payloads: payloads.iter().map(|text| text.as_bytes().into()).collect(),
             cursor: Cursor::from_text(cursor),
             ..Page::default()
         };
+        let id = lane("eu");
+        let mut lanes = open(&store);
+        lanes[0].sink.accept(&id, &page(&["old"], "old")).unwrap();
+        // It is stopped and opened again while something of it waits.
+        let mut lanes = open(&store);
+        let Lane { sink, ledger, .. } = &mut lanes[0];
+        let ledger = ledger.as_ref().unwrap();
+        assert_eq!(ledger.reached(), Some(Cursor::from_text("stored")));
         sink.accept(&id, &page(&["a", "b"], "1")).unwrap();
         sink.accept(&id, &page(&["c"], "2")).unwrap();
         sink.accept(&id, &page(&[], "3")).unwrap();
-        assert!(sink.settle(&id));
-        assert_eq!(reached.take(), None);
-        for (next, cursor, is_open) in
-            [(2, None, true), (3, Some("1"), true), (4, Some("3"), false)]
-        {
+        for (next, cursor, is_open) in [
+            (1, None, true),
+            (2, None, true),
+            (3, None, true),
+            (4, Some("1"), true),
+            (5, Some("3"), false),
+        ] {
             store.advance(alpha, "out", &Position::at(next)).unwrap();
-            assert_eq!(sink.settle(&id), is_open, "{next}");
-            assert_eq!(reached.take(), cursor.map(Cursor::from_text), "{next}");
+            assert_eq!(ledger.is_open(), is_open, "{next}");
+            assert_eq!(ledger.reached(), cursor.map(Cursor::from_text), "{next}");
         }
         // Nothing of it is on disk.
-        assert_eq!(
-            store.stored_cursor("alpha", "eu").unwrap().as_deref(),
-            Some("stored")
-        );
+        let stored = store.stored_cursor("alpha", "eu").unwrap();
+        assert_eq!(stored.as_deref(), Some("stored"));
     }
 }

@@ -225,7 +225,7 @@ const GROUP: &[Key] = &[
     .default("16"),
     key(
         "session_timeout_ms",
-        Takes::Integer(1000, 1_800_000),
+        Takes::Integer(1000, 300_000),
         "After so many milliseconds without a sign of life a process counts as dead, and others take over. Brokers take 6000 and more by default.",
     )
     .default("10000"),

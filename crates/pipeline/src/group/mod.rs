@@ -9,8 +9,11 @@
 //! collect. A share is handed over in this order: the group asks for it, collecting stops, what was fetched is delivered
 //! or given up, the last positions are written, and then the group gets it.
 
+mod ledger;
 #[cfg(feature = "kafka")]
 mod taking_part;
+
+pub use ledger::Ledger;
 
 use crate::destination::KafkaBrokers;
 use protocol::clock::{Clock, Stop};
@@ -215,6 +218,30 @@ impl Shares {
             .retain(|lane, _| !partitions.contains(&partition_of(&lane.log_source, size)));
     }
 
+    /// There are so many partitions now. If there were others before, nothing is ours any more; which partitions were is
+    /// returned.
+    fn resized(&self, size: u32) -> BTreeSet<u32> {
+        let mut held = self.held();
+        if held.size == size || held.shares.is_empty() {
+            return BTreeSet::new();
+        }
+        held.outbox.clear();
+        let all = std::mem::take(&mut held.shares).into_iter();
+        let ours = all.filter(|(_, share)| share.stage == Stage::Ours);
+        ours.map(|(partition, _)| partition).collect()
+    }
+
+    /// Something of what was published was not written.
+    fn publish_again(&self) {
+        let mut held = self.held();
+        let positions = held.positions.iter();
+        let ours: Positions = positions
+            .filter(|(lane, _)| held.share_of(&lane.log_source).is_some())
+            .map(|(lane, cursor)| (lane.clone(), cursor.clone()))
+            .collect();
+        held.outbox = ours;
+    }
+
     /// What is to be published since this was asked last, each with its partition.
     fn take_outbox(&self) -> Vec<(LaneId, Cursor, u32)> {
         let mut held = self.held();
@@ -238,22 +265,6 @@ impl Shares {
 
     fn set_status(&self, status: GroupStatus) {
         self.held().status = status;
-    }
-}
-
-/// A lane of a shared log source: where it tells how far it has been delivered.
-#[derive(Debug, Default)]
-pub struct Reached(Mutex<Option<Cursor>>);
-
-impl Reached {
-    /// It has been delivered up to here.
-    pub(crate) fn set(&self, cursor: Cursor) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor);
-    }
-
-    /// How far it has been delivered, if that has changed since this was asked last.
-    pub(crate) fn take(&self) -> Option<Cursor> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -317,6 +328,12 @@ impl TakingPart {
             // What it had to say it has logged; others go on without this process.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for TakingPart {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -412,10 +429,37 @@ mod tests {
         let mut newer = old;
         newer.insert(lane(SECOND), cursor("7"));
         shares.begin(&of(SECOND), SIZE, newer);
+        assert_eq!(shares.resized(SIZE), BTreeSet::new());
         assert_eq!(shares.ownership(FIRST), Ownership::Ours(1));
         assert_eq!(shares.ownership(SECOND), Ownership::Ours(2));
         assert_eq!(shares.position(&lane(FIRST)), Some(cursor("5")));
         assert_eq!(shares.position(&lane(SECOND)), Some(cursor("7")));
         assert_eq!(shares.count(), 2);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_published_again_and_so_is_nothing_of_others() {
+        let shares = Shares::default();
+        let read = Positions::from([(lane(FIRST), cursor("1")), (lane(SECOND), cursor("1"))]);
+        shares.begin(&of(FIRST), SIZE, read);
+        shares.reached(&lane(FIRST), 1, cursor("2"));
+        assert_eq!(shares.take_outbox().len(), 1);
+        shares.publish_again();
+        let partition = partition_of(FIRST, SIZE);
+        assert_eq!(
+            shares.take_outbox(),
+            [(lane(FIRST), cursor("2"), partition)]
+        );
+    }
+
+    #[test]
+    fn with_another_number_of_partitions_everything_is_assigned_anew() {
+        let shares = Shares::default();
+        assert_eq!(shares.resized(SIZE), BTreeSet::new());
+        shares.begin(&of(FIRST), SIZE, Positions::new());
+        shares.reached(&lane(FIRST), 1, cursor("2"));
+        assert_eq!(shares.resized(2 * SIZE), of(FIRST));
+        assert_eq!(shares.ownership(FIRST), Ownership::Others);
+        assert_eq!(shares.take_outbox(), []);
     }
 }

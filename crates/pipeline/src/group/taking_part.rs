@@ -1,22 +1,22 @@
 //! The thread that takes part in a group.
 
 use super::{GroupOptions, GroupStatus, Shares};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use protocol::clock::{Clock, Stop};
 use protocol::kafka::{Change, Connection, Member, Membership};
 use protocol::status::State;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// How long the group is listened to at a time. As often are positions published.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long the next process is kept waiting for a share until what was fetched is delivered.
-const HANDOVER: TimeDelta = TimeDelta::seconds(30);
+const HANDOVER: Duration = Duration::from_secs(30);
 
 /// How long to wait after positions could not be read.
-const PAUSE: TimeDelta = TimeDelta::seconds(5);
+const PAUSE: Duration = Duration::from_secs(5);
 
 struct Part<'a> {
     options: &'a GroupOptions,
@@ -24,14 +24,14 @@ struct Part<'a> {
     member: Member,
     /// Partitions that are ours and whose positions are not read.
     unread: BTreeSet<u32>,
-    read_again: Option<DateTime<Utc>>,
+    read_again: Option<Instant>,
     handover: Option<Handover>,
 }
 
 /// Partitions that another process is to have.
 struct Handover {
     partitions: BTreeSet<u32>,
-    until: DateTime<Utc>,
+    until: Instant,
 }
 
 /// Takes part until it is told to stop.
@@ -68,12 +68,12 @@ pub(super) fn run(
 impl Part<'_> {
     fn step(&mut self, now: DateTime<Utc>) {
         for change in self.member.poll(PATIENCE, now) {
-            self.changed(change, now);
+            self.changed(change);
         }
         self.read(now);
         // What is not published when a share is quiet is not published at all, so this is looked at first.
         let is_done = self.handover.as_ref().is_some_and(|handover| {
-            self.shares.are_left(&handover.partitions) || now >= handover.until
+            self.shares.are_left(&handover.partitions) || Instant::now() >= handover.until
         });
         self.publish();
         if is_done && let Some(handover) = self.handover.take() {
@@ -81,11 +81,15 @@ impl Part<'_> {
         }
     }
 
-    fn changed(&mut self, change: Change, now: DateTime<Utc>) {
+    fn changed(&mut self, change: Change) {
         match change {
             Change::Assigned(partitions) => {
                 self.unread.extend(partitions);
                 self.read_again = None;
+                // What was read may be from before another member wrote its last.
+                self.member.forget_positions();
+                // Log sources belong to other partitions where there are more of them: all is divided anew.
+                self.unread.extend(self.shares.resized(self.member.size()));
             }
             Change::Revoked(partitions) => {
                 self.unread
@@ -93,7 +97,7 @@ impl Part<'_> {
                 self.shares.leave(&partitions);
                 let handover = self.handover.get_or_insert_with(|| Handover {
                     partitions: BTreeSet::new(),
-                    until: now + HANDOVER,
+                    until: Instant::now() + HANDOVER,
                 });
                 handover.partitions.extend(partitions);
             }
@@ -107,18 +111,26 @@ impl Part<'_> {
                 self.unread
                     .retain(|partition| !partitions.contains(partition));
                 self.shares.remove(&partitions);
-                self.handover = None;
+                self.member.forget_positions();
+                if let Some(handover) = &mut self.handover {
+                    handover
+                        .partitions
+                        .retain(|partition| !partitions.contains(partition));
+                }
             }
+            Change::Unwritten => self.shares.publish_again(),
         }
     }
 
     /// Reads the positions of partitions that have become ours; before that nothing can collect for them.
     fn read(&mut self, now: DateTime<Utc>) {
-        if self.unread.is_empty() || self.read_again.is_some_and(|at| now < at) {
+        if self.unread.is_empty() || self.read_again.is_some_and(|at| Instant::now() < at) {
             return;
         }
-        let Some(positions) = self.member.positions(now) else {
-            self.read_again = Some(now + PAUSE);
+        let Some(positions) = self.member.positions(PATIENCE, now) else {
+            if !self.member.is_reading() {
+                self.read_again = Some(Instant::now() + PAUSE);
+            }
             return;
         };
         let partitions = std::mem::take(&mut self.unread);
@@ -147,7 +159,7 @@ impl Part<'_> {
         }
         self.member.flush();
         self.shares.remove(partitions);
-        self.member.give_up(partitions);
+        self.member.give_up();
     }
 
     /// Says how it is doing.

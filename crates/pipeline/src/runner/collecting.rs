@@ -3,11 +3,12 @@
 use super::RunError;
 use crate::collect::{CollectError, Lane, Opener};
 use crate::config::{Config, LogSourceConfig};
-use crate::group::{Ownership, Reached, Shares};
+use crate::group::{Ledger, Ownership, Shares};
 use crate::metrics::Board;
+use protocol::Protocol;
 use protocol::clock::Stop;
 use protocol::secret::Secret;
-use protocol::{LaneId, Protocol};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,8 +24,8 @@ pub(super) struct Collecting<'a> {
     /// Log sources that this process collects for only while the group wants it to.
     shared: Vec<LogSourceConfig>,
     shares: Option<Arc<Shares>>,
-    /// When a shared log source that could not be opened is tried again.
-    open_again: Option<Instant>,
+    /// When shared log sources that could not be opened are tried again, by identifier.
+    open_again: BTreeMap<String, Instant>,
 }
 
 /// A log source that collects, or comes to its end.
@@ -36,7 +37,7 @@ struct Slot {
     threads: Vec<JoinHandle<()>>,
     /// Of a shared log source: since which assignment it collects, and how far each lane has been delivered.
     assignment: Option<u64>,
-    reached: Vec<(LaneId, Arc<Reached>)>,
+    ledgers: Vec<Arc<Ledger>>,
 }
 
 /// How long to wait before a shared log source that could not be opened is tried again.
@@ -57,7 +58,7 @@ impl<'a> Collecting<'a> {
             pending: Vec::new(),
             shared: Vec::new(),
             shares,
-            open_again: None,
+            open_again: BTreeMap::new(),
         }
     }
 
@@ -90,11 +91,10 @@ impl<'a> Collecting<'a> {
     ) -> Result<(), RunError> {
         let stop = Stop::new();
         let mut threads = Vec::new();
-        let mut reached = Vec::new();
+        let mut ledgers = Vec::new();
         for lane in lanes {
-            let id = lane.collector.id();
-            reached.extend(lane.reached.clone().map(|reached| (id.clone(), reached)));
-            let id = id.to_string();
+            let id = lane.collector.id().to_string();
+            ledgers.extend(lane.ledger.clone());
             let clock = Arc::clone(self.opener.clock);
             let (stop, board, once) = (stop.clone(), Arc::clone(&self.board), self.once);
             let thread = thread::Builder::new()
@@ -115,7 +115,7 @@ impl<'a> Collecting<'a> {
             stop,
             threads,
             assignment,
-            reached,
+            ledgers,
         });
         Ok(())
     }
@@ -146,7 +146,7 @@ impl<'a> Collecting<'a> {
         let (shared, alone): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|source| source.is_shared);
         self.shared = shared.into_iter().cloned().collect();
-        self.open_again = None;
+        self.open_again.clear();
         self.pending = alone
             .into_iter()
             .filter(|source| {
@@ -206,9 +206,9 @@ impl<'a> Collecting<'a> {
             let Some(assignment) = slot.assignment else {
                 continue;
             };
-            for (lane, reached) in &slot.reached {
-                if let Some(cursor) = reached.take() {
-                    shares.reached(lane, assignment, cursor);
+            for ledger in &slot.ledgers {
+                if let Some(cursor) = ledger.reached() {
+                    shares.reached(ledger.lane(), assignment, cursor);
                 }
             }
             if shares.ownership(&slot.config.identifier.value) != Ownership::Ours(assignment) {
@@ -222,24 +222,22 @@ impl<'a> Collecting<'a> {
         let is_at_work = |slot: &&Slot| slot.assignment.is_some() && !slot.threads.is_empty();
         let busy = self.slots.iter().filter(is_at_work);
         shares.quiet_except(busy.map(|slot| slot.config.identifier.value.as_str()));
-        if self.open_again.is_some_and(|at| Instant::now() < at) {
-            return Ok(());
-        }
-        self.open_again = None;
+        self.open_again.retain(|_, at| Instant::now() < *at);
         for source in self.shared.clone() {
             let identifier = &source.identifier.value;
             let is_there = |slot: &Slot| slot.config.identifier.value == *identifier;
             let Ownership::Ours(assignment) = shares.ownership(identifier) else {
                 continue;
             };
-            if self.slots.iter().any(is_there) {
+            if self.slots.iter().any(is_there) || self.open_again.contains_key(identifier) {
                 continue;
             }
             match self.opener.open_at(&source, &|lane| shares.position(lane)) {
                 Ok(lanes) => self.spawn(&source, lanes, Some(assignment))?,
                 Err(error) => {
                     tracing::error!("{}", failed(&source, error));
-                    self.open_again = Some(Instant::now() + PAUSE);
+                    let again = Instant::now() + PAUSE;
+                    self.open_again.insert(identifier.clone(), again);
                 }
             }
         }

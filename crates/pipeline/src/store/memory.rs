@@ -159,11 +159,19 @@ impl Memory {
             })
     }
 
-    /// A lane begins: its pages are counted from the first.
-    pub(super) fn begin(&mut self, reader: usize, lane: &str) {
-        if let Some(held) = self.sources.get_mut(reader) {
-            held.intake.lanes.insert(lane.to_owned(), Pages::default());
+    /// A lane begins; returns how many pages of it were counted before. Those that are not delivered still take room.
+    pub(super) fn begin(&mut self, reader: usize, lane: &str) -> u64 {
+        let Some(held) = self.sources.get_mut(reader) else {
+            return 0;
+        };
+        let pages = held.intake.lanes.entry(lane.to_owned()).or_default();
+        if pages.broken {
+            *pages = Pages::default();
         }
+        // What is not confirmed until now comes again, and counts again then.
+        pages.acknowledged = None;
+        pages.unconfirmed.clear();
+        pages.delivered + pages.open.len() as u64
     }
 
     /// Refuses what would go over the limits, and asks for what was read to be delivered soon, so that there is room.

@@ -319,10 +319,12 @@ impl Store {
         }
     }
 
-    /// Begins a lane whose remote keeps what is read: its pages are counted from the first.
-    pub fn begin(&self, reader: SourceId, lane: &str) {
-        if let Spool::Memory(reader) = reader.0 {
-            locked(&self.memory).begin(reader, lane);
+    /// Begins a lane whose remote keeps what is read. Returns how many pages of it were counted before its first one; all
+    /// that counts pages of a lane includes these.
+    pub fn begin(&self, reader: SourceId, lane: &str) -> u64 {
+        match reader.0 {
+            Spool::Disk(_) => 0,
+            Spool::Memory(reader) => locked(&self.memory).begin(reader, lane),
         }
     }
 

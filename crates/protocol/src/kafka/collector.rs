@@ -256,7 +256,7 @@ impl KafkaCollector {
                 Event::Fault(fault) => self.blame(fault, now),
                 Event::Stats(stats) => has_read_all = self.measured(stats, now),
                 // It writes nothing.
-                Event::Written => {}
+                Event::Written | Event::Unwritten => {}
             }
         }
         self.offsets.delivered(sink.delivered(&self.id));

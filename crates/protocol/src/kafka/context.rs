@@ -34,6 +34,8 @@ pub(super) enum Event {
     Stats(Stats),
     /// A record of ours was written.
     Written,
+    /// A record of ours was not.
+    Unwritten,
 }
 
 /// Notes what librdkafka calls back.
@@ -159,9 +161,13 @@ impl ProducerContext for Context {
             ];
             !given_up.contains(code)
         });
-        if let Some(fault) = code.and_then(|code| self.fault(code, "")) {
+        let Some(code) = code else {
+            return;
+        };
+        if let Some(fault) = self.fault(code, "") {
             self.note(Event::Fault(fault));
         }
+        self.note(Event::Unwritten);
     }
 }
 
@@ -180,7 +186,11 @@ impl ConsumerContext for Context {
             };
             match assigned {
                 Ok(()) => self.note(Event::Assigned(partitions)),
-                Err(error) => tracing::warn!("partitions cannot be taken over: {error}"),
+                // Nobody would ever read them: another client has to join.
+                Err(error) => {
+                    let secrets = self.connection.secrets();
+                    self.note(Event::Fault(Fault::of_settings(&error, secrets)));
+                }
             }
         } else if consumer.assignment_lost() {
             give_up(consumer, list);

@@ -17,7 +17,7 @@ use crate::source::LaneId;
 use crate::status::{LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::Message;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -67,6 +67,8 @@ pub enum Change {
     Revoked(BTreeSet<u32>),
     /// These partitions have been taken from us: another member may have them already.
     Lost(BTreeSet<u32>),
+    /// A position could not be written, and is to be published again.
+    Unwritten,
 }
 
 /// A member of a group.
@@ -78,8 +80,24 @@ pub struct Member {
     next_try: Option<DateTime<Utc>>,
     /// How many partitions the topic has.
     size: u32,
+    /// The partitions that are ours, those included that somebody else is to have.
+    assigned: BTreeSet<u32>,
+    /// Partitions that somebody else is to have and that were not given up.
+    revoked: Option<BTreeSet<u32>>,
+    /// When the broker that looks after the group was last known to be connected.
+    coordinated: Instant,
+    onlooker: Option<Onlooker>,
     health: Health,
     status: LaneStatus,
+}
+
+/// Reads all positions, a piece in each step.
+struct Onlooker {
+    consumer: BaseConsumer<Context>,
+    /// Partitions that are not read to their end.
+    open: BTreeSet<i32>,
+    reader: Reader,
+    until: Instant,
 }
 
 struct Clients {
@@ -114,6 +132,10 @@ impl Member {
             clients: None,
             next_try: None,
             size: 0,
+            assigned: BTreeSet::new(),
+            revoked: None,
+            coordinated: Instant::now(),
+            onlooker: None,
             health: Health::default(),
             status: LaneStatus::default(),
         }
@@ -139,32 +161,58 @@ impl Member {
         events.extend(of_producer.filter(|event| !matches!(event, Event::Stats(_))));
         let mut changes = Vec::new();
         for event in events {
-            match event {
-                Event::Assigned(partitions) => {
-                    changes.push(Change::Assigned(self.joined(&partitions)));
-                }
-                Event::Revoked(partitions) => changes.push(Change::Revoked(numbers(&partitions))),
-                Event::Lost(partitions) => {
-                    self.purge();
-                    changes.push(Change::Lost(numbers(&partitions)));
-                }
-                Event::Fault(fault) => self.blame(fault, now),
-                Event::Written => self.health.clear(&[Subject::Topic], &mut self.status),
-                Event::Stats(stats) => {
-                    if stats.is_steady {
-                        let passed = [Subject::Connection, Subject::Tls, Subject::SignIn];
-                        self.health.clear(&passed, &mut self.status);
-                    }
-                    self.health.age(&mut self.status, now);
-                }
-            }
+            changes.extend(self.happened(event, now));
         }
-        if self.health.is_about(&[Subject::Client]) {
+        // The client looks after its session only while it is at rest. Where it joins anew and cannot, others may have had
+        // its partitions for long.
+        let session = u64::try_from(self.reading.session_timeout).unwrap_or(0);
+        let is_alone = self.coordinated.elapsed() > Duration::from_millis(session);
+        if self.health.is_about(&[Subject::Client]) || (is_alone && !self.assigned.is_empty()) {
+            let all = std::mem::take(&mut self.assigned);
             self.leave();
             self.next_try = Some(now + PAUSE);
-            changes.push(Change::Lost((0..self.size).collect()));
+            changes.push(Change::Lost(all));
         }
         changes
+    }
+
+    fn happened(&mut self, event: Event, now: DateTime<Utc>) -> Option<Change> {
+        match event {
+            Event::Assigned(partitions) => {
+                let partitions = self.joined(&partitions);
+                self.assigned.extend(&partitions);
+                return Some(Change::Assigned(partitions));
+            }
+            Event::Revoked(partitions) => {
+                let partitions = numbers(&partitions);
+                self.revoked.get_or_insert_default().extend(&partitions);
+                return Some(Change::Revoked(partitions));
+            }
+            Event::Lost(partitions) => {
+                self.purge();
+                let partitions = numbers(&partitions);
+                self.assigned.retain(|number| !partitions.contains(number));
+                let revoked = self.revoked.take();
+                self.revoked = revoked
+                    .map(|revoked| &revoked - &partitions)
+                    .filter(|revoked| !revoked.is_empty());
+                return Some(Change::Lost(partitions));
+            }
+            Event::Fault(fault) => self.blame(fault, now),
+            Event::Written => self.health.clear(&[Subject::Topic], &mut self.status),
+            Event::Unwritten => return Some(Change::Unwritten),
+            Event::Stats(stats) => {
+                if stats.is_coordinated {
+                    self.coordinated = Instant::now();
+                }
+                if stats.is_steady {
+                    let passed = [Subject::Connection, Subject::Tls, Subject::SignIn];
+                    self.health.clear(&passed, &mut self.status);
+                }
+                self.health.age(&mut self.status, now);
+            }
+        }
+        None
     }
 
     /// Makes clients and the topic where it is missing, and joins the group.
@@ -178,6 +226,7 @@ impl Member {
                 );
                 self.clients = Some(clients);
                 self.size = size;
+                self.coordinated = Instant::now();
                 let passed = [Subject::Client, Subject::Connection, Subject::Topic];
                 self.health.clear(&passed, &mut self.status);
                 true
@@ -203,6 +252,7 @@ impl Member {
         if size == 0 {
             return Err(self.no_topic("it was made and is not there yet"));
         }
+        self.check_policy()?;
         let mut config = client::client_config(&self.reading.connection);
         config
             .set("enable.idempotence", "true")
@@ -248,7 +298,11 @@ impl Member {
         noted
             .max_by_key(|fault| fault.state)
             .or_else(of_code)
-            .unwrap_or_else(|| Fault::of_settings(error, self.reading.connection.secrets()))
+            .unwrap_or_else(|| Fault {
+                subject: Subject::Connection,
+                state: State::Warn,
+                ..Fault::of_settings(error, self.reading.connection.secrets())
+            })
     }
 
     fn no_topic(&self, reason: &str) -> Fault {
@@ -266,14 +320,38 @@ impl Member {
         }
     }
 
+    fn admin(&self) -> Result<AdminClient<Context>, Fault> {
+        let config = client::client_config(&self.reading.connection);
+        client::made(&config, &self.reading)
+    }
+
+    /// Refuses a topic from which positions go after some days. Where nobody may ask, nobody is in the way.
+    fn check_policy(&self) -> Result<(), Fault> {
+        let admin = self.admin()?;
+        let topic = [ResourceSpecifier::Topic(&self.topic)];
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let found = pollster::block_on(admin.describe_configs(&topic, &options));
+        let found = found.ok().and_then(|mut found| found.pop()?.ok());
+        let policy = found.and_then(|found| found.get("cleanup.policy")?.value.clone());
+        match policy {
+            Some(policy) if !policy.contains("compact") => Err(Fault {
+                remedy: "set its cleanup.policy to compact".to_owned(),
+                ..self.no_topic(&format!(
+                    "its cleanup.policy is {policy}, so the positions in it would be deleted in time"
+                ))
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the topic.
     fn create(&self) -> Result<(), Fault> {
-        let config = client::client_config(&self.reading.connection);
-        let admin: AdminClient<Context> = client::made(&config, &self.reading)?;
+        let admin = self.admin()?;
         // As many copies as the broker makes by default.
         let partitions = i32::try_from(self.partitions).unwrap_or(1);
         let topic = NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(-1))
-            .set("cleanup.policy", "compact");
+            .set("cleanup.policy", "compact")
+            .set("message.timestamp.type", "LogAppendTime");
         let options = AdminOptions::new()
             .request_timeout(Some(PATIENCE))
             .operation_timeout(Some(PATIENCE));
@@ -316,19 +394,35 @@ impl Member {
         self.size
     }
 
-    /// Reads how far all lanes of the group have been delivered. It takes as long as the topic is large, and at most a
-    /// minute; what goes wrong is in the status, and `None` comes out.
-    pub fn positions(&mut self, now: DateTime<Utc>) -> Option<Positions> {
-        match self.read_positions() {
-            Ok(positions) => Some(positions),
+    /// Reads on how far all lanes of the group have been delivered, for about this long. `None` as long as not everything is
+    /// read, or cannot be; why not is in the status, and it begins anew then.
+    pub fn positions(&mut self, patience: Duration, now: DateTime<Utc>) -> Option<Positions> {
+        match self.read_on(patience) {
+            Ok(None) => None,
+            Ok(Some(positions)) => {
+                self.onlooker = None;
+                self.health.clear(&[Subject::Topic], &mut self.status);
+                Some(positions)
+            }
             Err(fault) => {
+                self.onlooker = None;
                 self.blame(fault, now);
                 None
             }
         }
     }
 
-    fn read_positions(&self) -> Result<Positions, Fault> {
+    /// Whether positions are being read.
+    pub fn is_reading(&self) -> bool {
+        self.onlooker.is_some()
+    }
+
+    /// What was read of positions is of no use any more.
+    pub fn forget_positions(&mut self) {
+        self.onlooker = None;
+    }
+
+    fn onlooker(&self) -> Result<Onlooker, Fault> {
         let consumer = client::onlooker(&self.reading)?;
         let mut beginning = TopicPartitionList::new();
         let mut open = BTreeSet::new();
@@ -340,26 +434,54 @@ impl Member {
         }
         let assigned = consumer.assign(&beginning);
         assigned.map_err(|error| self.fault_of(&consumer, &error))?;
-        let deadline = Instant::now() + READING;
-        let mut reader = Reader::default();
-        while !open.is_empty() {
-            match consumer.poll(Duration::from_millis(200)) {
-                Some(Ok(record)) => reader.take(
+        Ok(Onlooker {
+            consumer,
+            open,
+            reader: Reader::default(),
+            until: Instant::now() + READING,
+        })
+    }
+
+    fn read_on(&mut self, patience: Duration) -> Result<Option<Positions>, Fault> {
+        let mut onlooker = match self.onlooker.take() {
+            Some(onlooker) => onlooker,
+            None => self.onlooker()?,
+        };
+        let pause = Instant::now() + patience;
+        while !onlooker.open.is_empty() {
+            let now = Instant::now();
+            if now >= onlooker.until {
+                let late = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+                return Err(self.fault_of(&onlooker.consumer, &late));
+            }
+            if now >= pause {
+                self.onlooker = Some(onlooker);
+                return Ok(None);
+            }
+            match onlooker.consumer.poll(pause - now) {
+                Some(Ok(record)) => onlooker.reader.take(
+                    record.partition(),
                     record.key(),
                     record.payload(),
                     record.timestamp().to_millis().unwrap_or(0),
                 ),
                 Some(Err(KafkaError::PartitionEOF(number))) => {
-                    open.remove(&number);
+                    onlooker.open.remove(&number);
                 }
-                Some(Err(error)) => return Err(self.fault_of(&consumer, &error)),
-                None if Instant::now() >= deadline => {
-                    let late = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
-                    return Err(self.fault_of(&consumer, &late));
+                Some(Err(error)) => {
+                    // One of several brokers may be away; what lasts runs out of time.
+                    let fault = self.fault_of(&onlooker.consumer, &error);
+                    if fault.state == State::Error && fault.subject != Subject::Connection {
+                        return Err(fault);
+                    }
                 }
                 None => {}
             }
         }
+        self.positions_of(onlooker.reader).map(Some)
+    }
+
+    fn positions_of(&self, reader: Reader) -> Result<Positions, Fault> {
         if let Some(version) = reader.newer {
             return Err(Fault {
                 remedy: "update this program, or let only the newer ones run".to_owned(),
@@ -406,26 +528,45 @@ impl Member {
         }
     }
 
-    /// Lets another member have these partitions.
-    pub fn give_up(&mut self, partitions: &BTreeSet<u32>) {
+    /// Lets another member have what it is to have.
+    pub fn give_up(&mut self) {
+        let Some(revoked) = self.revoked.take() else {
+            return;
+        };
+        self.assigned.retain(|number| !revoked.contains(number));
         let topic: std::sync::Arc<str> = self.topic.as_str().into();
-        let partitions: Vec<Partition> = partitions
-            .iter()
+        let revoked: Vec<Partition> = revoked
+            .into_iter()
             .filter_map(|number| {
                 Some(Partition {
                     topic: topic.clone(),
-                    number: i32::try_from(*number).ok()?,
+                    number: i32::try_from(number).ok()?,
                 })
             })
             .collect();
         if let Some(Clients { consumer, .. }) = &self.clients {
-            give_up(consumer, &list(&partitions));
+            give_up(consumer, &list(&revoked));
         }
     }
 
     /// Leaves the group, so that the others need not wait until they miss this member. It joins again when it is polled.
     pub fn leave(&mut self) {
         self.purge();
+        // A client waits for it when it is dropped.
+        let events = self
+            .clients
+            .as_ref()
+            .map(|clients| clients.consumer.context().take());
+        for event in events.into_iter().flatten() {
+            if let Event::Revoked(partitions) = event {
+                self.revoked
+                    .get_or_insert_default()
+                    .extend(numbers(&partitions));
+            }
+        }
+        self.give_up();
+        self.assigned.clear();
+        self.onlooker = None;
         if let Some(clients) = self.clients.take() {
             clients.consumer.context().leave();
         }

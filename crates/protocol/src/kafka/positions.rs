@@ -51,10 +51,18 @@ pub(super) fn value(cursor: &Cursor) -> Option<Vec<u8>> {
     serde_json::to_vec(&value).ok()
 }
 
+/// A position, and where it stood.
+#[derive(Debug)]
+struct Found {
+    partition: i32,
+    time: i64,
+    cursor: Cursor,
+}
+
 /// Takes positions from records.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    found: BTreeMap<LaneId, (i64, Cursor)>,
+    found: BTreeMap<LaneId, Found>,
     /// Records that are not ours.
     pub(super) strange: u64,
     /// The newest version of a record that is newer than this program.
@@ -62,9 +70,16 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A record, with the time of its writing in milliseconds. In one partition they come in order. Where the number of
-    /// partitions was changed, a lane may have records in two: the later one counts.
-    pub(super) fn take(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, time: i64) {
+    /// A record of a partition, with the time of its writing in milliseconds. In one partition the last one counts, as
+    /// clocks differ. Where the number of partitions was changed, a lane may have records in two, and then the later one
+    /// does.
+    pub(super) fn take(
+        &mut self,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        time: i64,
+    ) {
         let key = key.and_then(|key| std::str::from_utf8(key).ok());
         let Some((log_source, lane)) = key.and_then(|key| key.rsplit_once('/')) else {
             self.strange += 1;
@@ -95,8 +110,13 @@ impl Reader {
             }
         };
         let known = self.found.get(&lane);
-        if known.is_none_or(|(known, _)| *known <= time) {
-            self.found.insert(lane, (time, cursor));
+        if known.is_none_or(|known| known.partition == partition || known.time <= time) {
+            let found = Found {
+                partition,
+                time,
+                cursor,
+            };
+            self.found.insert(lane, found);
         }
     }
 
@@ -104,8 +124,8 @@ impl Reader {
     pub(super) fn positions(self) -> Positions {
         let found = self.found.into_iter();
         found
-            .filter(|(_, (_, cursor))| *cursor != Cursor::START)
-            .map(|(lane, (_, cursor))| (lane, cursor))
+            .filter(|(_, found)| found.cursor != Cursor::START)
+            .map(|(lane, found)| (lane, found.cursor))
             .collect()
     }
 }
@@ -144,7 +164,12 @@ mod tests {
         let cursor = Cursor::from_text("{\"version\":1,\"after\":\"ä\\n\"}");
         let mut reader = Reader::default();
         for id in [lane("contoso/defender", "eu"), lane("x", "alerts")] {
-            reader.take(Some(key(&id).as_bytes()), value(&cursor).as_deref(), 1_000);
+            reader.take(
+                0,
+                Some(key(&id).as_bytes()),
+                value(&cursor).as_deref(),
+                1_000,
+            );
         }
         let expected = [
             (lane("contoso/defender", "eu"), cursor.clone()),
@@ -157,26 +182,35 @@ mod tests {
     fn the_last_position_of_a_lane_counts_and_an_empty_one_takes_it_back() {
         let mut reader = Reader::default();
         let value = |cursor: &str| value(&Cursor::from_text(cursor));
-        reader.take(Some(b"a/eu"), value("1").as_deref(), 10);
-        reader.take(Some(b"a/eu"), value("2").as_deref(), 10);
-        reader.take(Some(b"a/eu"), value("old").as_deref(), 9);
-        reader.take(Some(b"b/eu"), value("1").as_deref(), 10);
-        reader.take(Some(b"b/eu"), None, 11);
-        let expected = [(lane("a", "eu"), Cursor::from_text("2"))];
+        reader.take(0, Some(b"a/eu"), value("1").as_deref(), 10);
+        // Written by a machine whose clock is behind.
+        reader.take(0, Some(b"a/eu"), value("2").as_deref(), 9);
+        reader.take(1, Some(b"a/eu"), value("of another size").as_deref(), 8);
+        reader.take(0, Some(b"b/eu"), value("1").as_deref(), 10);
+        reader.take(0, Some(b"b/eu"), None, 11);
+        reader.take(0, Some(b"c/eu"), value("1").as_deref(), 10);
+        reader.take(1, Some(b"c/eu"), value("2").as_deref(), 11);
+        let expected = [("a", "2"), ("c", "2")];
+        let expected = expected.map(|(name, text)| (lane(name, "eu"), Cursor::from_text(text)));
         assert_eq!(reader.positions(), expected.into());
     }
 
     #[test]
     fn what_is_not_ours_is_counted_and_what_is_newer_is_noticed() {
         let mut reader = Reader::default();
-        reader.take(None, Some(b"{}"), 1);
-        reader.take(Some(b"\xff/eu"), Some(b"{}"), 1);
-        reader.take(Some(b"no lane"), Some(b"{}"), 1);
-        reader.take(Some(b"a/eu"), Some(b"text"), 1);
-        reader.take(Some(b"a/eu"), Some(b"{\"version\":1}"), 1);
-        reader.take(Some(b"a/eu"), Some(b"{\"version\":0,\"cursor\":\"x\"}"), 1);
+        reader.take(0, None, Some(b"{}"), 1);
+        reader.take(0, Some(b"\xff/eu"), Some(b"{}"), 1);
+        reader.take(0, Some(b"no lane"), Some(b"{}"), 1);
+        reader.take(0, Some(b"a/eu"), Some(b"text"), 1);
+        reader.take(0, Some(b"a/eu"), Some(b"{\"version\":1}"), 1);
+        reader.take(
+            0,
+            Some(b"a/eu"),
+            Some(b"{\"version\":0,\"cursor\":\"x\"}"),
+            1,
+        );
         assert_eq!((reader.strange, reader.newer), (6, None));
-        reader.take(Some(b"a/eu"), Some(b"{\"version\":3,\"more\":[]}"), 1);
+        reader.take(0, Some(b"a/eu"), Some(b"{\"version\":3,\"more\":[]}"), 1);
         assert_eq!((reader.strange, reader.newer), (6, Some(3)));
         assert!(reader.positions().is_empty());
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub(super) struct Stats {
     /// Whether a broker is connected and the group is at rest.
     pub(super) is_steady: bool,
+    /// Whether the broker that looks after the group is connected.
+    pub(super) is_coordinated: bool,
     /// How many partitions each topic has.
     pub(super) sizes: BTreeMap<Arc<str>, usize>,
     /// How many records are not read of each partition, where that is known.
@@ -42,7 +44,10 @@ struct Topic<'a> {
 
 #[derive(Deserialize)]
 struct Group<'a> {
+    #[serde(borrow)]
     join_state: &'a str,
+    #[serde(borrow, default)]
+    state: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -88,9 +93,11 @@ impl Stats {
     /// Reads the statistics; nothing where they are not as they should be.
     pub(super) fn read(json: &[u8]) -> Option<Self> {
         let raw: Raw<'_> = serde_json::from_slice(json).ok()?;
+        let group = raw.cgrp.as_ref();
         let mut stats = Self {
             is_steady: raw.brokers.values().any(|broker| broker.state == "UP")
-                && raw.cgrp.is_some_and(|group| group.join_state == "steady"),
+                && group.is_some_and(|group| group.join_state == "steady"),
+            is_coordinated: group.is_some_and(|group| group.state == "up"),
             ..Self::default()
         };
         for (name, topic) in raw.topics {
