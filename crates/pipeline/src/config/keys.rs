@@ -88,6 +88,8 @@ pub(super) const SEVERITIES: &[&str] = &[
 ];
 const KAFKA: &[&str] = &["kafka"];
 const SASL: &[&str] = &["sasl-plaintext", "sasl-ssl"];
+const PASSWORDS: &[&str] = &["plain", "scram-sha-256", "scram-sha-512"];
+const TOKENS: &[&str] = &["oauthbearer"];
 const STREAMS: &[&str] = &["tcp", "tls"];
 
 /// The keys at the top of the file.
@@ -315,14 +317,14 @@ const DESTINATION: &[Key] = &[
     key(
         "security_protocol",
         Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
-        "Whether the connection is encrypted (`ssl`) and whether we sign in with a name and a password (`sasl`).",
+        "Whether the connection is encrypted (`ssl`) and whether we sign in (`sasl`).",
     )
     .default("plaintext")
     .only("type", KAFKA),
     key(
         "sasl_mechanism",
-        Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512"]),
-        "How the password is shown. `plain` shows it as it is, so it wants encryption.",
+        Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]),
+        "How we sign in: with a password, which `plain` shows as it is, so that it wants encryption, or with a token of an OAuth 2.0 server (`oauthbearer`).",
     )
     .default("plain")
     .only("security_protocol", SASL),
@@ -332,14 +334,42 @@ const DESTINATION: &[Key] = &[
         "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
     )
     .required()
-    .only("security_protocol", SASL),
+    .only("sasl_mechanism", PASSWORDS),
     key(
         "password",
         Takes::Secret,
         "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
     )
     .required()
-    .only("security_protocol", SASL),
+    .only("sasl_mechanism", PASSWORDS),
+    key(
+        "token_url",
+        Takes::Text,
+        "Where tokens are got with client credentials. For Event Hubs it is `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.",
+    )
+    .required()
+    .only("sasl_mechanism", TOKENS),
+    key(
+        "token_client_id",
+        Takes::Text,
+        "Name of the application that asks for tokens. For Event Hubs it needs the role Azure Event Hubs Data Sender.",
+    )
+    .required()
+    .only("sasl_mechanism", TOKENS),
+    key(
+        "token_client_secret",
+        Takes::Secret,
+        "The secret of that application.",
+    )
+    .required()
+    .only("sasl_mechanism", TOKENS),
+    key(
+        "token_scope",
+        Takes::Text,
+        "What the token is for. For Event Hubs it is `https://NAMESPACE.servicebus.windows.net/.default`.",
+    )
+    .required()
+    .only("sasl_mechanism", TOKENS),
     key(
         "ca_file",
         Takes::Path,
