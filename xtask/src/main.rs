@@ -173,6 +173,8 @@ fn ci() -> anyhow::Result<bool> {
     passed &= codegen(true)?;
     say("== chaos pipeline --quick\n")?;
     passed &= chaos::quick()?;
+    say("== chaos kafka --quick\n")?;
+    passed &= chaos::quick_kafka()?;
     say("== bench --instructions\n")?;
     passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;

@@ -1,15 +1,25 @@
 //! Collecting into the store: a log source is opened, and its lanes step until they are told to stop.
 
 use crate::config::LogSourceConfig;
+use crate::group::Reached;
 use crate::metrics::Board;
 use crate::store::{SourceId, Store, StoreError};
+use chrono::TimeDelta;
 use protocol::clock::{Clock, Stop};
 use protocol::cursor::CursorError;
 use protocol::driver::LaneDriver;
 use protocol::http::{HttpSettings, Transport, TransportError, UreqTransport};
 use protocol::secret::Secrets;
 use protocol::{Collector, Cursor, Keeps, LaneId, OpenError, Page, Sink, SinkError, Source, Step};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often is looked what was delivered of a lane that waits.
+const SETTLE: TimeDelta = TimeDelta::milliseconds(100);
+
+/// How long a lane that ends waits until what it has fetched is delivered.
+const GOODBYE: Duration = Duration::from_secs(10);
 
 /// Puts pages into the store.
 #[derive(Debug)]
@@ -19,6 +29,33 @@ pub struct StoreSink {
     clock: Arc<dyn Clock>,
     /// Whether it has been said that the store takes nothing, so that it is said once.
     paused: bool,
+    ledger: Option<Ledger>,
+}
+
+/// The cursors of a lane that the store does not keep, from accepted to delivered.
+#[derive(Debug)]
+struct Ledger {
+    /// Of accepted pages that are not delivered.
+    open: VecDeque<Cursor>,
+    /// How many pages were delivered before these.
+    delivered: u64,
+    reached: Arc<Reached>,
+}
+
+impl Ledger {
+    /// So many pages have been delivered, of all that were accepted.
+    fn delivered(&mut self, pages: u64) {
+        let mut last = None;
+        while self.delivered < pages
+            && let Some(cursor) = self.open.pop_front()
+        {
+            self.delivered += 1;
+            last = Some(cursor);
+        }
+        if let Some(cursor) = last {
+            self.reached.set(cursor);
+        }
+    }
 }
 
 impl StoreSink {
@@ -29,11 +66,30 @@ impl StoreSink {
             source,
             clock,
             paused: false,
+            ledger: None,
         }
     }
-}
 
-impl StoreSink {
+    /// A sink that tells how far a lane has been delivered.
+    fn with_ledger(mut self, reached: Arc<Reached>) -> Self {
+        self.ledger = Some(Ledger {
+            open: VecDeque::new(),
+            delivered: 0,
+            reached,
+        });
+        self
+    }
+
+    /// Tells how far a lane has been delivered, where somebody wants to know, and whether anything of it is still to be
+    /// delivered.
+    fn settle(&mut self, lane: &LaneId) -> bool {
+        let Some(ledger) = &mut self.ledger else {
+            return false;
+        };
+        ledger.delivered(self.store.delivered(self.source, &lane.lane));
+        !ledger.open.is_empty()
+    }
+
     /// A page whose remote keeps it. A part of it that belongs to a log source that is configured goes there.
     fn take(&self, lane: &LaneId, page: &Page) -> Result<(), StoreError> {
         let owner = |identifier: &str| self.store.find(identifier);
@@ -60,6 +116,9 @@ impl Sink for StoreSink {
         };
         match accepted {
             Ok(()) => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.open.push_back(page.cursor.clone());
+                }
                 if std::mem::take(&mut self.paused) {
                     tracing::info!(lane = %lane, "there is room again: collection goes on");
                 }
@@ -77,6 +136,10 @@ impl Sink for StoreSink {
 
     fn delivered(&mut self, lane: &LaneId) -> u64 {
         self.store.delivered(self.source, &lane.lane)
+    }
+
+    fn acknowledged(&mut self, lane: &LaneId, pages: u64) {
+        self.store.acknowledged(self.source, &lane.lane, pages);
     }
 
     fn hasten(&mut self, _lane: &LaneId) {
@@ -114,6 +177,8 @@ pub struct Lane {
     pub sink: StoreSink,
     /// Whether it counts a round each time that it has read everything.
     counts_rounds: bool,
+    /// Where it tells how far it has been delivered, where processes divide log sources among themselves.
+    pub(crate) reached: Option<Arc<Reached>>,
 }
 
 /// What it takes to open log sources.
@@ -151,17 +216,47 @@ impl Opener<'_> {
     /// # Errors
     /// A parameter, a secret, the stored position or the state cannot be used.
     pub fn open(&self, config: &LogSourceConfig) -> Result<Vec<Lane>, CollectError> {
+        self.open_at(config, &|_| None)
+    }
+
+    /// The lanes of a log source that processes divide among themselves, each at the cursor up to which it has been
+    /// delivered. Where nobody knows of any, it goes on from the one that was stored when this process collected alone.
+    ///
+    /// # Errors
+    /// As with [`Self::open`].
+    pub fn open_at(
+        &self,
+        config: &LogSourceConfig,
+        position: &dyn Fn(&LaneId) -> Option<Cursor>,
+    ) -> Result<Vec<Lane>, CollectError> {
         let identifier = &config.identifier.value;
         let source = self.store.source(identifier)?;
         let protocol = config.protocol.ok_or(CollectError::Protocol)?;
+        let id = |lane: &str| LaneId {
+            log_source: identifier.clone(),
+            lane: lane.to_owned(),
+        };
         let cursor = |lane: &str| -> Result<Cursor, StoreError> {
-            let stored = self.store.cursor(source, lane)?;
+            if let Some(cursor) = position(&id(lane)) {
+                return Ok(cursor);
+            }
+            let stored = self.store.stored_cursor(identifier, lane)?;
             Ok(stored.map_or(Cursor::START, Cursor::from_text))
         };
-        let lane = |collector: Box<dyn Collector>, counts_rounds: bool| Lane {
-            collector,
-            sink: StoreSink::new(Arc::clone(self.store), source, Arc::clone(self.clock)),
-            counts_rounds,
+        let lane = |collector: Box<dyn Collector>, counts_rounds: bool| {
+            let (store, clock) = (Arc::clone(self.store), Arc::clone(self.clock));
+            let mut sink = StoreSink::new(store, source, clock);
+            let reached = config.is_shared.then(Arc::<Reached>::default);
+            if let Some(reached) = &reached {
+                self.store.begin(source, &collector.id().lane);
+                sink = sink.with_ledger(Arc::clone(reached));
+            }
+            Lane {
+                collector,
+                sink,
+                counts_rounds,
+                reached,
+            }
         };
         match protocol.open(identifier, &config.parameters, self.secrets)? {
             Source::Polling(polled) => {
@@ -175,11 +270,11 @@ impl Opener<'_> {
                 Ok(lanes)
             }
             Source::Stream(stream) => {
-                let id = LaneId {
-                    log_source: identifier.clone(),
-                    lane: stream.lane().to_owned(),
+                let id = id(stream.lane());
+                let cursor = match source.keeps() {
+                    Keeps::Here => cursor(&id.lane)?,
+                    Keeps::Remote => Cursor::START,
                 };
-                let cursor = cursor(&id.lane)?;
                 self.store.begin(source, &id.lane);
                 let counts_rounds = source.keeps() == Keeps::Remote;
                 Ok(vec![lane(stream.start(id, cursor)?, counts_rounds)])
@@ -209,20 +304,165 @@ impl Lane {
     pub fn run(mut self, clock: &dyn Clock, stop: &Stop, once: bool, board: &Board) {
         while !stop.is_set() {
             let step = self.step(clock);
-            board.set_lane(self.collector.id(), self.collector.status());
+            let id = self.collector.id();
+            board.set_lane(id, self.collector.status());
+            let is_open = self.sink.settle(id);
             match step {
                 Step::Again => {}
                 Step::Finished => break,
                 Step::Wait(_) if once && self.has_read_all() => break,
+                // In slices, so that it is known soon what was delivered.
+                Step::Wait(until) if is_open => {
+                    clock.wait(until.min(clock.now() + SETTLE), stop);
+                }
                 Step::Wait(until) => clock.wait(until, stop),
             }
         }
         let id = self.collector.id().clone();
         self.sink.hasten(&id);
         self.collector.close(clock, &mut self.sink);
+        self.settle_all(&id);
         // Where it was told to stop, the board may have forgotten it.
         if !stop.is_set() {
             board.set_lane(&id, self.collector.status());
         }
+    }
+
+    /// Waits for a while until what was accepted is delivered, where another process goes on from there.
+    fn settle_all(&mut self, id: &LaneId) {
+        let deadline = Instant::now() + GOODBYE;
+        while self.sink.settle(id) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::store::{Limits, Position};
+    use chrono::{DateTime, Utc};
+    use dsm::diagnostic::SourceFile;
+    use protocol::clock::VirtualClock;
+    use protocol::secret::GivenSecrets;
+    use std::path::Path;
+
+    const CONFIG: &str = "state_directory = \"state\"
+[[destination]]
+name = \"out\"
+type = \"stdout\"
+[group]
+name = \"collectors\"
+bootstrap_servers = [\"192.0.2.1:9092\"]
+[[log_source]]
+identifier = \"alpha\"
+type = \"microsoft-365-defender\"
+protocol = \"microsoft-defender-endpoint-siem\"
+destinations = [\"out\"]
+[log_source.parameters]
+authorization_server_url = \"https://login.microsoftonline.com/3b1d1cbc-6f1e-4a3c-9a53-0c7c1e5d8f10/oauth2/token\"
+client_id = \"8c0f4b52-94a5-4d3e-8f6a-2a9c1b7e4d21\"
+client_secret = { env = \"SECRET\" }
+region = [\"eu\", \"us\"]
+";
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+    }
+
+    fn lane(name: &str) -> LaneId {
+        LaneId {
+            log_source: "alpha".to_owned(),
+            lane: name.to_owned(),
+        }
+    }
+
+    /// A store whose log source `alpha` is kept by its remote, with a cursor from the time when it was kept here.
+    fn store() -> (tempfile::TempDir, Arc<Store>) {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            free: 0,
+            ..Limits::default()
+        };
+        let store = Store::open(dir.path(), limits).unwrap();
+        let alpha = store.source("alpha").unwrap();
+        let nothing: &[&[u8]] = &[];
+        store
+            .accept(alpha, "eu", nothing, Some("stored"), now())
+            .unwrap();
+        store
+            .configure([("alpha", Keeps::Remote)].into_iter())
+            .unwrap();
+        let alpha = store.source("alpha").unwrap();
+        store.position(alpha, "out").unwrap();
+        (dir, Arc::new(store))
+    }
+
+    /// The lanes of the log source, for which the group knows this position of the lane `us`.
+    fn open(store: &Arc<Store>) -> Vec<Lane> {
+        let file = SourceFile::new("dsmith.toml", CONFIG);
+        let (config, found) = config::read(&file, Path::new("/"));
+        assert!(!found.has_errors(), "{found:?}");
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new(now()));
+        let opener = Opener {
+            store,
+            clock: &clock,
+            secrets: &GivenSecrets::default().with("SECRET", "hunter2-hunter2"),
+            seed: 1,
+            transport: &connections,
+        };
+        let of_group = |id: &LaneId| (*id == lane("us")).then(|| Cursor::from_text("of the group"));
+        opener.open_at(&config.log_sources[0], &of_group).unwrap()
+    }
+
+    #[test]
+    fn a_shared_lane_begins_where_the_group_says_or_where_this_process_was_alone() {
+        let (_dir, store) = store();
+        let begun: Vec<(String, String)> = open(&store)
+            .iter()
+            .map(|lane| {
+                let told = format!("{:?}", lane.collector);
+                let cursor = ["of the group", "stored"].into_iter();
+                let cursor = cursor.clone().find(|cursor| told.contains(cursor));
+                (lane.collector.id().lane.clone(), cursor.unwrap().to_owned())
+            })
+            .collect();
+        let expected = [("eu", "stored"), ("us", "of the group")];
+        assert_eq!(
+            begun,
+            expected.map(|(lane, cursor)| (lane.to_owned(), cursor.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_lane_has_reached_the_cursor_of_the_last_page_of_which_all_is_delivered() {
+        let (_dir, store) = store();
+        let alpha = store.source("alpha").unwrap();
+        let mut lanes = open(&store);
+        let Lane { sink, reached, .. } = &mut lanes[0];
+        let (id, reached) = (lane("eu"), reached.as_ref().unwrap());
+        let page = |payloads: &[&str], cursor: &str| Page {
+            payloads: payloads.iter().map(|text| text.as_bytes().into()).collect(),
+            cursor: Cursor::from_text(cursor),
+            ..Page::default()
+        };
+        sink.accept(&id, &page(&["a", "b"], "1")).unwrap();
+        sink.accept(&id, &page(&["c"], "2")).unwrap();
+        sink.accept(&id, &page(&[], "3")).unwrap();
+        assert!(sink.settle(&id));
+        assert_eq!(reached.take(), None);
+        for (next, cursor, is_open) in
+            [(2, None, true), (3, Some("1"), true), (4, Some("3"), false)]
+        {
+            store.advance(alpha, "out", &Position::at(next)).unwrap();
+            assert_eq!(sink.settle(&id), is_open, "{next}");
+            assert_eq!(reached.take(), cursor.map(Cursor::from_text), "{next}");
+        }
+        // Nothing of it is on disk.
+        assert_eq!(
+            store.stored_cursor("alpha", "eu").unwrap().as_deref(),
+            Some("stored")
+        );
     }
 }

@@ -45,6 +45,7 @@ impl Text {
 pub fn metrics(board: &Board, store: &Store, now: DateTime<Utc>) -> Result<String, StoreError> {
     let mut text = Text::default();
     lanes(&mut text, board, now);
+    group(&mut text, board);
     routes(&mut text, board);
     destinations(&mut text, board);
     let peek = store.look()?;
@@ -89,6 +90,29 @@ pub fn metrics(board: &Board, store: &Store, now: DateTime<Utc>) -> Result<Strin
         text.sample("dsmith_oldest_waiting_seconds", &labels, age);
     }
     Ok(text.0)
+}
+
+/// A state as a number: the worse, the higher.
+fn number_of(state: State) -> i64 {
+    match state {
+        State::NotAvailable => 0,
+        State::Ok => 1,
+        State::Warn => 2,
+        State::Error => 3,
+    }
+}
+
+fn group(text: &mut Text, board: &Board) {
+    let Some(status) = board.group() else {
+        return;
+    };
+    text.metric(
+        "dsmith_group_state",
+        "gauge",
+        "How this process stands with the group that divides log sources: 0 not available, 1 OK, 2 WARN, 3 ERROR.",
+    );
+    let labels = [("group", status.name.as_str())];
+    text.sample("dsmith_group_state", &labels, number_of(status.state));
 }
 
 fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
@@ -147,14 +171,7 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
         "dsmith_lane_state",
         "gauge",
         "0 not available, 1 OK, 2 WARN, 3 ERROR.",
-        &|s| {
-            Some(match s.state {
-                State::NotAvailable => 0,
-                State::Ok => 1,
-                State::Warn => 2,
-                State::Error => 3,
-            })
-        },
+        &|s| Some(number_of(s.state)),
     );
     each(
         "dsmith_collection_paused",
@@ -297,7 +314,11 @@ pub fn not_ready(board: &Board) -> Vec<String> {
             )
         })
         .map(|(name, status)| format!("{name}: {}", status.message));
-    lanes.chain(destinations).collect()
+    let group = board.group().into_iter();
+    let group = group
+        .filter(|status| status.state == State::Error)
+        .map(|status| format!("group {}: {}", status.name, status.message));
+    lanes.chain(group).chain(destinations).collect()
 }
 
 /// Serves metrics and health.

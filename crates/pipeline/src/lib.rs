@@ -19,6 +19,7 @@ pub mod deliver;
 pub mod destination;
 pub mod exposition;
 pub mod format;
+pub mod group;
 pub mod metrics;
 pub mod runner;
 pub mod status;

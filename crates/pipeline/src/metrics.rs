@@ -1,5 +1,6 @@
 //! What is counted while a run goes on.
 
+use crate::group::GroupStatus;
 use chrono::{DateTime, Utc};
 use protocol::LaneId;
 use protocol::status::LaneStatus;
@@ -146,6 +147,7 @@ pub struct Board {
     lanes: Mutex<BTreeMap<LaneId, LaneStatus>>,
     routes: Mutex<BTreeMap<(String, String), Arc<RouteMetrics>>>,
     destinations: Mutex<BTreeMap<String, Arc<DestinationMetrics>>>,
+    group: Mutex<Option<GroupStatus>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -207,6 +209,16 @@ impl Board {
     /// Forgets destinations that no longer exist.
     pub fn retain_destinations(&self, keep: impl Fn(&str) -> bool) {
         locked(&self.destinations).retain(|name, _| keep(name));
+    }
+
+    /// Remembers how the group is doing.
+    pub fn set_group(&self, status: GroupStatus) {
+        *locked(&self.group) = Some(status);
+    }
+
+    /// How the group is doing, if there is one.
+    pub fn group(&self) -> Option<GroupStatus> {
+        locked(&self.group).clone()
     }
 
     /// How the destinations are doing.

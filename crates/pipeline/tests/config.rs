@@ -4,8 +4,12 @@
 
 use dsm::diagnostic::{Code, Diagnostics, Severity, SourceFile};
 use pipeline::config::{Config, Target, load, pages, read};
-use pipeline::destination::{Framing, Header, KafkaOptions, KafkaSasl, KafkaTls, KeyOf, Transport};
+use pipeline::destination::{
+    Framing, Header, KafkaBrokers, KafkaOptions, KafkaSasl, KafkaTls, KeyOf, Transport,
+};
 use pipeline::format::{Format, Oversize};
+use pipeline::group::GroupOptions;
+use protocol::Keeps;
 use protocol::kafka::Mechanism;
 use protocol::secret::{Secret, SecretError, SecretRef, Secrets};
 use std::collections::BTreeSet;
@@ -429,6 +433,25 @@ fn with_topic(from: &str, to: &str) -> String {
     .replace("coalescing = true\n", "")
 }
 
+/// The brokers of the topic, and of the group.
+fn brokers() -> KafkaBrokers {
+    KafkaBrokers {
+        addresses: vec![
+            "broker-1.example.com:9092".into(),
+            "[2001:db8::1]:9092".into(),
+        ],
+        tls: Some(KafkaTls {
+            ca: Some("/etc/dsmith/ca.pem".into()),
+            client: None,
+        }),
+        sasl: Some(KafkaSasl::Password {
+            mechanism: Mechanism::ScramSha512,
+            user: "dsmith".into(),
+            password: SecretRef::File("/etc/dsmith/secrets/kafka".into()),
+        }),
+    }
+}
+
 #[test]
 fn a_topic_is_read_with_its_brokers_and_how_to_sign_in() {
     let (config, found) = parse(&with_topic("gzip", "zstd"));
@@ -440,22 +463,10 @@ fn a_topic_is_read_with_its_brokers_and_how_to_sign_in() {
     assert_eq!(
         *options,
         KafkaOptions {
-            brokers: vec![
-                "broker-1.example.com:9092".into(),
-                "[2001:db8::1]:9092".into()
-            ],
+            brokers: brokers(),
             topic: "alerts".into(),
             key: KeyOf::AlertId,
             compression: "zstd".into(),
-            tls: Some(KafkaTls {
-                ca: Some("/etc/dsmith/ca.pem".into()),
-                client: None,
-            }),
-            sasl: Some(KafkaSasl::Password {
-                mechanism: Mechanism::ScramSha512,
-                user: "dsmith".into(),
-                password: SecretRef::File("/etc/dsmith/secrets/kafka".into()),
-            }),
         }
     );
     assert_eq!(topic.labels(), Some(KeyOf::AlertId));
@@ -499,7 +510,7 @@ fn a_topic_is_signed_in_to_with_tokens() {
         panic!("{topic:?}");
     };
     assert_eq!(
-        options.sasl,
+        options.brokers.sasl,
         Some(KafkaSasl::Token {
             url: "https://login.example.com/t/oauth2/v2.0/token".into(),
             client_id: "dsmith".into(),
@@ -579,6 +590,96 @@ fn a_topic_without_a_broker_a_name_or_a_password_is_an_error_and_no_password_is_
         ),
     ] {
         let found = findings(&with_topic(from, to));
+        assert_eq!(found.len(), 1, "{from} -> {to}: {found:#?}");
+        assert!(
+            found[0].contains(code) && found[0].contains(named),
+            "{found:#?}"
+        );
+        assert!(!found[0].contains("hunter2"), "{found:#?}");
+    }
+}
+
+const GROUP: &str = r#"
+[group]
+name = "collectors"
+bootstrap_servers = ["broker-1.example.com:9092", "[2001:db8::1]:9092"]
+partitions = 8
+security_protocol = "sasl-ssl"
+sasl_mechanism = "scram-sha-512"
+user = "dsmith"
+password = { file = "secrets/kafka" }
+ca_file = "ca.pem"
+[[log_source]]
+identifier = "lines"
+type = "openssh-server"
+protocol = "file"
+destinations = ["archive"]
+[log_source.parameters]
+path = "lines.log"
+"#;
+
+#[test]
+fn a_group_has_brokers_and_shares_the_log_sources_that_any_machine_can_go_on_with() {
+    let (config, found) = parse(&format!("{GOOD}{GROUP}"));
+    assert!(found.is_empty(), "{found:#?}");
+    let expected = GroupOptions {
+        brokers: brokers(),
+        name: "collectors".into(),
+        topic: "dsmith-log-sources".into(),
+        partitions: 8,
+        session_timeout: 10_000,
+    };
+    assert_eq!(config.group.as_ref().unwrap().value, expected);
+    let keeps: Vec<_> = config
+        .log_sources
+        .iter()
+        .map(|source| (source.identifier.value.as_str(), source.keeps()))
+        .collect();
+    // A file is on one machine.
+    assert_eq!(keeps, [("alpha", Keeps::Remote), ("lines", Keeps::Here)]);
+    let mut found = Diagnostics::new();
+    config.check_surroundings(&NoSecrets, Severity::Warning, &mut found);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let has = |code: &str, text: &str| {
+        let mut lines = lines.iter();
+        lines.any(|line| line.contains(code) && line.contains(text))
+    };
+    assert!(has("CFG018", "`password` of the group"), "{lines:#?}");
+    assert!(has("CFG019", "the group: "), "{lines:#?}");
+    let (config, _) = parse(GOOD);
+    assert!(config.group.is_none());
+    assert_eq!(config.log_sources[0].keeps(), Keeps::Here);
+}
+
+#[test]
+fn a_group_without_a_name_brokers_or_a_password_is_an_error_and_no_password_is_shown() {
+    for (from, to, code, named) in [
+        ("name = \"collectors\"\n", "", "CFG003", "name"),
+        (
+            "\"collectors\"",
+            "\"our collectors\"",
+            "CFG004",
+            "name of a group",
+        ),
+        ("\"collectors\"", "\"\"", "CFG004", "`name`"),
+        (
+            "partitions = 8",
+            "topic = \"a/b\"",
+            "CFG004",
+            "topic of a group",
+        ),
+        ("partitions = 8", "partitions = 0", "CFG004", "partitions"),
+        ("user = \"dsmith\"\n", "", "CFG003", "user"),
+        ("sasl-ssl", "sasl-plaintext", "CFG006", "ca_file"),
+        (
+            "{ file = \"secrets/kafka\" }",
+            "\"hunter2-hunter2\"",
+            "CFG",
+            "the secret itself",
+        ),
+    ] {
+        assert!(GROUP.contains(from), "{from}");
+        let found = findings(&format!("{GOOD}{}", GROUP.replacen(from, to, 1)));
         assert_eq!(found.len(), 1, "{from} -> {to}: {found:#?}");
         assert!(
             found[0].contains(code) && found[0].contains(named),

@@ -10,7 +10,8 @@
 use chrono::{DateTime, Utc};
 use dsm::Status;
 use pipeline::destination::{
-    Batch, Destination, KafkaOptions, KafkaSasl, KeyOf, Labels, Outcome, Record, Refusal,
+    Batch, Destination, KafkaBrokers, KafkaOptions, KafkaSasl, KeyOf, Labels, Outcome, Record,
+    Refusal,
 };
 use protocol::kafka::Mechanism;
 use protocol::secret::{GivenSecrets, SecretRef};
@@ -37,12 +38,14 @@ fn cluster() -> MockCluster<'static, DefaultProducerContext> {
 
 fn options(brokers: &str, key: KeyOf) -> KafkaOptions {
     KafkaOptions {
-        brokers: brokers.split(',').map(str::to_owned).collect(),
+        brokers: KafkaBrokers {
+            addresses: brokers.split(',').map(str::to_owned).collect(),
+            tls: None,
+            sasl: None,
+        },
         topic: "alerts".to_owned(),
         key,
         compression: "gzip".to_owned(),
-        tls: None,
-        sasl: None,
     }
 }
 
@@ -260,7 +263,7 @@ fn brokers_that_are_away_are_said_without_the_password_and_nothing_is_sent_behin
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let mut options = options(&address, KeyOf::None);
-    options.sasl = Some(KafkaSasl::Password {
+    options.brokers.sasl = Some(KafkaSasl::Password {
         mechanism: Mechanism::Plain,
         user: "dsmith".to_owned(),
         password: SecretRef::Env("KAFKA_PASSWORD".to_owned()),
@@ -282,7 +285,7 @@ fn brokers_that_are_away_are_said_without_the_password_and_nothing_is_sent_behin
 #[test]
 fn a_password_that_is_not_there_is_an_error_before_anything_is_sent() {
     let mut options = options("192.0.2.1:9092", KeyOf::None);
-    options.sasl = Some(KafkaSasl::Password {
+    options.brokers.sasl = Some(KafkaSasl::Password {
         mechanism: Mechanism::ScramSha512,
         user: "dsmith".to_owned(),
         password: SecretRef::Env("KAFKA_PASSWORD".to_owned()),

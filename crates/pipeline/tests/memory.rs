@@ -329,6 +329,32 @@ fn a_window_does_not_wait_for_its_end_when_somebody_waits_for_delivery() {
 }
 
 #[test]
+fn what_the_remote_has_not_confirmed_counts_against_the_events_that_may_come_again() {
+    let clock = VirtualClock::new(at(0));
+    let process = Process::new(&[], &["out"], &clock);
+    let receiver = Receiver::default();
+    let mut sink = process.sink();
+    let mut deliverer = process.deliverer("out", &["alpha"], PLAIN, &receiver);
+    sink.acknowledged(&lane(), 0);
+    for from in [0, 40] {
+        sink.accept(&lane(), &page(&numbered(from..from + 40)))
+            .unwrap();
+    }
+    run(&mut deliverer, at(0));
+    assert_eq!(sink.delivered(&lane()), 2);
+    let next = page(&numbered(80..120));
+    let full = Err(SinkError::Full);
+    assert_eq!(sink.accept(&lane(), &next), full, "80 would come again");
+    sink.acknowledged(&lane(), 1);
+    sink.accept(&lane(), &next).unwrap();
+    sink.acknowledged(&lane(), 0);
+    assert_eq!(sink.accept(&lane(), &next), full, "it never goes down");
+    run(&mut deliverer, at(0));
+    sink.acknowledged(&lane(), 3);
+    sink.accept(&lane(), &page(&numbered(120..220))).unwrap();
+}
+
+#[test]
 fn a_full_memory_refuses_pages_until_something_was_delivered() {
     let clock = VirtualClock::new(at(0));
     let process = Process::new(&[], &["out"], &clock);

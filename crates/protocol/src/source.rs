@@ -33,6 +33,12 @@ pub trait Protocol: Send + Sync + fmt::Debug {
         Keeps::Here
     }
 
+    /// Whether its log sources are asked again and again ([`Source::Polling`]) from a cursor with which any machine can go
+    /// on, so that processes can divide them among themselves.
+    fn is_portable(&self) -> bool {
+        false
+    }
+
     /// Set where a protocol should no longer be used.
     fn deprecation(&self) -> Option<&'static Deprecation> {
         None
@@ -323,6 +329,13 @@ pub trait Sink {
     fn delivered(&mut self, lane: &LaneId) -> u64 {
         let _ = lane;
         u64::MAX
+    }
+
+    /// Tells that the remote has confirmed so many pages of a lane, counted from the first: they do not come again after a
+    /// crash. It never goes down. Until then delivered events count against what may be repeated, for a lane that has ever
+    /// called this; for others they count until they are delivered.
+    fn acknowledged(&mut self, lane: &LaneId, pages: u64) {
+        let _ = (lane, pages);
     }
 
     /// Asks that what was accepted of a lane be delivered soon, because somebody waits for [`Self::delivered`]: nothing of

@@ -5,6 +5,7 @@
 //! delivered, and the keys of what arrived are compared with the ledger.
 
 use crate::collector::{Collector, Running, keys_of};
+use crate::group::LIMIT;
 use crate::ledger::{Comparison, Ledger};
 use crate::random::Random;
 use crate::receiver::Receiver;
@@ -169,6 +170,20 @@ pub enum ChaosError {
         /// The last lines that the program wrote.
         log: String,
     },
+    /// Something that has to happen did not.
+    #[error("waited for {} s {what}; the ends of the logs:\n{log}", LIMIT.as_secs())]
+    Stalled {
+        /// What was waited for.
+        what: &'static str,
+        /// The last lines that the programs wrote.
+        log: String,
+    },
+    /// What was killed or stopped had nothing to do, so it shows nothing.
+    #[error("no record was on its way when {what} was stopped, so it would show nothing")]
+    NothingToDo {
+        /// What was killed or stopped.
+        what: String,
+    },
 }
 
 fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ChaosError {
@@ -303,7 +318,7 @@ batch_events = {BATCH}
                 self.check(&mut running)?;
                 if begun.elapsed() > START {
                     return Err(ChaosError::NothingAsked {
-                        log: self.end_of_log(),
+                        log: self.collector.end_of_log(),
                     });
                 }
                 std::thread::sleep(Duration::from_millis(1));
@@ -350,7 +365,7 @@ batch_events = {BATCH}
             Some(status) if status.success() => Ok(()),
             status => Err(ChaosError::Ended {
                 status: status.map_or("no end".to_owned(), |status| status.to_string()),
-                log: self.end_of_log(),
+                log: self.collector.end_of_log(),
             }),
         }
     }
@@ -390,14 +405,8 @@ batch_events = {BATCH}
             None => Ok(()),
             Some(status) => Err(ChaosError::Ended {
                 status: status.to_string(),
-                log: self.end_of_log(),
+                log: self.collector.end_of_log(),
             }),
         }
-    }
-
-    fn end_of_log(&self) -> String {
-        let log = self.collector.log().unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }

@@ -96,6 +96,13 @@ impl Collector {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The last lines that it has said.
+    pub(crate) fn end_of_log(&self) -> String {
+        let log = self.log().unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
     /// The files of the output, rotated ones included.
     ///
     /// # Errors

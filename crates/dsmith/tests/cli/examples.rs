@@ -4,7 +4,7 @@ use crate::support::{Folder, run};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn examples() -> PathBuf {
@@ -146,6 +146,26 @@ fn systemd_finds_nothing_wrong_with_units() {
     }
 }
 
+/// The script at work. What it has started does not outlive the test either.
+struct Script(Child);
+
+impl Script {
+    fn end(&mut self) {
+        let pid = self.0.id().to_string();
+        let _ = Command::new("kill").args(["-s", "TERM", &pid]).status();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // Where it has ended already its number may be somebody else's.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
+}
+
 #[test]
 fn the_script_starts_each_process_with_a_state_of_its_own_and_ends_all_of_them() {
     let folder = Folder::new();
@@ -158,7 +178,7 @@ fn the_script_starts_each_process_with_a_state_of_its_own_and_ends_all_of_them()
     assert!(made.unwrap().success());
     let path = std::env::var("PATH").unwrap();
     let notes = folder.path().join("notes");
-    let mut script = Command::new("sh")
+    let script = Command::new("sh")
         .arg(examples().join("scaling/processes.sh"))
         .arg("3")
         .env("PATH", format!("{}:{path}", folder.at("bin")))
@@ -167,6 +187,7 @@ fn the_script_starts_each_process_with_a_state_of_its_own_and_ends_all_of_them()
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
+    let mut script = Script(script);
     let lines = |count: usize| {
         let begun = Instant::now();
         loop {
@@ -194,10 +215,7 @@ fn the_script_starts_each_process_with_a_state_of_its_own_and_ends_all_of_them()
             "/state/normalizer-3 --metrics 127.0.0.1:9467",
         ]
     );
-    let pid = script.id().to_string();
-    let asked = Command::new("kill").args(["-s", "TERM", &pid]).status();
-    assert!(asked.unwrap().success());
-    script.wait().unwrap();
+    script.end();
     let ended = lines(8);
     let ended = ended.iter().filter(|line| *line == "ended").count();
     assert_eq!(ended, 4);

@@ -8,6 +8,7 @@
 )]
 
 mod gate;
+mod groups;
 mod misfortunes;
 
 use gate::Gate;
@@ -136,6 +137,10 @@ fn main() -> ExitCode {
         ("a-gateway-divides-events-among-log-sources", gateway),
         ("a-topic-stands-between-collecting-and-normalizing", stages),
         ("test-source-tells-what-works", test_source),
+        (
+            "log-sources-in-a-group-have-one-process-each-and-move-when-it-dies",
+            groups::log_sources_move,
+        ),
     ];
     let trials = trials
         .into_iter()

@@ -3,9 +3,9 @@
 use super::keys::{FACILITIES, SEVERITIES};
 use super::table::{Reader, Table};
 use crate::destination::{
-    Destination, FileDestination, FileOptions, Framing, Header, KafkaOptions, KafkaSasl, KafkaTls,
-    KeyOf, Period, StreamDestination, Sync, SyslogDestination, SyslogOptions, TlsFiles, Transport,
-    check_tls,
+    Destination, FileDestination, FileOptions, Framing, Header, KafkaBrokers, KafkaOptions,
+    KafkaSasl, KafkaTls, KeyOf, Period, StreamDestination, Sync, SyslogDestination, SyslogOptions,
+    TlsFiles, Transport, check_tls,
 };
 use crate::format::{Format, Limit, Oversize};
 use dsm::diagnostic::{Code, Diagnostic};
@@ -70,7 +70,7 @@ impl DestinationConfig {
     /// The name of the key that is a secret, and where it is.
     pub fn secret(&self) -> Option<(&'static str, &SecretRef)> {
         match &self.target {
-            Target::Kafka(options) => options.sasl.as_ref().map(KafkaSasl::secret),
+            Target::Kafka(options) => options.brokers.sasl.as_ref().map(KafkaSasl::secret),
             Target::File(_) | Target::Stdout | Target::Syslog(_) => None,
         }
     }
@@ -98,11 +98,7 @@ impl DestinationConfig {
                 transport: Transport::Tls(_, files),
                 ..
             }) => check_tls(files),
-            Target::Kafka(KafkaOptions { tls: Some(tls), .. }) => check_tls(&TlsFiles {
-                ca: tls.ca.clone(),
-                client: tls.client.clone(),
-                server_name: None,
-            }),
+            Target::Kafka(options) => options.brokers.check_files(),
             _ => Ok(()),
         }
     }
@@ -357,6 +353,23 @@ fn client(table: &Table<'_, '_>, base: &Path) -> Option<(PathBuf, PathBuf)> {
 
 /// The keys about certificates go with TLS, and the two about ours with each other.
 fn check_tls_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
+    match table.text("type").as_deref() {
+        Some("syslog") => {
+            let tls = table.text("transport").as_deref() == Some("tls");
+            check_certificates(reader, table, tls, "transport = \"tls\"");
+        }
+        Some("kafka") => check_broker_keys(reader, table),
+        _ => check_certificates(reader, table, true, ""),
+    }
+}
+
+/// The same for what names brokers.
+pub(super) fn check_broker_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
+    let remedy = "security_protocol = \"ssl\" or \"sasl-ssl\"";
+    check_certificates(reader, table, is_encrypted(table), remedy);
+}
+
+fn check_certificates(reader: &mut Reader<'_>, table: &Table<'_, '_>, tls: bool, remedy: &str) {
     for (given, other) in [
         ("client_certificate", "client_key"),
         ("client_key", "client_certificate"),
@@ -370,17 +383,6 @@ fn check_tls_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
             );
         }
     }
-    let (tls, remedy) = match table.text("type").as_deref() {
-        Some("syslog") => (
-            table.text("transport").as_deref() == Some("tls"),
-            "transport = \"tls\"",
-        ),
-        Some("kafka") => (
-            is_encrypted(table),
-            "security_protocol = \"ssl\" or \"sasl-ssl\"",
-        ),
-        _ => return,
-    };
     for name in ["ca_file", "client_certificate", "client_key"] {
         if table.is_given(name) && !tls {
             reader.report(
@@ -399,9 +401,8 @@ fn is_encrypted(table: &Table<'_, '_>) -> bool {
 }
 
 fn kafka(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<KafkaOptions> {
-    let brokers = table.texts("bootstrap_servers").iter();
     Some(KafkaOptions {
-        brokers: brokers.map(|broker| broker.value.clone()).collect(),
+        brokers: brokers(reader, table, base),
         topic: table.text("topic")?,
         key: match table.text("key").as_deref() {
             Some("alert-id") => KeyOf::AlertId,
@@ -410,12 +411,20 @@ fn kafka(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<
             _ => KeyOf::None,
         },
         compression: table.text("compression")?,
+    })
+}
+
+/// How brokers are reached.
+pub(super) fn brokers(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> KafkaBrokers {
+    let addresses = table.texts("bootstrap_servers").iter();
+    KafkaBrokers {
+        addresses: addresses.map(|broker| broker.value.clone()).collect(),
         tls: is_encrypted(table).then(|| KafkaTls {
             ca: table.path("ca_file", base),
             client: client(table, base),
         }),
         sasl: sasl(reader, table, base),
-    })
+    }
 }
 
 /// How to sign in; nothing where that is not asked for or not complete.

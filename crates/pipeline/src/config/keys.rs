@@ -109,6 +109,11 @@ pub const ROOT: &[Key] = &[
     key("metrics", Takes::Table(METRICS), "Metrics and health over HTTP."),
     key("log", Takes::Table(LOG), "What is written to standard error."),
     key(
+        "group",
+        Takes::Table(GROUP),
+        "Other processes that divide the log sources with this one. All of them have the same log sources; of those that ask a REST interface, each is collected by one process at a time, and another goes on when that one is gone.",
+    ),
+    key(
         "destination",
         Takes::Tables(DESTINATION),
         "A place where events go.",
@@ -175,6 +180,129 @@ const LOG: &[Key] = &[
         "`auto` is `text` on a terminal and `json` elsewhere.",
     )
     .default("auto"),
+];
+
+const SASL_MECHANISM: Key = key(
+    "sasl_mechanism",
+    Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]),
+    "How we sign in: with a password, which `plain` shows as it is, so that it wants encryption, or with a token of an OAuth 2.0 server (`oauthbearer`).",
+)
+.default("plain")
+.only("security_protocol", SASL);
+
+const USER: Key = key(
+    "user",
+    Takes::Text,
+    "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
+)
+.required()
+.only("sasl_mechanism", PASSWORDS);
+
+const PASSWORD: Key = key(
+    "password",
+    Takes::Secret,
+    "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
+)
+.required()
+.only("sasl_mechanism", PASSWORDS);
+
+const TOKEN_URL: Key = key(
+    "token_url",
+    Takes::Text,
+    "Where tokens are got with client credentials. For Event Hubs it is `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const TOKEN_CLIENT_ID: Key = key(
+    "token_client_id",
+    Takes::Text,
+    "Name of the application that asks for tokens. For Event Hubs it needs the role Azure Event Hubs Data Sender.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const TOKEN_CLIENT_SECRET: Key = key(
+    "token_client_secret",
+    Takes::Secret,
+    "The secret of that application.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const TOKEN_SCOPE: Key = key(
+    "token_scope",
+    Takes::Text,
+    "What the token is for. For Event Hubs it is `https://NAMESPACE.servicebus.windows.net/.default`.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const GROUP: &[Key] = &[
+    key(
+        "name",
+        Takes::Text,
+        "The consumer group, the same in all processes. No other program may use it.",
+    )
+    .required(),
+    key(
+        "topic",
+        Takes::Text,
+        "The topic, the same in all processes. Its partitions stand for log sources, and in it stands how far each has been delivered. It is made if it is not there. Its `cleanup.policy` has to be `compact`.",
+    )
+    .default("dsmith-log-sources"),
+    key(
+        "partitions",
+        Takes::Integer(1, 1000),
+        "How many partitions the topic gets if it is made. More processes than partitions have nothing to do.",
+    )
+    .default("16"),
+    key(
+        "session_timeout_ms",
+        Takes::Integer(1000, 1_800_000),
+        "After so many milliseconds without a sign of life a process counts as dead, and others take over. Brokers take 6000 and more by default.",
+    )
+    .default("10000"),
+    key(
+        "bootstrap_servers",
+        Takes::HostPorts,
+        "Brokers to begin with; they name the others. An Event Hubs namespace has the port 9093.",
+    )
+    .required(),
+    key(
+        "security_protocol",
+        Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
+        "Whether the connection is encrypted (`ssl`) and whether we sign in (`sasl`).",
+    )
+    .default("plaintext"),
+    SASL_MECHANISM,
+    USER,
+    Key {
+        meaning: "The password to sign in with. For Event Hubs it is the connection string of a policy with the claims Send and Listen.",
+        ..PASSWORD
+    },
+    TOKEN_URL,
+    Key {
+        meaning: "Name of the application that asks for tokens. For Event Hubs it needs the roles Azure Event Hubs Data Sender and Data Receiver.",
+        ..TOKEN_CLIENT_ID
+    },
+    TOKEN_CLIENT_SECRET,
+    TOKEN_SCOPE,
+    key(
+        "ca_file",
+        Takes::Path,
+        "PEM file with the certificate authorities to trust, instead of those of the system.",
+    ),
+    key(
+        "client_certificate",
+        Takes::Path,
+        "PEM file with the client certificate and its chain.",
+    ),
+    key(
+        "client_key",
+        Takes::Path,
+        "PEM file with the private key of the client certificate.",
+    ),
 ];
 
 const DESTINATION: &[Key] = &[
@@ -321,55 +449,13 @@ const DESTINATION: &[Key] = &[
     )
     .default("plaintext")
     .only("type", KAFKA),
-    key(
-        "sasl_mechanism",
-        Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]),
-        "How we sign in: with a password, which `plain` shows as it is, so that it wants encryption, or with a token of an OAuth 2.0 server (`oauthbearer`).",
-    )
-    .default("plain")
-    .only("security_protocol", SASL),
-    key(
-        "user",
-        Takes::Text,
-        "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
-    )
-    .required()
-    .only("sasl_mechanism", PASSWORDS),
-    key(
-        "password",
-        Takes::Secret,
-        "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
-    )
-    .required()
-    .only("sasl_mechanism", PASSWORDS),
-    key(
-        "token_url",
-        Takes::Text,
-        "Where tokens are got with client credentials. For Event Hubs it is `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.",
-    )
-    .required()
-    .only("sasl_mechanism", TOKENS),
-    key(
-        "token_client_id",
-        Takes::Text,
-        "Name of the application that asks for tokens. For Event Hubs it needs the role Azure Event Hubs Data Sender.",
-    )
-    .required()
-    .only("sasl_mechanism", TOKENS),
-    key(
-        "token_client_secret",
-        Takes::Secret,
-        "The secret of that application.",
-    )
-    .required()
-    .only("sasl_mechanism", TOKENS),
-    key(
-        "token_scope",
-        Takes::Text,
-        "What the token is for. For Event Hubs it is `https://NAMESPACE.servicebus.windows.net/.default`.",
-    )
-    .required()
-    .only("sasl_mechanism", TOKENS),
+    SASL_MECHANISM,
+    USER,
+    PASSWORD,
+    TOKEN_URL,
+    TOKEN_CLIENT_ID,
+    TOKEN_CLIENT_SECRET,
+    TOKEN_SCOPE,
     key(
         "ca_file",
         Takes::Path,

@@ -34,6 +34,8 @@ pub struct LogSourceConfig {
     pub store_payload: bool,
     /// Names of the destinations.
     pub destinations: Vec<String>,
+    /// Whether one process of a group collects for it at a time.
+    pub is_shared: bool,
     /// Where the parameters stand.
     places: BTreeMap<String, Range<usize>>,
 }
@@ -47,6 +49,10 @@ impl LogSourceConfig {
 
     /// Who keeps what was read until it is delivered.
     pub fn keeps(&self) -> Keeps {
+        // What a process of a group has fetched and not delivered the next one fetches again.
+        if self.is_shared {
+            return Keeps::Remote;
+        }
         self.protocol.map_or(Keeps::Here, Protocol::keeps)
     }
 
@@ -110,6 +116,7 @@ pub(super) fn read(
                 .iter()
                 .map(|name| name.value.clone())
                 .collect(),
+            is_shared: false,
             places,
         };
         check_name(reader, &source, &found);

@@ -4,6 +4,7 @@
 //! of it is in the [`Config`], which may only be used if none of the findings is an error.
 
 mod destinations;
+mod group;
 mod keys;
 mod log_sources;
 mod reference;
@@ -16,9 +17,13 @@ pub use keys::{Key, ROOT, Takes};
 pub use log_sources::LogSourceConfig;
 pub use reference::{json_schema, page, pages};
 
+use crate::destination::KafkaSasl;
+use crate::group::GroupOptions;
 use crate::store::{Limits, MemoryLimits};
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
+use dsm::lsx::Spanned;
 use dsm::manifest::explain_malformed;
+use protocol::Protocol;
 use protocol::secret::Secrets;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -44,6 +49,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// What is logged.
     pub log: LogConfig,
+    /// The processes that divide log sources with this one.
+    pub group: Option<Spanned<GroupOptions>>,
     /// Where events go.
     pub destinations: Vec<DestinationConfig>,
     /// Where they come from.
@@ -172,9 +179,11 @@ fn config(
     let number = |name: &str| limits.as_ref().and_then(|table| table.number(name));
     let log_text = |name: &str| log.as_ref().and_then(|table| table.text(name));
     let destinations = destinations::read(reader, &table, base);
+    let group = group::read(reader, &table, base);
     let mut log_sources = log_sources::read(reader, &table, &destinations, hidden);
     for source in &mut log_sources {
         source.parameters.begin_paths_at(base);
+        source.is_shared = group.is_some() && source.protocol.is_some_and(Protocol::is_portable);
     }
     let config = Config {
         file: Arc::clone(reader.file),
@@ -205,6 +214,7 @@ fn config(
                 _ => LogFormat::Auto,
             },
         },
+        group,
         destinations,
         log_sources,
     };
@@ -297,6 +307,7 @@ impl Config {
                 }
             }
         }
+        self.check_group(secrets, severity, out);
         for destination in &self.destinations {
             let name = &destination.name;
             if let Some((key, reference)) = destination.secret()
@@ -323,6 +334,38 @@ impl Config {
                     .at(&self.file, destination.name.span.clone(), ""),
                 );
             }
+        }
+    }
+
+    /// The same for the group.
+    fn check_group(&self, secrets: &dyn Secrets, severity: Severity, out: &mut Diagnostics) {
+        let Some(group) = &self.group else {
+            return;
+        };
+        let secret = group.value.brokers.sasl.as_ref().map(KafkaSasl::secret);
+        if let Some((key, reference)) = secret
+            && let Err(error) = secrets.resolve(reference)
+        {
+            out.push(
+                Diagnostic::new(
+                    Code::SecretUnavailable,
+                    format!("`{key}` of the group: {error}"),
+                    "set it in the environment of the process, or give it to the file",
+                )
+                .with_severity(severity)
+                .at(&self.file, group.span.clone(), ""),
+            );
+        }
+        if let Err(reason) = group.value.brokers.check_files() {
+            out.push(
+                Diagnostic::new(
+                    Code::FileUnusable,
+                    format!("the group: {reason}"),
+                    "mend the path or the file",
+                )
+                .with_severity(severity)
+                .at(&self.file, group.span.clone(), ""),
+            );
         }
     }
 }

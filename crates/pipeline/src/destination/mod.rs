@@ -12,7 +12,7 @@ mod syslog;
 
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use file::{FileDestination, FileOptions, Period, Sync};
-pub use kafka::{KafkaOptions, KafkaSasl, KafkaTls};
+pub use kafka::{KafkaBrokers, KafkaOptions, KafkaSasl, KafkaTls};
 pub use stream::StreamDestination;
 pub use syslog::{
     Framing, Header, SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls, host,

@@ -1,12 +1,13 @@
 //! The threads that collect.
 
 use super::RunError;
-use crate::collect::{CollectError, Opener};
+use crate::collect::{CollectError, Lane, Opener};
 use crate::config::{Config, LogSourceConfig};
+use crate::group::{Ownership, Reached, Shares};
 use crate::metrics::Board;
-use protocol::Protocol;
 use protocol::clock::Stop;
 use protocol::secret::Secret;
+use protocol::{LaneId, Protocol};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +20,11 @@ pub(super) struct Collecting<'a> {
     slots: Vec<Slot>,
     /// Log sources that start when their predecessors have ended: a lane is never run twice at a time.
     pending: Vec<LogSourceConfig>,
+    /// Log sources that this process collects for only while the group wants it to.
+    shared: Vec<LogSourceConfig>,
+    shares: Option<Arc<Shares>>,
+    /// When a shared log source that could not be opened is tried again.
+    open_again: Option<Instant>,
 }
 
 /// A log source that collects, or comes to its end.
@@ -28,20 +34,35 @@ struct Slot {
     secrets: Vec<Option<Secret>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
+    /// Of a shared log source: since which assignment it collects, and how far each lane has been delivered.
+    assignment: Option<u64>,
+    reached: Vec<(LaneId, Arc<Reached>)>,
 }
 
+/// How long to wait before a shared log source that could not be opened is tried again.
+const PAUSE: Duration = Duration::from_secs(30);
+
 impl<'a> Collecting<'a> {
-    pub(super) fn new(opener: Opener<'a>, board: Arc<Board>, once: bool) -> Self {
+    pub(super) fn new(
+        opener: Opener<'a>,
+        board: Arc<Board>,
+        once: bool,
+        shares: Option<Arc<Shares>>,
+    ) -> Self {
         Self {
             opener,
             board,
             once,
             slots: Vec::new(),
             pending: Vec::new(),
+            shared: Vec::new(),
+            shares,
+            open_again: None,
         }
     }
 
-    /// Starts the log sources of a configuration, all or none.
+    /// Starts the log sources of a configuration, all or none. The shared ones start when they are assigned; that they can
+    /// be opened is looked at now.
     pub(super) fn start(&mut self, config: &Config) -> Result<(), RunError> {
         let mut opened = Vec::new();
         for source in config.log_sources.iter().filter(|source| source.enabled) {
@@ -52,7 +73,11 @@ impl<'a> Collecting<'a> {
             opened.push((source, lanes));
         }
         for (source, lanes) in opened {
-            self.spawn(source, lanes)?;
+            if source.is_shared {
+                self.shared.push(source.clone());
+            } else {
+                self.spawn(source, lanes, None)?;
+            }
         }
         Ok(())
     }
@@ -60,12 +85,16 @@ impl<'a> Collecting<'a> {
     fn spawn(
         &mut self,
         source: &LogSourceConfig,
-        lanes: Vec<crate::collect::Lane>,
+        lanes: Vec<Lane>,
+        assignment: Option<u64>,
     ) -> Result<(), RunError> {
         let stop = Stop::new();
         let mut threads = Vec::new();
+        let mut reached = Vec::new();
         for lane in lanes {
-            let id = lane.collector.id().to_string();
+            let id = lane.collector.id();
+            reached.extend(lane.reached.clone().map(|reached| (id.clone(), reached)));
+            let id = id.to_string();
             let clock = Arc::clone(self.opener.clock);
             let (stop, board, once) = (stop.clone(), Arc::clone(&self.board), self.once);
             let thread = thread::Builder::new()
@@ -85,6 +114,8 @@ impl<'a> Collecting<'a> {
             secrets: self.secrets(source),
             stop,
             threads,
+            assignment,
+            reached,
         });
         Ok(())
     }
@@ -112,7 +143,11 @@ impl<'a> Collecting<'a> {
                 slot.stop.set();
             }
         }
-        self.pending = wanted
+        let (shared, alone): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|source| source.is_shared);
+        self.shared = shared.into_iter().cloned().collect();
+        self.open_again = None;
+        self.pending = alone
             .into_iter()
             .filter(|source| {
                 let same = |slot: &&Slot| slot.config.collects_like(source) && !slot.stop.is_set();
@@ -142,6 +177,7 @@ impl<'a> Collecting<'a> {
                 thread.join().map_err(|_| RunError::Panicked(name))?;
             }
         }
+        self.share()?;
         self.slots
             .retain(|slot| !slot.threads.is_empty() || !slot.stop.is_set());
         let slots = &self.slots;
@@ -154,8 +190,57 @@ impl<'a> Collecting<'a> {
         let ready: Vec<LogSourceConfig> = self.pending.extract_if(.., free).collect();
         for source in ready {
             match self.opener.open(&source) {
-                Ok(lanes) => self.spawn(&source, lanes)?,
+                Ok(lanes) => self.spawn(&source, lanes, None)?,
                 Err(error) => tracing::error!("{}", failed(&source, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts and stops shared log sources as the group wants it, and passes on how far they have been delivered.
+    fn share(&mut self) -> Result<(), RunError> {
+        let Some(shares) = self.shares.clone() else {
+            return Ok(());
+        };
+        for slot in &self.slots {
+            let Some(assignment) = slot.assignment else {
+                continue;
+            };
+            for (lane, reached) in &slot.reached {
+                if let Some(cursor) = reached.take() {
+                    shares.reached(lane, assignment, cursor);
+                }
+            }
+            if shares.ownership(&slot.config.identifier.value) != Ownership::Ours(assignment) {
+                slot.stop.set();
+            }
+            if slot.stop.is_set() && slot.threads.is_empty() {
+                let identifier = &slot.config.identifier.value;
+                self.board.retain_lanes(|id| id.log_source != *identifier);
+            }
+        }
+        let is_at_work = |slot: &&Slot| slot.assignment.is_some() && !slot.threads.is_empty();
+        let busy = self.slots.iter().filter(is_at_work);
+        shares.quiet_except(busy.map(|slot| slot.config.identifier.value.as_str()));
+        if self.open_again.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.open_again = None;
+        for source in self.shared.clone() {
+            let identifier = &source.identifier.value;
+            let is_there = |slot: &Slot| slot.config.identifier.value == *identifier;
+            let Ownership::Ours(assignment) = shares.ownership(identifier) else {
+                continue;
+            };
+            if self.slots.iter().any(is_there) {
+                continue;
+            }
+            match self.opener.open_at(&source, &|lane| shares.position(lane)) {
+                Ok(lanes) => self.spawn(&source, lanes, Some(assignment))?,
+                Err(error) => {
+                    tracing::error!("{}", failed(&source, error));
+                    self.open_again = Some(Instant::now() + PAUSE);
+                }
             }
         }
         Ok(())
@@ -166,7 +251,10 @@ impl<'a> Collecting<'a> {
         self.slots.iter().all(|slot| slot.threads.is_empty())
     }
 
-    pub(super) fn stop(&self) {
+    /// Nothing is started any more, and all that collects is told to stop.
+    pub(super) fn stop(&mut self) {
+        self.shared.clear();
+        self.pending.clear();
         for slot in &self.slots {
             slot.stop.set();
         }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::deliver::DeliveryError;
 use crate::destination::Destination;
 use crate::exposition::Server;
+use crate::group::{GroupError, TakingPart};
 use crate::metrics::Board;
 use crate::status::{Rates, Status};
 use crate::store::{Store, StoreError, WaitingRow};
@@ -135,6 +136,15 @@ pub enum RunError {
         /// How many events wait.
         events: u64,
     },
+    /// The process cannot take part in its group.
+    #[error("the group: {0}")]
+    Group(#[from] GroupError),
+    /// A member of a group never comes to an end.
+    #[error(
+        "with `[group]` there is no end at which a run could stop by itself: other processes may have the log sources; \
+         remove it, or run without --once"
+    )]
+    GroupOnce,
     /// Metrics cannot be served.
     #[error("cannot serve metrics at {address}: {error}")]
     Metrics {
@@ -215,6 +225,18 @@ impl Run<'_> {
         result
     }
 
+    /// Takes part in the group, if there is one.
+    fn group(&self, config: &Config) -> Result<Option<TakingPart>, RunError> {
+        let Some(options) = &config.group else {
+            return Ok(None);
+        };
+        if self.options.once {
+            return Err(RunError::GroupOnce);
+        }
+        let part = TakingPart::begin(&options.value, self.secrets, &self.clock)?;
+        Ok(Some(part))
+    }
+
     fn serve(&self, address: Option<SocketAddr>, stop: &Stop) -> Result<(), RunError> {
         let Some(address) = address else {
             return Ok(());
@@ -244,7 +266,10 @@ impl Run<'_> {
             seed: self.options.seed,
             transport: &connections,
         };
-        let mut collecting = Collecting::new(opener, Arc::clone(&self.board), self.options.once);
+        let mut group = self.group(&plan.config)?;
+        let shares = group.as_ref().map(|group| Arc::clone(&group.shares));
+        let (board, once) = (Arc::clone(&self.board), self.options.once);
+        let mut collecting = Collecting::new(opener, board, once, shares);
         let mut delivering = Delivering::start(self, &plan, destinations)?;
         collecting.start(&plan.config)?;
         let mut status = StatusFile::default();
@@ -252,6 +277,12 @@ impl Run<'_> {
         loop {
             collecting.tick()?;
             delivering.check()?;
+            if let Some(group) = &group {
+                self.board.set_group(group.shares.status());
+                if group.has_failed() {
+                    return Err(RunError::Panicked("group".to_owned()));
+                }
+            }
             status.write(self);
             if self.signals.terminate.load(Ordering::Relaxed) {
                 tracing::info!("ending: collection stops, delivery goes on for a moment");
@@ -280,6 +311,11 @@ impl Run<'_> {
         let ending_early = closed.is_some() || self.signals.terminate.load(Ordering::Relaxed);
         if ending_early {
             collecting.wait(self.options.drain);
+        }
+        if let Some(group) = &mut group {
+            // The others go on from what was delivered until now.
+            collecting.tick()?;
+            group.end();
         }
         let drain = if ending_early {
             Drain::Soon
@@ -348,11 +384,13 @@ impl Run<'_> {
         next_plan: &mut dyn FnMut() -> Option<Plan>,
     ) -> Option<(Plan, Vec<Box<dyn Destination>>)> {
         let next = next_plan()?;
+        let group = |plan: &Plan| plan.config.group.as_ref().map(|group| group.value.clone());
         if next.config.state_directory != old.config.state_directory
             || next.config.metrics != old.config.metrics
+            || group(&next) != group(old)
         {
             tracing::error!(
-                "the old configuration stays in force: `state_directory` and `metrics` change only with a restart"
+                "the old configuration stays in force: `state_directory`, `metrics` and `group` change only with a restart"
             );
             return None;
         }

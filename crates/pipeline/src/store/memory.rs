@@ -16,7 +16,8 @@ use std::sync::Arc;
 pub struct MemoryLimits {
     /// Bytes of payloads in memory. A page that does not fit is refused, except where nothing waits.
     pub bytes: u64,
-    /// Events of pages that are not delivered; the same. They come again when the process dies.
+    /// Events of pages that are not delivered, or that the remote has not confirmed; the same. They come again when the
+    /// process dies.
     pub events: u64,
 }
 
@@ -67,10 +68,9 @@ struct Intake {
 }
 
 impl Intake {
-    /// Events of pages that are not delivered.
+    /// Events that come again when the process dies.
     fn events(&self) -> u64 {
-        let open = self.lanes.values().flat_map(|pages| &pages.open);
-        open.map(|page| page.events).sum()
+        self.lanes.values().map(Pages::events).sum()
     }
 }
 
@@ -80,8 +80,30 @@ struct Pages {
     delivered: u64,
     /// Those that are not.
     open: VecDeque<OpenPage>,
+    /// How many pages the remote has confirmed, where the collector says so.
+    acknowledged: Option<u64>,
+    /// Events of the pages that are delivered and not confirmed; only where the collector says what is.
+    unconfirmed: VecDeque<u64>,
     /// Something of it was given up: it is not delivered, nor is what follows.
     broken: bool,
+}
+
+impl Pages {
+    fn events(&self) -> u64 {
+        let open = self.open.iter().map(|page| page.events);
+        open.chain(self.unconfirmed.iter().copied()).sum()
+    }
+
+    /// So many pages more are delivered.
+    fn settle(&mut self, done: usize) {
+        self.delivered += done as u64;
+        self.unconfirmed
+            .extend(self.open.drain(..done).map(|page| page.events));
+        let acknowledged = self.acknowledged.unwrap_or(self.delivered);
+        let unconfirmed = self.delivered.saturating_sub(acknowledged) as usize;
+        let confirmed = self.unconfirmed.len().saturating_sub(unconfirmed);
+        self.unconfirmed.drain(..confirmed);
+    }
 }
 
 /// A page that is not delivered, or behind such a one.
@@ -228,6 +250,14 @@ impl Memory {
         pages.map_or(0, |pages| pages.delivered)
     }
 
+    /// The remote has confirmed so many pages of a lane.
+    pub(super) fn acknowledged(&mut self, reader: usize, lane: &str, pages: u64) {
+        if let Some(held) = self.sources.get_mut(reader) {
+            let known = held.intake.lanes.entry(lane.to_owned()).or_default();
+            known.acknowledged = Some(pages.max(known.acknowledged.unwrap_or(0)));
+        }
+    }
+
     /// Closes the account of pages that are delivered.
     fn settle(&mut self, reader: usize) {
         let is_behind = |(source, end): &(usize, u64)| {
@@ -247,8 +277,7 @@ impl Memory {
             return;
         };
         for (pages, done) in held.intake.lanes.values_mut().zip(done) {
-            pages.open.drain(..done);
-            pages.delivered += done as u64;
+            pages.settle(done);
         }
     }
 

@@ -239,6 +239,26 @@ impl Store {
         })
     }
 
+    /// The cursor of a lane that is on disk, whether or not the log source is kept there now.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn stored_cursor(
+        &self,
+        identifier: &str,
+        lane: &str,
+    ) -> Result<Option<String>, StoreError> {
+        self.read_with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT lane.cursor FROM lane JOIN log_source ON log_source.id = lane.log_source
+                     WHERE log_source.identifier = ?1 AND lane.name = ?2",
+                )?
+                .query_row(params![identifier, lane], |row| row.get(0))
+                .optional()
+        })
+    }
+
     /// Makes a page and its cursor durable in one transaction. Without a cursor the stored one stays.
     ///
     /// # Errors
@@ -362,6 +382,14 @@ impl Store {
         match reader.0 {
             Spool::Disk(_) => u64::MAX,
             Spool::Memory(reader) => locked(&self.memory).delivered(reader, lane),
+        }
+    }
+
+    /// The remote has confirmed so many pages of a lane, from the first since it began. From the first call on, events
+    /// count against the limit until then, and not only until they are delivered.
+    pub fn acknowledged(&self, reader: SourceId, lane: &str, pages: u64) {
+        if let Spool::Memory(reader) = reader.0 {
+            locked(&self.memory).acknowledged(reader, lane, pages);
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Connection, Reading, Sasl};
 use crate::driver::Trouble;
 use crate::status::State;
 use rdkafka::ClientConfig;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
 
 /// What is fetched ahead, in KiB, for a consumer as a whole.
@@ -74,6 +74,23 @@ pub fn client_config(connection: &Connection) -> ClientConfig {
 
 /// A consumer that is not a member of its group yet.
 pub(super) fn consumer(reading: &Reading) -> Result<BaseConsumer<Context>, Fault> {
+    made(&consumer_config(reading), reading)
+}
+
+/// A consumer that never becomes a member of its group: it is told what to read, and says when it is at the end.
+pub(super) fn onlooker(reading: &Reading) -> Result<BaseConsumer<Context>, Fault> {
+    let mut config = consumer_config(reading);
+    config
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest");
+    made(&config, reading)
+}
+
+/// A client of the brokers.
+pub(super) fn made<C: FromClientConfigAndContext<Context>>(
+    config: &ClientConfig,
+    reading: &Reading,
+) -> Result<C, Fault> {
     let connection = &reading.connection;
     let tokens = Tokens::of(connection.sasl.as_ref()).map_err(|error| {
         let trouble = Trouble::of_transport(&error);
@@ -85,7 +102,7 @@ pub(super) fn consumer(reading: &Reading) -> Result<BaseConsumer<Context>, Fault
         }
     })?;
     let context = Context::new(connection.clone(), reading.dialect, tokens);
-    consumer_config(reading)
+    config
         .create_with_context(context)
         .map_err(|error| Fault::of_settings(&error, connection.secrets()))
 }

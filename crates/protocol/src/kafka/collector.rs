@@ -32,8 +32,13 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How long one step waits while the sink is full.
 const FULL_PATIENCE: Duration = Duration::from_millis(50);
 
-/// How often offsets are committed at most. What was delivered since is repeated after a crash.
+/// How often offsets are committed at most, and how often while there is no room for what is not committed. Event Hubs
+/// takes four commits of a partition in a second.
 const COMMIT: TimeDelta = TimeDelta::seconds(1);
+const FULL_COMMIT: TimeDelta = TimeDelta::milliseconds(250);
+
+/// How long is waited for the answer what is committed, while there is no room.
+const COMMITTED_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long a partition is held back from the next member until what was read of it is delivered.
 const HANDOVER: TimeDelta = TimeDelta::seconds(30);
@@ -118,6 +123,11 @@ impl KafkaCollector {
     fn next(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Step {
         if self.consumer.is_none() && !self.connect(now) {
             return Step::Wait(now + PAUSE);
+        }
+        if self.batch.is_empty() && self.paused {
+            // What the sink had no room for somebody else reads now.
+            self.set_paused(false);
+            self.status.paused = false;
         }
         let is_refused = !self.batch.is_empty() && !self.offer(now, sink);
         self.poll(if is_refused { FULL_PATIENCE } else { PATIENCE }, now);
@@ -245,10 +255,14 @@ impl KafkaCollector {
                 }
                 Event::Fault(fault) => self.blame(fault, now),
                 Event::Stats(stats) => has_read_all = self.measured(stats, now),
+                // It writes nothing.
+                Event::Written => {}
             }
         }
         self.offsets.delivered(sink.delivered(&self.id));
         self.commit(now);
+        self.look_at_commits();
+        sink.acknowledged(&self.id, self.offsets.acknowledged());
         self.hand_over(now);
         if self.health.is_about(&[Subject::Client]) && self.consumer.is_some() {
             self.disconnect();
@@ -346,9 +360,10 @@ impl KafkaCollector {
         let ready = self.offsets.ready();
         // Whoever waits for partitions waits for this.
         let is_urgent = (self.handover.is_some() || self.closing) && *ready != self.asked;
+        let interval = if self.paused { FULL_COMMIT } else { COMMIT };
         let is_due = self
             .asked_at
-            .is_none_or(|at| now - at >= COMMIT || now < at);
+            .is_none_or(|at| now - at >= interval || now < at);
         if ready.is_empty() || !(is_due || is_urgent) {
             return;
         }
@@ -360,6 +375,29 @@ impl KafkaCollector {
         log_failure(&consumer.commit(&list, CommitMode::Async));
         self.asked.clone_from(ready);
         self.asked_at = Some(now);
+    }
+
+    /// Asks what is committed, where reading waits for it: the statistics tell it only once a second.
+    fn look_at_commits(&mut self) {
+        let Some(consumer) = &self.consumer else {
+            return;
+        };
+        if !self.paused || self.offsets.ready().is_empty() {
+            return;
+        }
+        let ready = list(self.offsets.ready().keys());
+        let Ok(found) = consumer.committed_offsets(ready, COMMITTED_PATIENCE) else {
+            return;
+        };
+        for found in found.elements() {
+            if let Offset::Offset(next) = found.offset() {
+                let partition = Partition {
+                    topic: found.topic().into(),
+                    number: found.partition(),
+                };
+                self.offsets.committed(&partition, next);
+            }
+        }
     }
 
     /// Offers what was read. Tells whether the sink has taken it.

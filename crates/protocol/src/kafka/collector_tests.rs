@@ -26,6 +26,7 @@ struct Slow {
     delivered: u64,
     full: bool,
     hastened: bool,
+    acknowledged: u64,
 }
 
 impl Slow {
@@ -52,6 +53,11 @@ impl Sink for Slow {
 
     fn delivered(&mut self, _: &LaneId) -> u64 {
         self.delivered
+    }
+
+    fn acknowledged(&mut self, _: &LaneId, pages: u64) {
+        assert!(self.acknowledged <= pages && pages <= self.delivered);
+        self.acknowledged = pages;
     }
 
     fn hasten(&mut self, _: &LaneId) {
@@ -136,6 +142,69 @@ fn until(
 fn numbered(name: &str, count: usize) -> impl Iterator<Item = String> {
     let name = name.to_owned();
     (0..count).map(move |number| format!("{name}-{number}"))
+}
+
+#[test]
+fn a_page_is_acknowledged_when_the_broker_has_it_and_soon_where_there_is_no_room() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "ten are read", |_, sink| {
+        sink.payloads().len() == 10
+    });
+    assert_eq!(sink.acknowledged, 0);
+    sink.deliver();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is acknowledged",
+        |_, sink| sink.acknowledged == sink.pages.len() as u64,
+    );
+    assert_eq!(committed(&cluster, 0), Some(10));
+    // More is read and delivered, and then there is no room.
+    produce(&cluster, 0, numbered("b", 10));
+    until(&mut collector, &mut sink, "twenty are read", |_, sink| {
+        sink.payloads().len() == 20
+    });
+    sink.full = true;
+    produce(&cluster, 0, numbered("c", 10));
+    until(&mut collector, &mut sink, "it is full", |collector, _| {
+        collector.status().paused
+    });
+    let begun = Instant::now();
+    sink.deliver();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is acknowledged",
+        |_, sink| sink.acknowledged == sink.pages.len() as u64,
+    );
+    assert!(begun.elapsed() < Duration::from_millis(900), "{begun:?}");
+    assert_eq!(committed(&cluster, 0), Some(20));
+}
+
+#[test]
+fn whoever_loses_what_there_was_no_room_for_goes_on_reading_what_comes_then() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow {
+        full: true,
+        ..Slow::default()
+    };
+    until(&mut collector, &mut sink, "it is full", |collector, _| {
+        collector.status().paused
+    });
+    let all = collector.assigned.clone();
+    collector.forget(&all);
+    collector.assigned(all);
+    sink.full = false;
+    produce(&cluster, 0, numbered("b", 10));
+    until(&mut collector, &mut sink, "it reads again", |_, sink| {
+        sink.payloads().ends_with(&["b-9".to_owned()])
+    });
+    assert!(!collector.status().paused);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub(super) enum Event {
     Fault(Fault),
     /// How the client is doing.
     Stats(Stats),
+    /// A record of ours was written.
+    Written,
 }
 
 /// Notes what librdkafka calls back.
@@ -118,6 +121,29 @@ impl ClientContext for Context {
             self.note(Event::Fault(fault));
             "no token".into()
         })
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, _)) = result else {
+            self.note(Event::Written);
+            return;
+        };
+        // Records that are given up together with the client say nothing.
+        let code = error.rdkafka_error_code();
+        let code = code.filter(|code| {
+            let given_up = [
+                RDKafkaErrorCode::PurgeQueue,
+                RDKafkaErrorCode::PurgeInflight,
+            ];
+            !given_up.contains(code)
+        });
+        if let Some(fault) = code.and_then(|code| self.fault(code, "")) {
+            self.note(Event::Fault(fault));
+        }
     }
 }
 

@@ -23,7 +23,10 @@ mod fault;
 mod gateway;
 #[cfg(feature = "kafka")]
 mod health;
+#[cfg(feature = "kafka")]
+mod member;
 mod offsets;
+mod positions;
 #[cfg(feature = "kafka")]
 mod probe;
 #[cfg(feature = "kafka")]
@@ -38,6 +41,9 @@ mod unwrap;
 pub use client::client_config;
 #[cfg(feature = "kafka")]
 pub use fault::{Fault, Subject};
+#[cfg(feature = "kafka")]
+pub use member::{Change, Member, Membership};
+pub use positions::{Positions, partition_of};
 #[cfg(feature = "kafka")]
 pub use token::Tokens;
 

@@ -26,6 +26,9 @@ pub(super) struct Offsets {
     delivered: u64,
     /// What is delivered and not committed.
     ready: BTreeMap<Partition, i64>,
+    /// What of each delivered page is not committed, and how many pages were committed before these.
+    uncommitted: VecDeque<BTreeMap<Partition, i64>>,
+    acknowledged: u64,
 }
 
 impl Offsets {
@@ -40,10 +43,12 @@ impl Offsets {
             && let Some(page) = self.pages.pop_front()
         {
             self.delivered += 1;
-            for (partition, next) in page {
-                raise(&mut self.ready, partition, next);
+            for (partition, next) in &page {
+                raise(&mut self.ready, partition.clone(), *next);
             }
+            self.uncommitted.push_back(page);
         }
+        self.acknowledge();
     }
 
     /// What can be committed. It only ever grows while a partition is ours.
@@ -60,6 +65,24 @@ impl Offsets {
         {
             self.ready.remove(partition);
         }
+        for page in &mut self.uncommitted {
+            if page.get(partition).is_some_and(|behind| *behind <= next) {
+                page.remove(partition);
+            }
+        }
+        self.acknowledge();
+    }
+
+    /// How many pages, of all that were ever accepted, do not come again: all that is ours of them is committed.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    fn acknowledge(&mut self) {
+        let whole = self.uncommitted.iter().take_while(|page| page.is_empty());
+        let whole = whole.count();
+        self.uncommitted.drain(..whole);
+        self.acknowledged += whole as u64;
     }
 
     /// Whether anything of these partitions still has to be delivered or committed.
@@ -80,9 +103,10 @@ impl Offsets {
     /// These partitions are no longer ours: whatever is delivered of them from now on must not be committed, because
     /// another member may be further.
     pub(super) fn forget(&mut self, partitions: &BTreeSet<Partition>) {
-        for page in &mut self.pages {
+        for page in self.pages.iter_mut().chain(&mut self.uncommitted) {
             page.retain(|partition, _| !partitions.contains(partition));
         }
+        self.acknowledge();
         self.ready
             .retain(|partition, _| !partitions.contains(partition));
     }
@@ -181,6 +205,27 @@ mod tests {
         offsets.delivered(2);
         offsets.committed(&partition(0), 10);
         assert_eq!(*offsets.ready(), page(&[(0, 20)]));
+    }
+
+    #[test]
+    fn a_page_is_acknowledged_when_all_that_is_still_ours_of_it_and_before_it_is_committed() {
+        let mut offsets = Offsets::default();
+        offsets.accepted(page(&[(0, 10), (1, 5)]));
+        offsets.accepted(page(&[(0, 20)]));
+        offsets.accepted(page(&[(0, 30)]));
+        offsets.committed(&partition(0), 30);
+        assert_eq!(offsets.acknowledged(), 0, "it is not delivered");
+        offsets.delivered(2);
+        assert_eq!(offsets.acknowledged(), 0);
+        offsets.committed(&partition(0), 20);
+        assert_eq!(offsets.acknowledged(), 0, "partition 1 is missing");
+        offsets.forget(&set(&[1]));
+        assert_eq!(offsets.acknowledged(), 2);
+        offsets.delivered(3);
+        offsets.committed(&partition(0), 29);
+        assert_eq!(offsets.acknowledged(), 2);
+        offsets.committed(&partition(0), 30);
+        assert_eq!(offsets.acknowledged(), 3);
     }
 
     #[test]

@@ -6,14 +6,10 @@
 #[cfg(feature = "kafka")]
 mod producer;
 
-use super::{Destination, KeyOf};
+use super::{Destination, KeyOf, TlsFiles, check_tls};
 use protocol::OpenError;
-#[cfg(feature = "kafka")]
 use protocol::http::Endpoint;
-use protocol::kafka::Mechanism;
-#[cfg(feature = "kafka")]
-use protocol::kafka::{ClientCertificate, Connection, Sasl, Tls};
-#[cfg(feature = "kafka")]
+use protocol::kafka::{ClientCertificate, Connection, Mechanism, Sasl, Tls};
 use protocol::oauth::{Audience, ClientCredentials};
 use protocol::secret::{SecretRef, Secrets};
 use std::path::PathBuf;
@@ -21,14 +17,21 @@ use std::path::PathBuf;
 /// A topic, and how its brokers are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
-    /// Brokers to begin with, as `host:port`; they name the others.
-    pub brokers: Vec<String>,
+    /// The brokers.
+    pub brokers: KafkaBrokers,
     /// The topic.
     pub topic: String,
     /// What the key of a record is: records with the same key go to the same partition, in their order.
     pub key: KeyOf,
     /// How records are compressed, in Kafka's word: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
     pub compression: String,
+}
+
+/// Brokers, and how they are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaBrokers {
+    /// Brokers to begin with, as `host:port`; they name the others.
+    pub addresses: Vec<String>,
     /// TLS, or none.
     pub tls: Option<KafkaTls>,
     /// How to sign in, if at all.
@@ -78,7 +81,6 @@ impl KafkaSasl {
         }
     }
 
-    #[cfg(feature = "kafka")]
     fn resolve(&self, secrets: &dyn Secrets) -> Result<Sasl, OpenError> {
         let (key, reference) = self.secret();
         let secret = secrets
@@ -114,6 +116,45 @@ impl KafkaSasl {
     }
 }
 
+impl KafkaBrokers {
+    /// What a client needs to reach them.
+    ///
+    /// # Errors
+    /// A secret cannot be had.
+    pub fn connection(&self, secrets: &dyn Secrets) -> Result<Connection, OpenError> {
+        let sasl = self.sasl.as_ref().map(|sasl| sasl.resolve(secrets));
+        let client = |(certificate_file, key_file)| ClientCertificate {
+            certificate_file,
+            key_file,
+            key_password: None,
+        };
+        Ok(Connection {
+            brokers: self.addresses.clone(),
+            tls: self.tls.clone().map(|tls| Tls {
+                ca_file: tls.ca,
+                client: tls.client.map(client),
+            }),
+            sasl: sasl.transpose()?,
+        })
+    }
+}
+
+impl KafkaBrokers {
+    /// Reads the certificates.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_files(&self) -> Result<(), String> {
+        self.tls.as_ref().map_or(Ok(()), |tls| {
+            check_tls(&TlsFiles {
+                ca: tls.ca.clone(),
+                client: tls.client.clone(),
+                server_name: None,
+            })
+        })
+    }
+}
+
 impl KafkaOptions {
     /// The destination at work. No connection is made yet.
     ///
@@ -121,22 +162,7 @@ impl KafkaOptions {
     /// A secret cannot be had, or this program was built without the feature `kafka`.
     #[cfg(feature = "kafka")]
     pub fn open(&self, secrets: &dyn Secrets) -> Result<Box<dyn Destination>, OpenError> {
-        let sasl = self.sasl.as_ref().map(|sasl| sasl.resolve(secrets));
-        let connection = Connection {
-            brokers: self.brokers.clone(),
-            tls: self.tls.as_ref().map(|tls| Tls {
-                ca_file: tls.ca.clone(),
-                client: tls
-                    .client
-                    .clone()
-                    .map(|(certificate_file, key_file)| ClientCertificate {
-                        certificate_file,
-                        key_file,
-                        key_password: None,
-                    }),
-            }),
-            sasl: sasl.transpose()?,
-        };
+        let connection = self.brokers.connection(secrets)?;
         let destination = producer::KafkaDestination::new(self.clone(), connection);
         Ok(Box::new(destination.map_err(|error| {
             OpenError::Parameter {

@@ -143,6 +143,10 @@ impl Protocol for DefenderEndpoint {
         faults
     }
 
+    fn is_portable(&self) -> bool {
+        true
+    }
+
     fn open(
         &self,
         _identifier: &str,

@@ -63,6 +63,10 @@ impl Protocol for DefenderEndpointSiem {
         faults
     }
 
+    fn is_portable(&self) -> bool {
+        true
+    }
+
     fn open(
         &self,
         _identifier: &str,

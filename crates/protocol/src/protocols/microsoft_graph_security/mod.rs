@@ -132,6 +132,10 @@ impl Protocol for GraphSecurity {
         faults
     }
 
+    fn is_portable(&self) -> bool {
+        true
+    }
+
     fn open(
         &self,
         _identifier: &str,

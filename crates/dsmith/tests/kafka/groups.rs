@@ -1,0 +1,225 @@
+//! Processes that divide log sources of REST interfaces among themselves.
+
+use crate::{LONG, Process, System, until};
+use simulator::{BrokerPrograms, Collector, Feed, Scenario, Service, Simulator, Stamp, keys_of};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+const FEEDS: [(Service, &str); 4] = [
+    (Service::SiemApi, "eu"),
+    (Service::SiemApi, "us"),
+    (Service::MdeApi, ""),
+    (Service::Graph, ""),
+];
+
+/// The log sources, as the simulator names them, in order. Of two partitions each has at least one of them.
+const LOG_SOURCES: [&str; 3] = ["graph", "mde-api", "siem-api"];
+
+/// Alerts in one answer of an interface with pages.
+const PAGE: usize = 20;
+
+/// What may be fetched and not acknowledged, for each log source.
+const IN_FLIGHT: usize = 100;
+
+/// A group of processes, and the interfaces that they ask.
+struct Group {
+    system: System,
+    simulator: Simulator,
+    folders: Vec<Collector>,
+}
+
+impl Group {
+    fn new(programs: &BrokerPrograms) -> Self {
+        let simulator = Simulator::start(Scenario {
+            start: Some(Stamp::now() - Duration::from_secs(3600)),
+            feeds: vec![
+                Feed::siem("eu"),
+                Feed::siem("us"),
+                Feed::mde(),
+                Feed::graph(),
+            ],
+            mde_page: PAGE,
+            graph_page: PAGE,
+            ..Scenario::default()
+        });
+        Self {
+            system: System::new(programs),
+            simulator: simulator.unwrap(),
+            folders: Vec::new(),
+        }
+    }
+
+    fn publish(&self, alerts: u64) {
+        // Alerts of one moment would be told apart by nothing but their numbers.
+        self.simulator.clock().advance(Duration::from_secs(60));
+        for (service, region) in FEEDS {
+            self.simulator.publish(service, region, alerts);
+        }
+    }
+
+    /// A process with a state of its own and the same log sources as the others.
+    fn start(&mut self, name: &str) -> Process {
+        self.start_with(
+            name,
+            "[[destination]]
+name = \"file\"
+type = \"file\"
+path = \"out/events.log\"
+format = \"raw\"
+batch_events = 10
+",
+        )
+    }
+
+    /// The same, with a destination that takes nothing.
+    fn start_stuck(&mut self, name: &str) -> Process {
+        self.start_with(
+            name,
+            "[[destination]]
+name = \"file\"
+type = \"syslog\"
+address = \"127.0.0.1:9\"
+",
+        )
+    }
+
+    fn start_with(&mut self, name: &str, destination: &str) -> Process {
+        let folder = self.system.folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let collector = Collector::new(env!("CARGO_BIN_EXE_dsmith"), folder);
+        collector.configure(&self.simulator, destination).unwrap();
+        let path = collector.folder().join("dsmith.toml");
+        let mut file = fs::File::options().append(true).open(path).unwrap();
+        write!(
+            file,
+            "
+[limits]
+memory_events = {IN_FLIGHT}
+
+[group]
+name = \"collectors\"
+bootstrap_servers = [\"{}\"]
+partitions = 2
+session_timeout_ms = 6000
+",
+            self.system.broker.address()
+        )
+        .unwrap();
+        self.folders.push(collector.clone());
+        let running = collector.start(false).unwrap();
+        Process { collector, running }
+    }
+
+    /// Waits until all alerts were delivered, by whatever process, and tells which more than once.
+    fn repeated_of_all(&self, processes: &[&Process]) -> Vec<(String, u32)> {
+        let begun = Instant::now();
+        loop {
+            let folders = self.folders.iter();
+            let lines: Vec<Vec<u8>> = folders.flat_map(|one| one.lines().unwrap()).collect();
+            let comparison = self.simulator.ledger().compare(keys_of(&lines));
+            if comparison.missing.is_empty() {
+                // What a killed process had half written is no alert.
+                let strange = comparison.unknown.len();
+                assert!(strange <= self.folders.len(), "{comparison}");
+                return comparison.repeated;
+            }
+            if begun.elapsed() > LONG {
+                let tell = |process: &&Process| {
+                    format!("{}{}", process.status(), process.collector.log().unwrap())
+                };
+                let told: Vec<String> = processes.iter().map(tell).collect();
+                panic!("{comparison}\n{}", told.join("\n--\n"));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The keys of all alerts until now.
+    fn keys(&self) -> BTreeSet<String> {
+        let records = self.simulator.ledger().records.into_iter();
+        records.map(|record| record.key).collect()
+    }
+}
+
+/// The log sources for which a process collects, by what it says itself.
+fn collects(process: &Process) -> BTreeSet<String> {
+    let path = process.collector.folder().join("state/status.json");
+    let Ok(text) = fs::read_to_string(path) else {
+        return BTreeSet::new();
+    };
+    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let lanes = status["lanes"].as_array().unwrap().iter();
+    lanes
+        .map(|lane| lane["logSource"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Waits until each log source is collected by one of these processes, and by one only.
+fn until_divided(processes: &[&Process]) {
+    until("each log source has one process", processes, || {
+        let mut all: Vec<String> = processes.iter().flat_map(|one| collects(one)).collect();
+        all.sort();
+        all == LOG_SOURCES
+    });
+}
+
+fn has_partitions(process: &Process) -> bool {
+    let log = process.collector.log().unwrap();
+    log.contains("more partitions of the topic")
+}
+
+pub(crate) fn log_sources_move(programs: &BrokerPrograms) {
+    let mut group = Group::new(programs);
+    group.publish(400);
+    let mut first = group.start("first");
+    until_divided(&[&first]);
+    assert_eq!(group.repeated_of_all(&[&first]), []);
+    let old = group.keys();
+
+    // The second is given some of them, and goes on where the first has stopped.
+    group.publish(50);
+    let second = group.start("second");
+    until("the second has a share", &[&first, &second], || {
+        has_partitions(&second)
+    });
+    until_divided(&[&first, &second]);
+
+    // The first dies, and the second has all of them within seconds.
+    first.running.kill().unwrap();
+    let begun = Instant::now();
+    until_divided(&[&second]);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    let repeated = group.repeated_of_all(&[&second]);
+    let refetched = repeated.iter().find(|(key, _)| old.contains(key));
+    assert_eq!(refetched, None, "it was delivered long before");
+
+    // The third dies while it is at work: what it has fetched is delivered nowhere.
+    let old = group.keys();
+    group.publish(400);
+    let mut third = group.start_stuck("third");
+    until("the third has a share", &[&second, &third], || {
+        has_partitions(&third)
+    });
+    until_divided(&[&second, &third]);
+    let shares = collects(&third);
+    assert!(
+        !shares.is_empty(),
+        "the hashes of the identifiers see to it"
+    );
+    until(
+        "the third has fetched something",
+        &[&second, &third],
+        || {
+            let log = third.collector.log().unwrap();
+            log.contains("wait in memory for delivery")
+        },
+    );
+    third.running.kill().unwrap();
+    let repeated = group.repeated_of_all(&[&second]);
+    let refetched = repeated.iter().find(|(key, _)| old.contains(key));
+    assert_eq!(refetched, None, "it was delivered long before");
+    let _ = second.end();
+}

@@ -1,0 +1,161 @@
+//! A process of the group, and what it has delivered.
+
+use crate::collector::{Collector, Running};
+use crate::stream::Id;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// What a process says when the group has gone on without it, or when it gives up what it has not delivered. What it has
+/// read and not committed comes again then, as after a kill.
+const PUT_OUT: [&str; 2] = [
+    "the group has gone on without this process",
+    "are given up although",
+];
+
+/// A folder, the process in it, and what it and those before it in this folder have delivered.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) collector: Collector,
+    /// Nothing after a kill.
+    pub(super) running: Option<Running>,
+    output: PathBuf,
+    /// How far the output was read, to the end of a line.
+    read: u64,
+    seen: BTreeSet<Id>,
+    /// Of each partition the number behind the last record that came for the first time.
+    next: Vec<u32>,
+}
+
+/// What is in the outputs of all members.
+#[derive(Debug)]
+pub(super) struct Account {
+    seed: u64,
+    /// How often each record was delivered, by partition and number.
+    counts: Vec<Vec<u32>>,
+    /// How many records were delivered at least once.
+    pub(super) distinct: u32,
+    /// Lines that are no record that was produced.
+    pub(super) unknown: Vec<String>,
+    /// Records that came after a later one of their partition, in the same output and for the first time.
+    pub(super) disordered: Vec<Id>,
+}
+
+impl Account {
+    /// Of records by partition.
+    pub(super) fn new(seed: u64, records: &[u32]) -> Self {
+        Self {
+            seed,
+            counts: records
+                .iter()
+                .map(|records| vec![0; *records as usize])
+                .collect(),
+            distinct: 0,
+            unknown: Vec::new(),
+            disordered: Vec::new(),
+        }
+    }
+
+    /// How often records were delivered, beyond once each.
+    pub(super) fn repeats(&self) -> u32 {
+        let counts = self.counts.iter().flatten();
+        counts.map(|count| count.saturating_sub(1)).sum()
+    }
+
+    /// The records that were not delivered.
+    pub(super) fn missing(&self) -> impl Iterator<Item = Id> {
+        let partitions = self.counts.iter().enumerate();
+        partitions.flat_map(|(partition, counts)| {
+            let missing = (0..).zip(counts).filter(|(_, count)| **count == 0);
+            missing.map(move |(number, _)| Id { partition, number })
+        })
+    }
+
+    /// Counts a line; tells which record it is.
+    fn take(&mut self, line: &[u8]) -> Option<Id> {
+        let id = Id::of_leef(line, self.seed);
+        let count = id.and_then(|id| {
+            let partition = self.counts.get_mut(id.partition)?;
+            partition.get_mut(id.number as usize)
+        });
+        let Some(count) = count else {
+            self.unknown
+                .push(String::from_utf8_lossy(line).into_owned());
+            return None;
+        };
+        *count += 1;
+        self.distinct += u32::from(*count == 1);
+        id
+    }
+}
+
+impl Member {
+    /// A folder with a configuration; there is no process yet.
+    pub(super) fn new(
+        name: String,
+        program: &Path,
+        folder: PathBuf,
+        partitions: usize,
+    ) -> io::Result<Self> {
+        let collector = Collector::new(program, folder);
+        fs::create_dir_all(collector.output())?;
+        Ok(Self {
+            name,
+            output: collector.output().join(super::OUTPUT),
+            collector,
+            running: None,
+            read: 0,
+            seen: BTreeSet::new(),
+            next: vec![0; partitions],
+        })
+    }
+
+    pub(super) fn start(&mut self) -> io::Result<()> {
+        self.running = Some(self.collector.start(false)?);
+        Ok(())
+    }
+
+    /// How many bytes it has delivered.
+    pub(super) fn size(&self) -> u64 {
+        fs::metadata(&self.output).map_or(0, |data| data.len())
+    }
+
+    /// Counts the lines that have come since. What stands behind the last line feed is no line yet; where a process was
+    /// killed it never becomes one.
+    pub(super) fn count(&mut self, account: &mut Account) -> io::Result<()> {
+        if self.size() <= self.read {
+            return Ok(());
+        }
+        let mut file = File::open(&self.output)?;
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let Some(whole) = line.strip_suffix(b"\n") else {
+                break;
+            };
+            self.read += line.len() as u64;
+            let Some(id) = account.take(whole) else {
+                continue;
+            };
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let next = &mut self.next[id.partition];
+            if id.number < *next {
+                account.disordered.push(id);
+            }
+            *next = id.number + 1;
+        }
+        Ok(())
+    }
+
+    /// How often it was put out of its group.
+    pub(super) fn put_out(&self) -> io::Result<u32> {
+        let log = self.collector.log()?;
+        let is_told = |line: &&str| PUT_OUT.iter().any(|told| line.contains(told));
+        Ok(log.lines().filter(is_told).count() as u32)
+    }
+}
