@@ -13,6 +13,7 @@ use crate::schema::SchemaArgs;
 use crate::test::TestArgs;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -135,6 +136,7 @@ pub(crate) enum Command {
 const RUN_EXAMPLES: &str = "Examples:
   dsmith run -c /etc/dsmith/dsmith.toml
   dsmith run -c dsmith.toml --once      read what there is, deliver it, end
+  dsmith run -c dsmith.toml --state-directory state-2 --metrics 127.0.0.1:9465
 
 What was collected waits in the state directory until its destinations have
 accepted it; a crash loses nothing. SIGTERM and SIGINT end the run, SIGHUP reads
@@ -172,6 +174,12 @@ pub(crate) struct ConfigFile {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+    /// The state directory, instead of that in the configuration: processes that share one need one each.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_directory: Option<PathBuf>,
+    /// Where metrics are served, instead of the address in the configuration.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// Read everything that there is once, deliver it, and end.
     #[arg(long)]
     pub(crate) once: bool,
@@ -184,6 +192,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+    /// The state directory, instead of that in the configuration: processes that share one need one each.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_directory: Option<PathBuf>,
 }
 
 const CHECK_CONFIG_EXAMPLES: &str = "Examples:

@@ -33,7 +33,7 @@ impl Mappings for Loaded {
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let (plan, findings) = plan(&args.config.path)?;
+    let (plan, findings) = plan_of(args)?;
     let Some(plan) = plan else {
         show(&findings);
         terminal::error("the configuration has errors; `dsmith check-config` reports the same");
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         },
         signals,
     };
-    let report = run.run(plan, &mut || reload(&args.config.path))?;
+    let report = run.run(plan, &mut || reload(args))?;
     if args.once {
         let summary = summary(&report, &board);
         match form {
@@ -81,6 +81,19 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     } else {
         Exit::Success
     })
+}
+
+/// The plan of this process among others with the same configuration.
+fn plan_of(args: &RunArgs) -> anyhow::Result<(Option<Plan>, Diagnostics)> {
+    let (mut plan, findings) = plan(&args.config.path)?;
+    if let Some(plan) = &mut plan {
+        let config = &mut plan.config;
+        if let Some(directory) = &args.state_directory {
+            config.state_directory.clone_from(directory);
+        }
+        config.metrics = args.metrics.or(config.metrics);
+    }
+    Ok((plan, findings))
 }
 
 /// A plan, if the configuration has no errors.
@@ -111,8 +124,8 @@ fn log(findings: &Diagnostics) {
 }
 
 /// The plan after a change of the configuration; nothing if the old one has to stay.
-fn reload(path: &Path) -> Option<Plan> {
-    match plan(path) {
+fn reload(args: &RunArgs) -> Option<Plan> {
+    match plan_of(args) {
         Ok((plan, findings)) => {
             log(&findings);
             if plan.is_none() {

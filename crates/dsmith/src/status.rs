@@ -4,7 +4,7 @@ use crate::Exit;
 use crate::args::StatusArgs;
 use anyhow::bail;
 use pipeline::config::{self, Config};
-use pipeline::status::Overview;
+use pipeline::status::{KnownLogSource, Overview};
 use std::io::Write;
 use std::time::SystemTime;
 
@@ -19,8 +19,16 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
         }
     };
     let known = config.log_sources.iter();
-    let known = known.map(|source| (source.identifier.value.as_str(), source.enabled));
-    let overview = Overview::read(&config.state_directory)?.with_log_sources(known);
+    let known = known.map(|source| KnownLogSource {
+        identifier: &source.identifier.value,
+        enabled: source.enabled,
+        behind_gateway: source
+            .protocol
+            .is_some_and(|protocol| protocol.name() == "gateway"),
+    });
+    let directory = args.state_directory.as_ref();
+    let directory = directory.unwrap_or(&config.state_directory);
+    let overview = Overview::read(directory)?.with_log_sources(known);
     let table = overview.table(SystemTime::now().into());
     anstream::stdout().write_all(table.as_bytes())?;
     Ok(Exit::Success)

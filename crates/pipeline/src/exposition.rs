@@ -156,6 +156,12 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
         &|s| count(s.filtered),
     );
     each(
+        "dsmith_malformed_total",
+        "counter",
+        "Elements that were not what the source promises. All but damaged records were passed on as they are.",
+        &|s| count(s.malformed),
+    );
+    each(
         "dsmith_requests_total",
         "counter",
         "Requests that were sent.",
@@ -170,7 +176,7 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
     each(
         "dsmith_collection_paused",
         "gauge",
-        "1 while collection waits because the spool is full.",
+        "1 while collection waits because no more may wait for delivery.",
         &|s| Some(i64::from(s.paused)),
     );
     each(

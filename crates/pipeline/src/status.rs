@@ -29,6 +29,23 @@ pub struct Status {
     /// Bytes of payloads in memory.
     #[serde(default)]
     pub memory_bytes: u64,
+    /// What has become of events since the process began.
+    #[serde(default)]
+    pub routes: Vec<RouteRow>,
+}
+
+/// What has become of the events of a log source at a destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteRow {
+    /// Identifier of the log source.
+    pub log_source: String,
+    /// The destination.
+    pub destination: String,
+    /// Events that were accepted.
+    pub events: u64,
+    /// Events that were refused for good.
+    pub refused: u64,
 }
 
 /// What waits in memory for a destination.
@@ -65,6 +82,9 @@ pub struct LaneRow {
     pub position: Option<DateTime<Utc>>,
     /// Payloads in the last minute, for each second.
     pub rate: f64,
+    /// Elements that were not what the source promises.
+    #[serde(default)]
+    pub malformed: u64,
 }
 
 /// A destination.
@@ -136,6 +156,7 @@ impl Status {
             remedy: status.remedy,
             last_success: status.last_success,
             position: status.position,
+            malformed: status.malformed,
         });
         let destinations = board.destinations().into_iter();
         let destinations = destinations.map(|(name, status)| DestinationRow {
@@ -150,13 +171,36 @@ impl Status {
             message: status.message,
             last_success: status.last_success,
         });
+        let routes = board.routes().into_iter();
+        let routes = routes.map(|(log_source, destination, counts)| RouteRow {
+            log_source,
+            destination,
+            events: counts.events(),
+            refused: counts.refused.get(),
+        });
         Self {
             time: now,
             lanes: lanes.collect(),
             destinations: destinations.collect(),
             memory: MemoryRow::of(&waiting.waiting),
             memory_bytes: waiting.memory_bytes,
+            routes: routes.collect(),
         }
+    }
+
+    /// Events of a log source that the destination with the most of them has accepted.
+    fn delivered(&self, log_source: &str) -> u64 {
+        let routes = self.routes.iter();
+        let routes = routes.filter(|route| route.log_source == log_source);
+        routes.map(|route| route.events).max().unwrap_or_default()
+    }
+
+    /// Events of a log source that a destination has refused for good.
+    fn refused(&self, log_source: &str, destination: &str) -> u64 {
+        let mut routes = self.routes.iter();
+        let route =
+            routes.find(|route| route.log_source == log_source && route.destination == destination);
+        route.map_or(0, |route| route.refused)
     }
 
     /// Writes it into the state directory, in one piece.
@@ -173,6 +217,17 @@ impl Status {
     pub fn read(dir: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()
     }
+}
+
+/// A log source that the configuration names.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownLogSource<'a> {
+    /// Its identifier.
+    pub identifier: &'a str,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Whether another log source reads for it.
+    pub behind_gateway: bool,
 }
 
 /// The status of what runs, or last ran, with a state directory.
@@ -197,20 +252,36 @@ impl Overview {
         })
     }
 
-    /// Adds log sources that have not collected, each with whether it is enabled, so that none is missing.
+    /// Adds log sources that have no lanes, so that none is missing.
     #[must_use]
-    pub fn with_log_sources<'a>(mut self, known: impl Iterator<Item = (&'a str, bool)>) -> Self {
-        for (identifier, enabled) in known {
+    pub fn with_log_sources<'a>(mut self, known: impl Iterator<Item = KnownLogSource<'a>>) -> Self {
+        for source in known {
             let lanes = self.status.iter().flat_map(|status| &status.lanes);
-            if lanes.clone().any(|lane| lane.log_source == identifier) {
+            if lanes
+                .clone()
+                .any(|lane| lane.log_source == source.identifier)
+            {
                 continue;
             }
-            let (state, message) = match enabled {
-                true => (State::NotAvailable.as_str(), "it has not collected yet"),
-                false => ("DISABLED", "it has `enabled = false`"),
+            let status = self.status.as_ref();
+            let delivered = status.map_or(0, |status| status.delivered(source.identifier));
+            let (state, message) = match (source.enabled, source.behind_gateway) {
+                (false, _) => ("DISABLED", "it has `enabled = false`".to_owned()),
+                (true, false) => (
+                    State::NotAvailable.as_str(),
+                    "it has not collected yet".to_owned(),
+                ),
+                (true, true) => (
+                    match delivered {
+                        0 => State::NotAvailable.as_str(),
+                        _ => State::Ok.as_str(),
+                    },
+                    format!("a gateway log source reads for it: {delivered} delivered"),
+                ),
             };
+            let identifier = source.identifier;
             self.idle
-                .push(row(&[identifier, "-", state, "-", "-", "-", message]));
+                .push(row(&[identifier, "-", state, "-", "-", "-", &message]));
         }
         self
     }
@@ -235,6 +306,10 @@ impl Overview {
         for lane in lanes {
             let remedy = lane.remedy.as_ref();
             let remedy = remedy.map_or_else(String::new, |remedy| format!(": {remedy}"));
+            let malformed = match lane.malformed {
+                0 => String::new(),
+                count => format!("; {count} malformed so far"),
+            };
             rows.push(vec![
                 lane.log_source.clone(),
                 lane.lane.clone(),
@@ -242,7 +317,7 @@ impl Overview {
                 stamp(lane.last_success),
                 lag(lane.position, now),
                 format!("{:.1}", lane.rate),
-                format!("{}{remedy}", lane.message),
+                format!("{}{remedy}{malformed}", lane.message),
             ]);
         }
         rows.extend(self.idle.iter().cloned());
@@ -257,22 +332,43 @@ impl Overview {
             "LAST SUCCESS",
             "MESSAGE",
         ])];
-        // Nothing is left in memory of a process that has ended.
         let live = self.status.as_ref().filter(|_| self.peek.process.is_some());
-        let memory = live.iter().flat_map(|status| &status.memory);
+        let memory = self.status.iter().flat_map(|status| &status.memory);
+        // Nothing is left in memory of a process that has ended.
+        let memory = memory.map(|row| MemoryRow {
+            events: live.map_or(0, |_| row.events),
+            ..row.clone()
+        });
         let on_disk = self.peek.waiting.iter().map(|row| MemoryRow {
             log_source: row.identifier.clone(),
             destination: row.destination.clone(),
             events: row.events,
             oldest: row.oldest,
         });
-        for waiting in on_disk.chain(memory.cloned()) {
+        for waiting in on_disk.chain(memory) {
             let destination = self.status.iter().flat_map(|status| &status.destinations);
             let destination = destination
                 .clone()
                 .find(|destination| destination.name == waiting.destination);
             let text = |pick: fn(&DestinationRow) -> String| {
                 destination.map_or_else(|| "-".to_owned(), pick)
+            };
+            let refused = self.status.as_ref().map_or(0, |status| {
+                status.refused(&waiting.log_source, &waiting.destination)
+            });
+            let message = destination.map_or("-", |destination| &destination.message);
+            let message = match (refused, message) {
+                (0, message) => message.to_owned(),
+                (refused, message) => {
+                    let told = format!(
+                        "{refused} refused for good: see dead-letters/{}.ndjson",
+                        waiting.destination
+                    );
+                    match message {
+                        "" => told,
+                        message => format!("{message}; {told}"),
+                    }
+                }
             };
             rows.push(vec![
                 waiting.log_source,
@@ -281,7 +377,7 @@ impl Overview {
                 waiting.events.to_string(),
                 lag(waiting.oldest.filter(|_| waiting.events > 0), now),
                 text(|destination| stamp(destination.last_success)),
-                text(|destination| destination.message.clone()),
+                message,
             ]);
         }
         out.push('\n');
@@ -406,6 +502,7 @@ mod tests {
                 last_success: Some(at(-3600)),
                 position: None,
                 rate: 1.25,
+                malformed: 2,
             }],
             destinations: vec![DestinationRow {
                 name: "qradar".to_owned(),
@@ -420,6 +517,12 @@ mod tests {
                 oldest: Some(at(-10)),
             }],
             memory_bytes: 700,
+            routes: vec![RouteRow {
+                log_source: "contoso-hub".to_owned(),
+                destination: "qradar".to_owned(),
+                events: 40,
+                refused: 3,
+            }],
         };
         status.write(dir.path()).unwrap();
         assert_eq!(Status::read(dir.path()), Some(status));
@@ -431,16 +534,60 @@ mod tests {
                 "running, process {process}\n\
                  \n\
                  LOG SOURCE        LANE  STATE  LAST SUCCESS          LAG  EVENTS/S  MESSAGE\n\
-                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  -    1.2       403 forbidden: grant the permission\n\
+                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  -    1.2       403 forbidden: grant the permission; 2 malformed so far\n\
                  \n\
                  LOG SOURCE        DESTINATION  STATE  WAITING  OLDEST  LAST SUCCESS  MESSAGE\n\
                  contoso-defender  archive      -      0        -       -             -\n\
                  contoso-defender  qradar       WARN   2        5m      -             cannot connect\n\
-                 contoso-hub       qradar       WARN   7        10s     -             cannot connect\n\
+                 contoso-hub       qradar       WARN   7        10s     -             cannot connect; 3 refused for good: see dead-letters/qradar.ndjson\n\
                  \n\
                  10 bytes wait in the spool\n\
                  700 bytes wait in memory; their remotes keep them until they are delivered\n"
             )
         );
+    }
+    #[test]
+    fn a_log_source_without_lanes_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path(), Limits::default()).unwrap());
+        let status = Status {
+            time: at(0),
+            lanes: Vec::new(),
+            destinations: Vec::new(),
+            memory: Vec::new(),
+            memory_bytes: 0,
+            routes: [("firewall", "a", 5), ("firewall", "b", 7)]
+                .map(|(log_source, destination, events)| RouteRow {
+                    log_source: log_source.to_owned(),
+                    destination: destination.to_owned(),
+                    events,
+                    refused: 0,
+                })
+                .into(),
+        };
+        status.write(dir.path()).unwrap();
+        let known = [
+            ("defender", true, false),
+            ("off", false, true),
+            ("firewall", true, true),
+            ("vpn", true, true),
+        ];
+        let known = known.map(|(identifier, enabled, behind_gateway)| KnownLogSource {
+            identifier,
+            enabled,
+            behind_gateway,
+        });
+        let table = Overview::read(dir.path())
+            .unwrap()
+            .with_log_sources(known.into_iter())
+            .table(at(0));
+        for line in [
+            "defender    -     N/A       -             -    -         it has not collected yet\n",
+            "off         -     DISABLED  -             -    -         it has `enabled = false`\n",
+            "firewall    -     OK        -             -    -         a gateway log source reads for it: 7 delivered\n",
+            "vpn         -     N/A       -             -    -         a gateway log source reads for it: 0 delivered\n",
+        ] {
+            assert!(table.contains(line), "{table}");
+        }
     }
 }

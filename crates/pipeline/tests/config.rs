@@ -444,7 +444,7 @@ fn brokers() -> KafkaBrokers {
             ca: Some("/etc/dsmith/ca.pem".into()),
             client: None,
         }),
-        sasl: Some(KafkaSasl {
+        sasl: Some(KafkaSasl::Password {
             mechanism: Mechanism::ScramSha512,
             user: "dsmith".into(),
             password: SecretRef::File("/etc/dsmith/secrets/kafka".into()),
@@ -486,6 +486,69 @@ fn a_topic_is_read_with_its_brokers_and_how_to_sign_in() {
             .iter()
             .any(|line| line.contains("CFG019") && line.contains("ca.pem"))
     );
+}
+
+/// The topic, of which the signing in is replaced.
+fn with_tokens(signing_in: &str) -> String {
+    let password = "sasl_mechanism = \"scram-sha-512\"\nuser = \"dsmith\"\npassword = { file = \"secrets/kafka\" }\n";
+    with_topic(password, signing_in)
+}
+
+const TOKENS: &str = r#"sasl_mechanism = "oauthbearer"
+token_url = "https://login.example.com/t/oauth2/v2.0/token"
+token_client_id = "dsmith"
+token_client_secret = { env = "TOKEN_SECRET" }
+token_scope = "https://contoso.servicebus.windows.net/.default"
+"#;
+
+#[test]
+fn a_topic_is_signed_in_to_with_tokens() {
+    let (config, found) = parse(&with_tokens(TOKENS));
+    assert!(found.is_empty(), "{found:#?}");
+    let topic = &config.destinations[2];
+    let Target::Kafka(options) = &topic.target else {
+        panic!("{topic:?}");
+    };
+    assert_eq!(
+        options.brokers.sasl,
+        Some(KafkaSasl::Token {
+            url: "https://login.example.com/t/oauth2/v2.0/token".into(),
+            client_id: "dsmith".into(),
+            client_secret: SecretRef::Env("TOKEN_SECRET".into()),
+            scope: "https://contoso.servicebus.windows.net/.default".into(),
+        })
+    );
+    let secret = SecretRef::Env("TOKEN_SECRET".into());
+    assert_eq!(topic.secret(), Some(("token_client_secret", &secret)));
+    for (from, to, code, named) in [
+        (
+            "token_scope = \"https://contoso.servicebus.windows.net/.default\"\n",
+            "",
+            "CFG003",
+            "token_scope",
+        ),
+        (
+            "https://login.example.com/t/oauth2/v2.0/token",
+            "http://login.example.com/t",
+            "CFG004",
+            "token_url",
+        ),
+        (
+            "token_client_id",
+            "user = \"x\"\ntoken_client_id",
+            "CFG006",
+            "user",
+        ),
+        ("oauthbearer", "oauth", "CFG004", "oauth"),
+    ] {
+        assert!(TOKENS.contains(from), "{from}");
+        let found = findings(&with_tokens(&TOKENS.replace(from, to)));
+        assert_eq!(found.len(), 1, "{from} -> {to}: {found:#?}");
+        assert!(
+            found[0].contains(code) && found[0].contains(named),
+            "{found:#?}"
+        );
+    }
 }
 
 #[test]

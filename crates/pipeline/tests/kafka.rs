@@ -263,7 +263,7 @@ fn brokers_that_are_away_are_said_without_the_password_and_nothing_is_sent_behin
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let mut options = options(&address, KeyOf::None);
-    options.brokers.sasl = Some(KafkaSasl {
+    options.brokers.sasl = Some(KafkaSasl::Password {
         mechanism: Mechanism::Plain,
         user: "dsmith".to_owned(),
         password: SecretRef::Env("KAFKA_PASSWORD".to_owned()),
@@ -285,7 +285,7 @@ fn brokers_that_are_away_are_said_without_the_password_and_nothing_is_sent_behin
 #[test]
 fn a_password_that_is_not_there_is_an_error_before_anything_is_sent() {
     let mut options = options("192.0.2.1:9092", KeyOf::None);
-    options.brokers.sasl = Some(KafkaSasl {
+    options.brokers.sasl = Some(KafkaSasl::Password {
         mechanism: Mechanism::ScramSha512,
         user: "dsmith".to_owned(),
         password: SecretRef::Env("KAFKA_PASSWORD".to_owned()),

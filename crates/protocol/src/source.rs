@@ -350,7 +350,7 @@ pub trait Sink {
 #[non_exhaustive]
 pub enum SinkError {
     /// There is no room; collection pauses until there is.
-    #[error("the spool is full")]
+    #[error("no more may wait for delivery")]
     Full,
     /// It cannot be written.
     #[error("the spool cannot be written: {0}")]

@@ -59,11 +59,25 @@ impl Broker {
     pub fn start(programs: &BrokerPrograms, log: &Path) -> io::Result<Self> {
         // It cannot choose a port itself, because it tells its port to clients.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        Self::start_on(programs, log, port, port)
+    }
+
+    /// The same for a broker that clients are to reach by another port, where somebody stands before it.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not listen in time.
+    pub fn start_behind(programs: &BrokerPrograms, log: &Path, front: u16) -> io::Result<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        Self::start_on(programs, log, port, front)
+    }
+
+    fn start_on(programs: &BrokerPrograms, log: &Path, port: u16, told: u16) -> io::Result<Self> {
         let url = format!("tcp://127.0.0.1:{port}");
+        let told = format!("tcp://127.0.0.1:{told}");
         let log = File::create(log)?;
         let child = Command::new(&programs.broker)
             .args(["broker", "--storage-engine", "memory://tansu/"])
-            .args(["--listener-url", &url, "--advertised-listener-url", &url])
+            .args(["--listener-url", &url, "--advertised-listener-url", &told])
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -15,6 +15,7 @@ mod collected;
 mod corpus;
 mod coverage;
 mod diff;
+mod examples;
 mod explain;
 mod export;
 mod formats;

@@ -145,6 +145,44 @@ fn one_round_delivers_what_there_is_and_the_next_one_goes_on_there() {
 }
 
 #[test]
+fn processes_that_share_a_configuration_have_a_state_and_an_address_each() {
+    let site = Site::new(3);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let (address, second) = (port.unwrap().to_string(), site.0.at("state-2"));
+    let more = ["--state-directory", second.as_str()];
+    let with_metrics: Vec<&str> = more
+        .into_iter()
+        .chain(["--metrics", address.as_str()])
+        .collect();
+    let errors = fs::File::create(site.0.at("errors")).unwrap();
+    let mut running = Running(
+        command(&site.args("run", &with_metrics))
+            .stderr(errors)
+            .spawn()
+            .unwrap(),
+    );
+    site.wait_until("three events", |site| site.delivered().len() == 3);
+    site.wait_until("metrics", |_| TcpStream::connect(&address).is_ok());
+    // It goes on when the configuration is read again.
+    running.signal("HUP");
+    site.append(3..5);
+    site.wait_until("five events", |site| site.delivered().len() == 5);
+    run(&site.args("status", &[])).exits_with(1);
+    let status = run(&site.args("status", &more)).exits_with(0);
+    assert!(status.out.starts_with("running, process "), "{status:?}");
+    running.signal("TERM");
+    running.ends_with(0);
+    assert!(
+        !site.errors().contains("stays in force"),
+        "{}",
+        site.errors()
+    );
+    // Another state begins at the beginning.
+    run(&site.args("run", &["--once"])).exits_with(0);
+    assert_eq!(site.delivered().len(), 10);
+}
+
+#[test]
 fn a_status_without_a_state_says_that_nothing_has_run() {
     let site = Site::new(0);
     run(&site.args("status", &[]))

@@ -7,8 +7,11 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod gate;
 mod groups;
+mod misfortunes;
 
+use gate::Gate;
 use libtest_mimic::{Arguments, Failed, Trial};
 use simulator::{Broker, BrokerPrograms, Collector, Running};
 use std::collections::BTreeMap;
@@ -110,7 +113,27 @@ fn main() -> ExitCode {
             "a-broker-that-stops-for-a-while-loses-nothing",
             stopped_broker,
         ),
-        ("odd-records-come-out-as-they-are", odd_records),
+        ("odd-records-come-out-as-they-are", misfortunes::odd_records),
+        (
+            "a-topic-that-disappears-is-named-and-read-on-when-it-is-back",
+            misfortunes::topic_disappears,
+        ),
+        (
+            "a-password-that-has-expired-is-named-and-the-next-one-goes-on",
+            misfortunes::expired_password,
+        ),
+        (
+            "a-client-secret-that-has-expired-is-named-and-the-next-one-goes-on",
+            misfortunes::expired_client_secret,
+        ),
+        (
+            "a-destination-whose-client-secret-has-expired-goes-on-with-the-next-one",
+            misfortunes::expired_client_secret_of_destination,
+        ),
+        (
+            "a-slow-destination-is-waited-for-within-the-group",
+            misfortunes::slow_destination,
+        ),
         ("a-gateway-divides-events-among-log-sources", gateway),
         ("a-topic-stands-between-collecting-and-normalizing", stages),
         ("test-source-tells-what-works", test_source),
@@ -170,6 +193,19 @@ impl System {
         }
     }
 
+    /// A broker that clients reach through a gate.
+    fn behind(programs: &BrokerPrograms, gate: &Gate) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("broker.log");
+        let broker = Broker::start_behind(programs, &log, gate.port()).unwrap();
+        gate.lead_to(broker.address());
+        Self {
+            folder,
+            programs: programs.clone(),
+            broker,
+        }
+    }
+
     fn run(&self, script: &str, arguments: &[&str]) -> String {
         let address = self.broker.address();
         let arguments: Vec<&str> = [address.as_str()]
@@ -210,7 +246,12 @@ impl System {
 
     /// A process that writes what it reads from `events`, as it is.
     fn raw(&self, name: &str) -> Process {
-        let collector = self.collector(name, &format!("{}{}", destination("raw"), self.kafka("")));
+        self.process(name, &format!("{}{}", destination("raw"), self.kafka("")))
+    }
+
+    /// A process with this configuration.
+    fn process(&self, name: &str, text: &str) -> Process {
+        let collector = self.collector(name, text);
         let running = collector.start(false).unwrap();
         Process { collector, running }
     }
@@ -303,7 +344,7 @@ fn until(what: &str, processes: &[&Process], is_so: impl Fn() -> bool) {
         if begun.elapsed() > LONG {
             let logs: Vec<String> = processes
                 .iter()
-                .map(|process| process.collector.log().unwrap())
+                .map(|process| process.collector.log().unwrap() + &process.status())
                 .collect();
             panic!("it takes too long until {what}:\n{}", logs.join("\n--\n"));
         }
@@ -586,26 +627,6 @@ fn stopped_broker(programs: &BrokerPrograms) {
     assert_eq!(system.committed(4), 2000);
 }
 
-fn odd_records(programs: &BrokerPrograms) {
-    let system = System::new(programs);
-    system.broker.topic("events", 1).unwrap();
-    system.run(ODD, &["events"]);
-    let text = format!("{}{}", destination("raw"), system.kafka("unwrap = true"));
-    let collector = system.collector("one", &text);
-    run_once(&collector);
-    let lines = collector.lines().unwrap();
-    let begin = |line: &Vec<u8>| String::from_utf8_lossy(&line[..line.len().min(20)]).into_owned();
-    let begins: Vec<String> = lines.iter().map(begin).collect();
-    assert_eq!(begins.len(), 8, "{begins:?}");
-    assert_eq!(begins[0], "before");
-    assert_eq!(begins[1], "{\"records\":[{\"a\":1}");
-    assert!(begins[2].contains("no text"), "{}", begins[2]);
-    assert!(begins[3].starts_with("[[[["));
-    assert!(begins[4].starts_with("xxxx"));
-    assert_eq!(begins[5..], ["{\"n\":1}", "{\"n\":2}", "after"]);
-    assert_eq!(system.committed(1), 9);
-}
-
 fn gateway(programs: &BrokerPrograms) {
     let system = System::new(programs);
     system.broker.topic("events", 2).unwrap();
@@ -629,6 +650,11 @@ destinations = [\"other\"]
     assert_eq!(read("other.log"), "event 7\n");
     // Where there is no such log source, an event stays with the one that reads.
     assert_eq!(read("events.log").lines().count(), 99);
+    let status = status(&collector);
+    assert!(
+        status.contains("a gateway log source reads for it: 1 delivered"),
+        "{status}"
+    );
 }
 
 fn test_source(programs: &BrokerPrograms) {

@@ -13,6 +13,7 @@ use dsm::lsx::Spanned;
 use dsm::output::leef::LeefOutput;
 use leef::{Delimiter, Substitution, Version, WriterOptions};
 use protocol::OpenError;
+use protocol::http::Endpoint;
 use protocol::kafka::Mechanism;
 use protocol::secret::{SecretRef, Secrets};
 use std::path::{Path, PathBuf};
@@ -69,10 +70,7 @@ impl DestinationConfig {
     /// The name of the key that is a secret, and where it is.
     pub fn secret(&self) -> Option<(&'static str, &SecretRef)> {
         match &self.target {
-            Target::Kafka(options) => {
-                let sasl = options.brokers.sasl.as_ref()?;
-                Some(("password", &sasl.password))
-            }
+            Target::Kafka(options) => options.brokers.sasl.as_ref().map(KafkaSasl::secret),
             Target::File(_) | Target::Stdout | Target::Syslog(_) => None,
         }
     }
@@ -280,7 +278,7 @@ fn target(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option
     match table.text("type")?.as_str() {
         "file" => file(reader, table, base).map(Target::File),
         "stdout" => Some(Target::Stdout),
-        "kafka" => kafka(table, base).map(Target::Kafka),
+        "kafka" => kafka(reader, table, base).map(Target::Kafka),
         _ => syslog(table, base).map(Target::Syslog),
     }
 }
@@ -402,9 +400,9 @@ fn is_encrypted(table: &Table<'_, '_>) -> bool {
     protocol.is_some_and(|protocol| protocol.ends_with("ssl"))
 }
 
-fn kafka(table: &Table<'_, '_>, base: &Path) -> Option<KafkaOptions> {
+fn kafka(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<KafkaOptions> {
     Some(KafkaOptions {
-        brokers: brokers(table, base),
+        brokers: brokers(reader, table, base),
         topic: table.text("topic")?,
         key: match table.text("key").as_deref() {
             Some("alert-id") => KeyOf::AlertId,
@@ -417,24 +415,45 @@ fn kafka(table: &Table<'_, '_>, base: &Path) -> Option<KafkaOptions> {
 }
 
 /// How brokers are reached.
-pub(super) fn brokers(table: &Table<'_, '_>, base: &Path) -> KafkaBrokers {
+pub(super) fn brokers(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> KafkaBrokers {
     let addresses = table.texts("bootstrap_servers").iter();
-    let mechanism = match table.text("sasl_mechanism").as_deref() {
-        Some("scram-sha-256") => Mechanism::ScramSha256,
-        Some("scram-sha-512") => Mechanism::ScramSha512,
-        _ => Mechanism::Plain,
-    };
-    let user = table.text("user").zip(table.secret("password", base));
     KafkaBrokers {
         addresses: addresses.map(|broker| broker.value.clone()).collect(),
         tls: is_encrypted(table).then(|| KafkaTls {
             ca: table.path("ca_file", base),
             client: client(table, base),
         }),
-        sasl: user.map(|(user, password)| KafkaSasl {
-            mechanism,
-            user,
-            password,
-        }),
+        sasl: sasl(reader, table, base),
     }
+}
+
+/// How to sign in; nothing where that is not asked for or not complete.
+fn sasl(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<KafkaSasl> {
+    let mechanism = match table.text("sasl_mechanism")?.as_str() {
+        "oauthbearer" => {
+            let url = table.text("token_url")?;
+            if let Err(error) = Endpoint::parse(&url) {
+                reader.report(
+                    Code::ConfigValueInvalid,
+                    &table.span_of("token_url"),
+                    format!("`token_url` cannot be used: {error}"),
+                    "write an address such as https://login.example.com/oauth2/token",
+                );
+            }
+            return Some(KafkaSasl::Token {
+                url,
+                client_id: table.text("token_client_id")?,
+                client_secret: table.secret("token_client_secret", base)?,
+                scope: table.text("token_scope")?,
+            });
+        }
+        "scram-sha-256" => Mechanism::ScramSha256,
+        "scram-sha-512" => Mechanism::ScramSha512,
+        _ => Mechanism::Plain,
+    };
+    Some(KafkaSasl::Password {
+        mechanism,
+        user: table.text("user")?,
+        password: table.secret("password", base)?,
+    })
 }

@@ -32,7 +32,7 @@ pub(super) fn read(
     }
     let number = |name: &str| table.number(name).unwrap_or_default();
     let options = GroupOptions {
-        brokers: brokers(&table, base),
+        brokers: brokers(reader, &table, base),
         name: table.text("name")?,
         topic: table.text("topic")?,
         partitions: u32::try_from(number("partitions")).unwrap_or(1),

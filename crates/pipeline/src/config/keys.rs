@@ -88,6 +88,8 @@ pub(super) const SEVERITIES: &[&str] = &[
 ];
 const KAFKA: &[&str] = &["kafka"];
 const SASL: &[&str] = &["sasl-plaintext", "sasl-ssl"];
+const PASSWORDS: &[&str] = &["plain", "scram-sha-256", "scram-sha-512"];
+const TOKENS: &[&str] = &["oauthbearer"];
 const STREAMS: &[&str] = &["tcp", "tls"];
 
 /// The keys at the top of the file.
@@ -182,8 +184,8 @@ const LOG: &[Key] = &[
 
 const SASL_MECHANISM: Key = key(
     "sasl_mechanism",
-    Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512"]),
-    "How the password is shown. `plain` shows it as it is, so it wants encryption.",
+    Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]),
+    "How we sign in: with a password, which `plain` shows as it is, so that it wants encryption, or with a token of an OAuth 2.0 server (`oauthbearer`).",
 )
 .default("plain")
 .only("security_protocol", SASL);
@@ -194,7 +196,7 @@ const USER: Key = key(
     "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
 )
 .required()
-.only("security_protocol", SASL);
+.only("sasl_mechanism", PASSWORDS);
 
 const PASSWORD: Key = key(
     "password",
@@ -202,7 +204,39 @@ const PASSWORD: Key = key(
     "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
 )
 .required()
-.only("security_protocol", SASL);
+.only("sasl_mechanism", PASSWORDS);
+
+const TOKEN_URL: Key = key(
+    "token_url",
+    Takes::Text,
+    "Where tokens are got with client credentials. For Event Hubs it is `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const TOKEN_CLIENT_ID: Key = key(
+    "token_client_id",
+    Takes::Text,
+    "Name of the application that asks for tokens. For Event Hubs it needs the role Azure Event Hubs Data Sender.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const TOKEN_CLIENT_SECRET: Key = key(
+    "token_client_secret",
+    Takes::Secret,
+    "The secret of that application.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
+
+const TOKEN_SCOPE: Key = key(
+    "token_scope",
+    Takes::Text,
+    "What the token is for. For Event Hubs it is `https://NAMESPACE.servicebus.windows.net/.default`.",
+)
+.required()
+.only("sasl_mechanism", TOKENS);
 
 const GROUP: &[Key] = &[
     key(
@@ -238,7 +272,7 @@ const GROUP: &[Key] = &[
     key(
         "security_protocol",
         Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
-        "Whether the connection is encrypted (`ssl`) and whether we sign in with a name and a password (`sasl`).",
+        "Whether the connection is encrypted (`ssl`) and whether we sign in (`sasl`).",
     )
     .default("plaintext"),
     SASL_MECHANISM,
@@ -247,6 +281,13 @@ const GROUP: &[Key] = &[
         meaning: "The password to sign in with. For Event Hubs it is the connection string of a policy with the claims Send and Listen.",
         ..PASSWORD
     },
+    TOKEN_URL,
+    Key {
+        meaning: "Name of the application that asks for tokens. For Event Hubs it needs the roles Azure Event Hubs Data Sender and Data Receiver.",
+        ..TOKEN_CLIENT_ID
+    },
+    TOKEN_CLIENT_SECRET,
+    TOKEN_SCOPE,
     key(
         "ca_file",
         Takes::Path,
@@ -404,13 +445,17 @@ const DESTINATION: &[Key] = &[
     key(
         "security_protocol",
         Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
-        "Whether the connection is encrypted (`ssl`) and whether we sign in with a name and a password (`sasl`).",
+        "Whether the connection is encrypted (`ssl`) and whether we sign in (`sasl`).",
     )
     .default("plaintext")
     .only("type", KAFKA),
     SASL_MECHANISM,
     USER,
     PASSWORD,
+    TOKEN_URL,
+    TOKEN_CLIENT_ID,
+    TOKEN_CLIENT_SECRET,
+    TOKEN_SCOPE,
     key(
         "ca_file",
         Takes::Path,

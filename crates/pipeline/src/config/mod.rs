@@ -17,6 +17,7 @@ pub use keys::{Key, ROOT, Takes};
 pub use log_sources::LogSourceConfig;
 pub use reference::{json_schema, page, pages};
 
+use crate::destination::KafkaSasl;
 use crate::group::GroupOptions;
 use crate::store::{Limits, MemoryLimits};
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
@@ -341,13 +342,14 @@ impl Config {
         let Some(group) = &self.group else {
             return;
         };
-        let sasl = group.value.brokers.sasl.as_ref();
-        let secret = sasl.map_or(Ok(()), |sasl| secrets.resolve(&sasl.password).map(|_| ()));
-        if let Err(error) = secret {
+        let secret = group.value.brokers.sasl.as_ref().map(KafkaSasl::secret);
+        if let Some((key, reference)) = secret
+            && let Err(error) = secrets.resolve(reference)
+        {
             out.push(
                 Diagnostic::new(
                     Code::SecretUnavailable,
-                    format!("`password` of the group: {error}"),
+                    format!("`{key}` of the group: {error}"),
                     "set it in the environment of the process, or give it to the file",
                 )
                 .with_severity(severity)

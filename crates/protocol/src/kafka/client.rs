@@ -141,5 +141,6 @@ fn consumer_config(reading: &Reading) -> ClientConfig {
     config
 }
 
-/// A member that does not take anything for so long is taken for dead. It is longer than any handing over.
-const MAX_POLL_INTERVAL: &str = "300000";
+/// A member that does not poll for so many milliseconds is taken for dead. It is longer than any handing over. Tests have
+/// no time for that.
+const MAX_POLL_INTERVAL: &str = if cfg!(test) { "6000" } else { "300000" };

@@ -283,6 +283,39 @@ fn a_full_sink_pauses_and_loses_nothing() {
 }
 
 #[test]
+fn who_waits_for_a_full_sink_stays_in_the_group_for_any_time() {
+    let cluster = cluster(2);
+    produce(&cluster, 0, numbered("a", 50));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow {
+        full: true,
+        ..Slow::default()
+    };
+    until(&mut collector, &mut sink, "it pauses", |collector, _| {
+        collector.status().paused
+    });
+    // A member that did not poll would be put out after six seconds.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(8) {
+        collector.step(&SystemClock, &mut sink);
+        assert_eq!(collector.assigned.len(), 2, "{:?}", collector.status());
+    }
+    assert!(collector.status().paused);
+    sink.full = false;
+    until(
+        &mut collector,
+        &mut sink,
+        "all are read",
+        |collector, sink| {
+            sink.deliver();
+            collector.status().rounds > 0
+        },
+    );
+    // Who was put out would have read them once more.
+    assert_eq!(sink.payloads(), numbered("a", 50).collect::<Vec<_>>());
+}
+
+#[test]
 fn partitions_are_handed_over_when_what_was_read_is_delivered() {
     let cluster = cluster(4);
     for partition in 0..4 {

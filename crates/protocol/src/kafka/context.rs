@@ -5,8 +5,6 @@ use super::offsets::Partition;
 use super::stats::Stats;
 use super::token::Tokens;
 use super::{Connection, Dialect, Subject};
-use crate::clock::SystemClock;
-use crate::driver::Trouble;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -44,6 +42,8 @@ pub(super) struct Context {
     /// Partitions are given up at once, because nobody waits any longer.
     leaving: AtomicBool,
     tokens: Option<Tokens>,
+    /// The last attempt to get a token has failed.
+    tokenless: AtomicBool,
     connection: Connection,
     dialect: Dialect,
 }
@@ -54,6 +54,7 @@ impl Context {
             events: Mutex::new(Vec::new()),
             leaving: AtomicBool::new(false),
             tokens,
+            tokenless: AtomicBool::new(false),
             connection,
             dialect,
         }
@@ -71,7 +72,10 @@ impl Context {
 
     /// What an error means, without secrets.
     pub(super) fn fault(&self, code: RDKafkaErrorCode, reason: &str) -> Option<Fault> {
-        Fault::of(code, reason, self.dialect, self.connection.secrets())
+        let fault = Fault::of(code, reason, self.dialect, self.connection.secrets())?;
+        // Why there is no token was noted already, and that nobody signs in without one says less.
+        let is_known = fault.subject == Subject::SignIn && self.tokenless.load(Ordering::Relaxed);
+        (!is_known).then_some(fault)
     }
 
     fn note(&self, event: Event) {
@@ -79,23 +83,6 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(event);
-    }
-
-    fn token(&self) -> Result<OAuthToken, Trouble> {
-        let Some(tokens) = &self.tokens else {
-            return Err(Trouble::of_refusal(&crate::oauth::Refusal {
-                verdict: crate::oauth::Verdict::Stop,
-                code: None,
-                message: "no token: nobody is configured to get one".to_owned(),
-                remedy: None,
-            }));
-        };
-        let token = tokens.token(&SystemClock)?;
-        Ok(OAuthToken {
-            token: token.access.expose().to_owned(),
-            principal_name: tokens.client_id().to_owned(),
-            lifetime_ms: token.expires_at.timestamp_millis(),
-        })
     }
 }
 
@@ -130,15 +117,10 @@ impl ClientContext for Context {
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.token().map_err(|trouble| {
-            self.note(Event::Fault(Fault {
-                subject: Subject::SignIn,
-                state: trouble.state,
-                message: trouble.message,
-                remedy: trouble
-                    .remedy
-                    .unwrap_or_else(|| "none needed if it passes".to_owned()),
-            }));
+        let token = Tokens::issue(self.tokens.as_ref());
+        self.tokenless.store(token.is_err(), Ordering::Relaxed);
+        token.map_err(|fault| {
+            self.note(Event::Fault(fault));
             "no token".into()
         })
     }

@@ -1,11 +1,14 @@
 //! Tokens for brokers, from the same place as those for interfaces.
 
 use super::Sasl;
-use crate::clock::Clock;
+use super::fault::{Fault, Subject};
+use crate::clock::{Clock, SystemClock};
 use crate::driver::{Action, Trouble};
 use crate::http::{Transport, TransportError, UreqTransport};
 use crate::oauth::{ClientCredentials, Token};
+use crate::status::State;
 use chrono::{DateTime, TimeDelta, Utc};
+use rdkafka::client::OAuthToken;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How soon is asked again after a fault that passes.
@@ -48,13 +51,33 @@ impl Tokens {
         }
     }
 
-    /// Who signs in with the tokens.
-    pub(super) fn client_id(&self) -> &str {
-        &self.credentials.client_id
+    /// A new token, for librdkafka.
+    ///
+    /// # Errors
+    /// Why there is none, without secrets.
+    pub fn issue(tokens: Option<&Self>) -> Result<OAuthToken, Fault> {
+        let fault = |state, message, remedy: Option<String>| Fault {
+            subject: Subject::SignIn,
+            state,
+            message,
+            remedy: remedy.unwrap_or_else(|| "none needed if it passes".to_owned()),
+        };
+        let Some(tokens) = tokens else {
+            let message = "no token: nobody is configured to get one".to_owned();
+            return Err(fault(State::Error, message, None));
+        };
+        let token = tokens
+            .token(&SystemClock)
+            .map_err(|trouble| fault(trouble.state, trouble.message, trouble.remedy))?;
+        Ok(OAuthToken {
+            token: token.access.expose().to_owned(),
+            principal_name: tokens.credentials.client_id.clone(),
+            lifetime_ms: token.expires_at.timestamp_millis(),
+        })
     }
 
     /// A new token.
-    pub(super) fn token(&self, clock: &dyn Clock) -> Result<Token, Trouble> {
+    fn token(&self, clock: &dyn Clock) -> Result<Token, Trouble> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = clock.now();
         if let Some(refused) = refused.as_ref().filter(|refused| asked < refused.until) {

@@ -8,7 +8,9 @@ mod producer;
 
 use super::{Destination, KeyOf, TlsFiles, check_tls};
 use protocol::OpenError;
+use protocol::http::Endpoint;
 use protocol::kafka::{ClientCertificate, Connection, Mechanism, Sasl, Tls};
+use protocol::oauth::{Audience, ClientCredentials};
 use protocol::secret::{SecretRef, Secrets};
 use std::path::PathBuf;
 
@@ -32,7 +34,7 @@ pub struct KafkaBrokers {
     pub addresses: Vec<String>,
     /// TLS, or none.
     pub tls: Option<KafkaTls>,
-    /// Name and password, or none.
+    /// How to sign in, if at all.
     pub sasl: Option<KafkaSasl>,
 }
 
@@ -45,35 +47,82 @@ pub struct KafkaTls {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// Name and password for the brokers.
+/// How to sign in at the brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KafkaSasl {
-    /// How the password is shown.
-    pub mechanism: Mechanism,
-    /// The name.
-    pub user: String,
-    /// Where the password is.
-    pub password: SecretRef,
+pub enum KafkaSasl {
+    /// With a name and a password.
+    Password {
+        /// How the password is shown.
+        mechanism: Mechanism,
+        /// The name.
+        user: String,
+        /// Where the password is.
+        password: SecretRef,
+    },
+    /// With tokens that are got with client credentials.
+    Token {
+        /// Where tokens are got.
+        url: String,
+        /// Who asks for them.
+        client_id: String,
+        /// Where the secret of that application is.
+        client_secret: SecretRef,
+        /// What tokens are for.
+        scope: String,
+    },
+}
+
+impl KafkaSasl {
+    /// The name of the key that is a secret, and where it is.
+    pub fn secret(&self) -> (&'static str, &SecretRef) {
+        match self {
+            Self::Password { password, .. } => ("password", password),
+            Self::Token { client_secret, .. } => ("token_client_secret", client_secret),
+        }
+    }
+
+    fn resolve(&self, secrets: &dyn Secrets) -> Result<Sasl, OpenError> {
+        let (key, reference) = self.secret();
+        let secret = secrets
+            .resolve(reference)
+            .map_err(|error| OpenError::Secret { key, error })?;
+        Ok(match self {
+            Self::Password {
+                mechanism, user, ..
+            } => Sasl::Password {
+                mechanism: *mechanism,
+                user: user.clone(),
+                password: secret,
+            },
+            Self::Token {
+                url,
+                client_id,
+                scope,
+                ..
+            } => Sasl::Token {
+                credentials: Box::new(ClientCredentials {
+                    endpoint: Endpoint::parse(url).map_err(|error| OpenError::Parameter {
+                        key: "token_url",
+                        reason: error.to_string(),
+                    })?,
+                    url: url.clone(),
+                    client_id: client_id.clone(),
+                    client_secret: secret,
+                    audience: Audience::Scope(scope.clone()),
+                }),
+                http: Box::default(),
+            },
+        })
+    }
 }
 
 impl KafkaBrokers {
     /// What a client needs to reach them.
     ///
     /// # Errors
-    /// The password cannot be had.
+    /// A secret cannot be had.
     pub fn connection(&self, secrets: &dyn Secrets) -> Result<Connection, OpenError> {
-        let sasl = self.sasl.as_ref().map(|sasl| {
-            let password = secrets.resolve(&sasl.password);
-            let password = password.map_err(|error| OpenError::Secret {
-                key: "password",
-                error,
-            })?;
-            Ok(Sasl::Password {
-                mechanism: sasl.mechanism,
-                user: sasl.user.clone(),
-                password,
-            })
-        });
+        let sasl = self.sasl.as_ref().map(|sasl| sasl.resolve(secrets));
         let client = |(certificate_file, key_file)| ClientCertificate {
             certificate_file,
             key_file,
@@ -110,14 +159,17 @@ impl KafkaOptions {
     /// The destination at work. No connection is made yet.
     ///
     /// # Errors
-    /// The password cannot be had, or this program was built without the feature `kafka`.
+    /// A secret cannot be had, or this program was built without the feature `kafka`.
     #[cfg(feature = "kafka")]
     pub fn open(&self, secrets: &dyn Secrets) -> Result<Box<dyn Destination>, OpenError> {
         let connection = self.brokers.connection(secrets)?;
-        Ok(Box::new(producer::KafkaDestination::new(
-            self.clone(),
-            connection,
-        )))
+        let destination = producer::KafkaDestination::new(self.clone(), connection);
+        Ok(Box::new(destination.map_err(|error| {
+            OpenError::Parameter {
+                key: "token_url",
+                reason: error.to_string(),
+            }
+        })?))
     }
 
     /// The destination at work.

@@ -4,14 +4,17 @@ use super::KafkaOptions;
 use crate::destination::{Batch, Destination, KeyOf, Outcome, Record, Refusal};
 use chrono::{DateTime, Utc};
 use dsm::Status;
-use protocol::kafka::{Connection, Dialect, Fault, client_config};
+use protocol::http::TransportError;
+use protocol::kafka::{Connection, Dialect, Fault, Subject, Tokens, client_config};
 use protocol::status::State;
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the brokers may take for a record before it has to be sent again.
@@ -28,6 +31,8 @@ const LONGEST_RECORD: &str = "134217728";
 pub(super) struct KafkaDestination {
     options: KafkaOptions,
     connection: Connection,
+    /// Who gets tokens, where they are needed. It outlives producers, so that a refusal is remembered.
+    tokens: Option<Arc<Tokens>>,
     producer: Option<Producer>,
 }
 
@@ -44,6 +49,7 @@ impl std::fmt::Debug for KafkaDestination {
 /// What librdkafka calls back, from within a poll.
 struct Reports {
     connection: Connection,
+    tokens: Option<Arc<Tokens>>,
     /// What became of records, by their index in the batch.
     records: Mutex<Vec<(usize, Option<RDKafkaErrorCode>)>>,
     /// What was wrong last.
@@ -55,6 +61,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Tokens::issue(self.tokens.as_deref()).map_err(|fault| {
+            *locked(&self.fault) = Some(fault);
+            "no token".into()
+        })
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, "librdkafka: {facility}: {message}");
     }
@@ -62,7 +77,12 @@ impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
         if let Some(fault) = code.and_then(|code| self.fault_of(code, reason)) {
-            *locked(&self.fault) = Some(fault);
+            let mut last = locked(&self.fault);
+            // Why there is no token says more than that nobody signs in without one.
+            let is_sign_in = |fault: &Fault| fault.subject == Subject::SignIn;
+            if !(is_sign_in(&fault) && last.as_ref().is_some_and(is_sign_in)) {
+                *last = Some(fault);
+            }
         }
     }
 }
@@ -119,12 +139,20 @@ struct Sent {
 }
 
 impl KafkaDestination {
-    pub(super) fn new(options: KafkaOptions, connection: Connection) -> Self {
-        Self {
+    /// Sends nothing yet.
+    ///
+    /// # Errors
+    /// Nobody can get tokens.
+    pub(super) fn new(
+        options: KafkaOptions,
+        connection: Connection,
+    ) -> Result<Self, TransportError> {
+        Ok(Self {
             options,
+            tokens: Tokens::of(connection.sasl.as_ref())?.map(Arc::new),
             connection,
             producer: None,
-        }
+        })
     }
 
     fn producer(&self) -> KafkaResult<Producer> {
@@ -139,6 +167,7 @@ impl KafkaDestination {
             .set("message.max.bytes", LONGEST_RECORD)
             .create_with_context::<_, Producer>(Reports {
                 connection: self.connection.clone(),
+                tokens: self.tokens.clone(),
                 records: Mutex::default(),
                 fault: Mutex::default(),
             })
