@@ -25,6 +25,7 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
         behind_gateway: source
             .protocol
             .is_some_and(|protocol| protocol.name() == "gateway"),
+        shared: source.is_shared,
     });
     let directory = args.state_directory.as_ref();
     let directory = directory.unwrap_or(&config.state_directory);

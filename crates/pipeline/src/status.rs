@@ -32,6 +32,23 @@ pub struct Status {
     /// What has become of events since the process began.
     #[serde(default)]
     pub routes: Vec<RouteRow>,
+    /// The group that divides log sources, if there is one.
+    #[serde(default)]
+    pub group: Option<GroupRow>,
+}
+
+/// How this process stands with its group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRow {
+    /// Its name.
+    pub name: String,
+    /// The state, as that of a lane.
+    pub state: String,
+    /// What there is to say.
+    pub message: String,
+    /// What somebody can do about it.
+    pub remedy: Option<String>,
 }
 
 /// What has become of the events of a log source at a destination.
@@ -185,6 +202,12 @@ impl Status {
             memory: MemoryRow::of(&waiting.waiting),
             memory_bytes: waiting.memory_bytes,
             routes: routes.collect(),
+            group: board.group().map(|group| GroupRow {
+                name: group.name,
+                state: group.state.as_str().to_owned(),
+                message: group.message,
+                remedy: group.remedy,
+            }),
         }
     }
 
@@ -228,6 +251,8 @@ pub struct KnownLogSource<'a> {
     pub enabled: bool,
     /// Whether another log source reads for it.
     pub behind_gateway: bool,
+    /// Whether one process of a group collects for it at a time.
+    pub shared: bool,
 }
 
 /// The status of what runs, or last ran, with a state directory.
@@ -265,8 +290,14 @@ impl Overview {
             }
             let status = self.status.as_ref();
             let delivered = status.map_or(0, |status| status.delivered(source.identifier));
+            let is_live = self.peek.process.is_some();
             let (state, message) = match (source.enabled, source.behind_gateway) {
                 (false, _) => ("DISABLED", "it has `enabled = false`".to_owned()),
+                (true, false) if source.shared && is_live => (
+                    State::NotAvailable.as_str(),
+                    "not this process: another one of the group collects for it, or is about to"
+                        .to_owned(),
+                ),
                 (true, false) => (
                     State::NotAvailable.as_str(),
                     "it has not collected yet".to_owned(),
@@ -293,6 +324,13 @@ impl Overview {
             (None, Some(status)) => format!("not running since {}\n", stamp(Some(status.time))),
             (None, None) => "not running\n".to_owned(),
         };
+        let live = self.status.as_ref().filter(|_| self.peek.process.is_some());
+        if let Some(group) = live.and_then(|status| status.group.as_ref()) {
+            let remedy = group.remedy.as_ref();
+            let remedy = remedy.map_or_else(String::new, |remedy| format!(": {remedy}"));
+            let (name, state, message) = (&group.name, &group.state, &group.message);
+            out.push_str(&format!("group {name}  {state}  {message}{remedy}\n"));
+        }
         let lanes = self.status.iter().flat_map(|status| &status.lanes);
         let mut rows = vec![row(&[
             "LOG SOURCE",
@@ -332,7 +370,6 @@ impl Overview {
             "LAST SUCCESS",
             "MESSAGE",
         ])];
-        let live = self.status.as_ref().filter(|_| self.peek.process.is_some());
         let memory = self.status.iter().flat_map(|status| &status.memory);
         // Nothing is left in memory of a process that has ended.
         let memory = memory.map(|row| MemoryRow {
@@ -523,6 +560,12 @@ mod tests {
                 events: 40,
                 refused: 3,
             }],
+            group: Some(GroupRow {
+                name: "collectors".to_owned(),
+                state: "OK".to_owned(),
+                message: "8 of 16 partitions of dsmith-log-sources".to_owned(),
+                remedy: None,
+            }),
         };
         status.write(dir.path()).unwrap();
         assert_eq!(Status::read(dir.path()), Some(status));
@@ -532,6 +575,7 @@ mod tests {
             table,
             format!(
                 "running, process {process}\n\
+                 group collectors  OK  8 of 16 partitions of dsmith-log-sources\n\
                  \n\
                  LOG SOURCE        LANE  STATE  LAST SUCCESS          LAG  EVENTS/S  MESSAGE\n\
                  contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  -    1.2       403 forbidden: grant the permission; 2 malformed so far\n\
@@ -549,7 +593,7 @@ mod tests {
     #[test]
     fn a_log_source_without_lanes_says_why() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Store::open(dir.path(), Limits::default()).unwrap());
+        let _process = Store::open(dir.path(), Limits::default()).unwrap();
         let status = Status {
             time: at(0),
             lanes: Vec::new(),
@@ -564,19 +608,24 @@ mod tests {
                     refused: 0,
                 })
                 .into(),
+            group: None,
         };
         status.write(dir.path()).unwrap();
         let known = [
-            ("defender", true, false),
-            ("off", false, true),
-            ("firewall", true, true),
-            ("vpn", true, true),
+            ("defender", true, false, false),
+            ("off", false, true, false),
+            ("firewall", true, true, false),
+            ("vpn", true, true, false),
+            ("graph", true, false, true),
         ];
-        let known = known.map(|(identifier, enabled, behind_gateway)| KnownLogSource {
-            identifier,
-            enabled,
-            behind_gateway,
-        });
+        let known = known.map(
+            |(identifier, enabled, behind_gateway, shared)| KnownLogSource {
+                identifier,
+                enabled,
+                behind_gateway,
+                shared,
+            },
+        );
         let table = Overview::read(dir.path())
             .unwrap()
             .with_log_sources(known.into_iter())
@@ -586,6 +635,7 @@ mod tests {
             "off         -     DISABLED  -             -    -         it has `enabled = false`\n",
             "firewall    -     OK        -             -    -         a gateway log source reads for it: 7 delivered\n",
             "vpn         -     N/A       -             -    -         a gateway log source reads for it: 0 delivered\n",
+            "graph       -     N/A       -             -    -         not this process: another one of the group collects for it, or is about to\n",
         ] {
             assert!(table.contains(line), "{table}");
         }
