@@ -1,7 +1,10 @@
 //! Processes that divide log sources of REST interfaces among themselves.
 
+use crate::gate::Gate;
 use crate::{LONG, Process, System, until};
-use simulator::{BrokerPrograms, Collector, Feed, Scenario, Service, Simulator, Stamp, keys_of};
+use simulator::{
+    BrokerPrograms, Client, Collector, Feed, Scenario, Service, Simulator, Stamp, keys_of,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -223,4 +226,61 @@ pub(crate) fn log_sources_move(programs: &BrokerPrograms) {
     until_divided(&[&fourth]);
     assert_eq!(group.repeated_of_all(&[&fourth]), repeated);
     let _ = fourth.end();
+}
+
+/// A process signs in at the brokers of its group with tokens.
+pub(crate) fn group_with_tokens(programs: &BrokerPrograms) {
+    let gate = Gate::new();
+    gate.admit(|shown| shown.contains("auth=Bearer simulated."));
+    let simulator = Simulator::start(Scenario {
+        start: Some(Stamp::now() - Duration::from_secs(3600)),
+        feeds: vec![Feed::mde()],
+        ..Scenario::default()
+    })
+    .unwrap();
+    simulator.publish(Service::MdeApi, "", 30);
+    let system = System::behind(programs, &gate);
+    // What makes topics gets no tokens.
+    system.broker.topic("positions", 2).unwrap();
+    let folder = system.folder.path().join("one");
+    fs::create_dir_all(&folder).unwrap();
+    let collector = Collector::new(env!("CARGO_BIN_EXE_dsmith"), folder);
+    let destination = "[[destination]]\nname = \"file\"\ntype = \"file\"\npath = \"out/events.log\"\nformat = \"raw\"\n";
+    collector.configure(&simulator, destination).unwrap();
+    let path = collector.folder().join("dsmith.toml");
+    let mut file = fs::File::options().append(true).open(path).unwrap();
+    let client = Client::default();
+    fs::write(collector.folder().join("secret"), &client.secret).unwrap();
+    write!(
+        file,
+        "
+[group]
+name = \"collectors\"
+topic = \"positions\"
+bootstrap_servers = [\"{}\"]
+session_timeout_ms = 6000
+security_protocol = \"sasl-plaintext\"
+sasl_mechanism = \"oauthbearer\"
+token_url = \"{}/{}/oauth2/v2.0/token\"
+token_client_id = \"{}\"
+token_client_secret = {{ file = \"secret\" }}
+token_scope = \"https://graph.microsoft.com/.default\"
+",
+        gate.address(),
+        simulator.url(),
+        client.tenant,
+        client.id
+    )
+    .unwrap();
+    let running = collector.start(false).unwrap();
+    let process = Process { collector, running };
+    until("all are delivered", &[&process], || {
+        process.lines().len() == 30
+    });
+    let collector = process.end();
+    let log = collector.log().unwrap();
+    assert!(!log.contains(&client.secret), "{log}");
+    for token in simulator.tokens() {
+        assert!(!log.contains(&token), "{log}");
+    }
 }

@@ -141,6 +141,7 @@ fn main() -> ExitCode {
             "log-sources-in-a-group-have-one-process-each-and-move-when-it-dies",
             groups::log_sources_move,
         ),
+        ("a-group-signs-in-with-tokens", groups::group_with_tokens),
     ];
     let trials = trials
         .into_iter()

@@ -34,6 +34,9 @@ const PAUSE: TimeDelta = TimeDelta::seconds(5);
 /// How long brokers may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a client is listened to before it is asked for anything.
+const FIRST_POLL: Duration = Duration::from_millis(100);
+
 /// How long reading all positions may take.
 const READING: Duration = Duration::from_secs(60);
 
@@ -273,6 +276,8 @@ impl Member {
     /// How many partitions the topic has; 0 where it is not there. All topics are asked for, because some brokers make the
     /// one that they are asked for.
     fn look(&self, consumer: &BaseConsumer<Context>) -> Result<u32, Fault> {
+        // Tokens are got within a poll.
+        let _ = consumer.poll(FIRST_POLL);
         let metadata = match consumer.fetch_metadata(None, PATIENCE) {
             Ok(metadata) => metadata,
             Err(error) => {
