@@ -610,3 +610,7 @@ fn numbers(partitions: &BTreeSet<Partition>) -> BTreeSet<u32> {
         .filter_map(|partition| u32::try_from(partition.number).ok())
         .collect()
 }
+
+#[cfg(test)]
+#[path = "member_tests.rs"]
+mod tests;
