@@ -11,7 +11,7 @@ use super::fault::{Fault, Subject};
 use super::health::Health;
 use super::offsets::Partition;
 use super::positions::{Positions, Reader, key, value};
-use super::{Connection, Dialect, Form, Reading, Topics};
+use super::{Connection, Dialect, Form, Reading, Sasl, Topics};
 use crate::cursor::Cursor;
 use crate::source::LaneId;
 use crate::status::{LaneStatus, State};
@@ -330,8 +330,16 @@ impl Member {
         client::made(&config, &self.reading)
     }
 
+    /// The client of `rdkafka` that makes topics gets no tokens.
+    fn has_tokens(&self) -> bool {
+        matches!(self.reading.connection.sasl, Some(Sasl::Token { .. }))
+    }
+
     /// Refuses a topic from which positions go after some days. Where nobody may ask, nobody is in the way.
     fn check_policy(&self) -> Result<(), Fault> {
+        if self.has_tokens() {
+            return Ok(());
+        }
         let admin = self.admin()?;
         let topic = [ResourceSpecifier::Topic(&self.topic)];
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
@@ -351,6 +359,11 @@ impl Member {
 
     /// Makes the topic.
     fn create(&self) -> Result<(), Fault> {
+        if self.has_tokens() {
+            return Err(
+                self.no_topic("it is not there, and cannot be made by who signs in with tokens")
+            );
+        }
         let admin = self.admin()?;
         // As many copies as the broker makes by default.
         let partitions = i32::try_from(self.partitions).unwrap_or(1);
