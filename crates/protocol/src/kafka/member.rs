@@ -10,18 +10,16 @@ use super::context::{Context, Event, give_up, list};
 use super::fault::{Fault, Subject};
 use super::health::Health;
 use super::offsets::Partition;
+use super::onlooker::{Onlooker, fault_of};
 use super::positions::{Positions, Reader, key, value};
 use super::{Connection, Dialect, Form, Reading, Sasl, Topics};
 use crate::cursor::Cursor;
 use crate::source::LaneId;
 use crate::status::{LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
-use rdkafka::Message;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,9 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a client is listened to before it is asked for anything.
 const FIRST_POLL: Duration = Duration::from_millis(100);
-
-/// How long reading all positions may take.
-const READING: Duration = Duration::from_secs(60);
 
 /// A position that could not be written for so long is not written: by then another member may be further.
 const WRITING_MS: &str = "5000";
@@ -92,15 +87,6 @@ pub struct Member {
     onlooker: Option<Onlooker>,
     health: Health,
     status: LaneStatus,
-}
-
-/// Reads all positions, a piece in each step.
-struct Onlooker {
-    consumer: BaseConsumer<Context>,
-    /// Partitions that are not read to their end.
-    open: BTreeSet<i32>,
-    reader: Reader,
-    until: Instant,
 }
 
 struct Clients {
@@ -283,31 +269,13 @@ impl Member {
             Err(error) => {
                 // What is wrong with the connection says more than that there was no answer.
                 let _ = consumer.poll(Duration::ZERO);
-                return Err(self.fault_of(consumer, &error));
+                return Err(fault_of(consumer, &self.reading.connection, &error));
             }
         };
         let mut topics = metadata.topics().iter();
         let found = topics.find(|found| found.name() == self.topic && found.error().is_none());
         let size = found.map_or(0, |topic| topic.partitions().len());
         Ok(u32::try_from(size).unwrap_or(u32::MAX))
-    }
-
-    fn fault_of(&self, consumer: &BaseConsumer<Context>, error: &KafkaError) -> Fault {
-        let events = consumer.context().take().into_iter();
-        let noted = events.filter_map(|event| match event {
-            Event::Fault(fault) => Some(fault),
-            _ => None,
-        });
-        let code = error.rdkafka_error_code();
-        let of_code = || code.and_then(|code| consumer.context().fault(code, ""));
-        noted
-            .max_by_key(|fault| fault.state)
-            .or_else(of_code)
-            .unwrap_or_else(|| Fault {
-                subject: Subject::Connection,
-                state: State::Warn,
-                ..Fault::of_settings(error, self.reading.connection.secrets())
-            })
     }
 
     fn no_topic(&self, reason: &str) -> Fault {
@@ -440,63 +408,16 @@ impl Member {
         self.onlooker = None;
     }
 
-    fn onlooker(&self) -> Result<Onlooker, Fault> {
-        let consumer = client::onlooker(&self.reading)?;
-        let mut beginning = TopicPartitionList::new();
-        let mut open = BTreeSet::new();
-        for number in 0..i32::try_from(self.size).unwrap_or(0) {
-            let from = Offset::Beginning;
-            let added = beginning.add_partition_offset(&self.topic, number, from);
-            added.map_err(|error| self.fault_of(&consumer, &error))?;
-            open.insert(number);
-        }
-        let assigned = consumer.assign(&beginning);
-        assigned.map_err(|error| self.fault_of(&consumer, &error))?;
-        Ok(Onlooker {
-            consumer,
-            open,
-            reader: Reader::default(),
-            until: Instant::now() + READING,
-        })
-    }
-
     fn read_on(&mut self, patience: Duration) -> Result<Option<Positions>, Fault> {
         let mut onlooker = match self.onlooker.take() {
             Some(onlooker) => onlooker,
-            None => self.onlooker()?,
+            None => Onlooker::begin(&self.reading, &self.topic, self.size)?,
         };
-        let pause = Instant::now() + patience;
-        while !onlooker.open.is_empty() {
-            let now = Instant::now();
-            if now >= onlooker.until {
-                let late = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
-                return Err(self.fault_of(&onlooker.consumer, &late));
-            }
-            if now >= pause {
-                self.onlooker = Some(onlooker);
-                return Ok(None);
-            }
-            match onlooker.consumer.poll(pause - now) {
-                Some(Ok(record)) => onlooker.reader.take(
-                    record.partition(),
-                    record.key(),
-                    record.payload(),
-                    record.timestamp().to_millis().unwrap_or(0),
-                ),
-                Some(Err(KafkaError::PartitionEOF(number))) => {
-                    onlooker.open.remove(&number);
-                }
-                Some(Err(error)) => {
-                    // One of several brokers may be away; what lasts runs out of time.
-                    let fault = self.fault_of(&onlooker.consumer, &error);
-                    if fault.state == State::Error && fault.subject != Subject::Connection {
-                        return Err(fault);
-                    }
-                }
-                None => {}
-            }
+        if !onlooker.read_on(&self.reading.connection, patience)? {
+            self.onlooker = Some(onlooker);
+            return Ok(None);
         }
-        self.positions_of(onlooker.reader).map(Some)
+        self.positions_of(onlooker.reader()).map(Some)
     }
 
     fn positions_of(&self, reader: Reader) -> Result<Positions, Fault> {

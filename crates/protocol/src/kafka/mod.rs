@@ -26,6 +26,8 @@ mod health;
 #[cfg(feature = "kafka")]
 mod member;
 mod offsets;
+#[cfg(feature = "kafka")]
+mod onlooker;
 mod positions;
 #[cfg(feature = "kafka")]
 mod probe;
