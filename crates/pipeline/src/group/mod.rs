@@ -5,7 +5,7 @@
 //! there. Nothing of such a log source is kept on disk: what one process has fetched and not delivered, the next one
 //! fetches again.
 //!
-//! Two threads meet in [`Shares`]: the one that takes part in the group, and the one that looks after the threads that
+//! Two threads meet in `Shares`: the one that takes part in the group, and the one that looks after the threads that
 //! collect. A share is handed over in this order: the group asks for it, collecting stops, what was fetched is delivered
 //! or given up, the last positions are written, and then the group gets it.
 

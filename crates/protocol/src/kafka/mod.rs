@@ -3,8 +3,8 @@
 //! The broker keeps what is read until it is delivered, and divides partitions among the processes of a group. So there is
 //! no cursor of ours and no second copy: an offset is committed once everything before it has been delivered.
 //!
-//! What needs no broker is here always: what to read ([`Reading`]), events in a record ([`unwrap`]), whose they are
-//! ([`gateway`]), which offsets may be committed ([`offsets`]). What speaks with a broker needs the feature `kafka`.
+//! What needs no broker is here always: what to read (`Reading`), events in a record (`unwrap`), whose they are
+//! (`gateway`), which offsets may be committed (`offsets`). What speaks with a broker needs the feature `kafka`.
 
 #![cfg_attr(
     not(feature = "kafka"),
