@@ -9,6 +9,8 @@ use crate::status::State;
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 /// What is fetched ahead, in KiB, for a consumer as a whole.
 const FETCHED_AHEAD: &str = "16384";
@@ -140,6 +142,25 @@ fn consumer_config(reading: &Reading) -> ClientConfig {
         .set("statistics.interval.ms", "1000");
     config
 }
+
+/// Parts with a client. It waits for what it has asked the brokers for, a minute and more where they do not answer, so only
+/// some seconds of that are waited for here: enough to leave the group where they do.
+pub(super) fn part_with<C: Send + 'static>(client: C) {
+    let (guard, parted) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name("leaving".to_owned())
+        .spawn(move || {
+            drop(client);
+            drop(guard);
+        });
+    // Without a thread the client is gone already.
+    if thread.is_ok() && parted.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("the brokers do not answer: the group is left without their word");
+    }
+}
+
+/// How long is waited until a client has left its group.
+const FAREWELL: Duration = Duration::from_secs(8);
 
 /// A member that does not poll for so many milliseconds is taken for dead. It is longer than any handing over. Tests have
 /// no time for that, and on a busy machine need some.
