@@ -6,7 +6,7 @@ use super::opened::{Opened, Place, find};
 use crate::Cursor;
 use crate::clock::Clock;
 use crate::cursor::CursorError;
-use crate::source::{Collector, LaneId, Page, Sink, Step};
+use crate::source::{Collector, LaneId, Page, Progress, Sink, Step};
 use crate::status::{LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::{info, warn};
@@ -44,6 +44,9 @@ pub(super) struct FileCollector {
     is_new: bool,
     finished: bool,
     offered: Option<Offered>,
+    progress: Progress,
+    /// Since when there has been nothing to read, or only a fault.
+    quiet: Option<DateTime<Utc>>,
     status: LaneStatus,
 }
 
@@ -73,6 +76,8 @@ impl FileCollector {
             renamed: None,
             finished: false,
             offered: None,
+            progress: Progress::Behind,
+            quiet: None,
             status: LaneStatus::default(),
         })
     }
@@ -96,6 +101,7 @@ impl FileCollector {
             return self.at_end(now);
         }
         self.renamed = None;
+        self.quiet = None;
         self.collect(false)?;
         Ok(Step::Again)
     }
@@ -227,6 +233,17 @@ impl FileCollector {
             now - since >= GRACE && self.reading.path.exists()
         };
         if !is_over {
+            let has_rest = !opened.buffer.is_empty();
+            let is_quiet = now - *self.quiet.get_or_insert(now) >= GRACE;
+            if has_rest && is_quiet {
+                self.progress = Progress::Blocked(format!(
+                    "{} bytes at the end of {} are no event yet, because no line end follows them",
+                    opened.buffer.len(),
+                    self.reading.path.display()
+                ));
+            } else if !has_rest && (is_named || is_quiet) {
+                self.progress = Progress::CaughtUp;
+            }
             self.set_reading(now);
             self.status.failures = 0;
             self.status.last_success = Some(now);
@@ -241,6 +258,7 @@ impl FileCollector {
         self.renamed = None;
         if is_named || (self.reading.once && !self.reading.path.exists()) {
             self.finished = true;
+            self.progress = Progress::CaughtUp;
             self.status.rounds += 1;
             self.status.set(
                 now,
@@ -256,6 +274,10 @@ impl FileCollector {
 
     fn fail(&mut self, error: &std::io::Error, now: DateTime<Utc>) -> Step {
         let message = format!("{} cannot be read: {error}", self.reading.path.display());
+        // A file that is being rotated is missing for a moment.
+        if now - *self.quiet.get_or_insert(now) >= GRACE {
+            self.progress = Progress::Blocked(message.clone());
+        }
         if self.status.message != message {
             warn!(lane = %self.id, "{message}");
         }
@@ -300,5 +322,9 @@ impl Collector for FileCollector {
 
     fn status(&self) -> &LaneStatus {
         &self.status
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 }
