@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const EXAMPLES_AND_EXIT_CODES: &str = "Examples:
   dsmith parse --type microsoft-365-defender alerts.ndjson
@@ -136,17 +137,22 @@ pub(crate) enum Command {
 const RUN_EXAMPLES: &str = "Examples:
   dsmith run -c /etc/dsmith/dsmith.toml
   dsmith run -c dsmith.toml --once      read what there is, deliver it, end
+  dsmith run -c dsmith.toml --once --once-patience 30s
   dsmith run -c dsmith.toml --state-directory state-2 --metrics 127.0.0.1:9465
 
 What was collected waits in the state directory until its destinations have
-accepted it; a crash loses nothing. SIGTERM and SIGINT end the run, SIGHUP reads
-the configuration and the mappings again and keeps the old ones if the new ones
-have errors.
+accepted it; a crash loses nothing. SIGTERM and SIGINT end the run within 30
+seconds, SIGHUP reads the configuration and the mappings again and keeps the old
+ones if the new ones have errors.
+
+--once ends with 0 only if everything that was there was read and delivered.
+Otherwise it ends with 1 and a table of what is missing and why. A listener such
+as syslog has no end, so --once refuses it.
 
 Exit codes:
   0   it was told to end; --once: everything was read and delivered
   1   it cannot run; --once: something was not read or not delivered
-  64  the command line is wrong";
+  64  the command line is wrong, or --once is used with a listener or a group";
 
 const STATUS_EXAMPLES: &str = "Examples:
   dsmith status -c /etc/dsmith/dsmith.toml
@@ -158,7 +164,7 @@ Exit codes:
   1   there is none, or it cannot be read
   64  the command line is wrong";
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigFile {
     /// The configuration.
     #[arg(
@@ -170,7 +176,7 @@ pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
@@ -183,9 +189,28 @@ pub(crate) struct RunArgs {
     /// Read everything that there is once, deliver it, and end.
     #[arg(long)]
     pub(crate) once: bool,
+    /// With --once: how long a log source or a destination may get no further before it is given up.
+    #[arg(long, value_name = "DURATION", default_value = "5m", requires = "once", value_parser = duration)]
+    pub(crate) once_patience: Duration,
     /// Give up the events of a log source that wait for a destination it no longer has.
     #[arg(long, value_name = "LOG_SOURCE/DESTINATION")]
     pub(crate) forget: Vec<String>,
+}
+
+/// A number with a unit: `90s`, `5m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = |unit: &str, factor: u64| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(factor)
+    };
+    seconds("s", 1)
+        .or_else(|| seconds("m", 60))
+        .or_else(|| seconds("h", 3600))
+        .filter(|seconds| (1..=7 * 24 * 3600).contains(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| {
+            "write a number with a unit, from 1s to 168h, such as 90s, 5m or 2h".to_owned()
+        })
 }
 
 #[derive(Debug, Args)]

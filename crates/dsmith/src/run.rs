@@ -8,16 +8,16 @@ use authoring::render::{self, Format};
 use dsm::Mapping;
 use dsm::diagnostic::{Diagnostics, Severity};
 use pipeline::config::{LogConfig, LogFormat, LogLevel};
-use pipeline::metrics::Board;
-use pipeline::runner::{Mappings, Plan, Report, Run, RunOptions, Signals};
+use pipeline::metrics::{Board, NO_LANE};
+use pipeline::runner::{self, Loader, Mappings, Plan, Report, Run, RunOptions, Signals};
 use pipeline::store::Store;
 use protocol::clock::SystemClock;
 use protocol::secret::SystemSecrets;
-use protocol::status::State;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
@@ -32,6 +32,12 @@ impl Mappings for Loaded {
     }
 }
 
+/// How long a run that was told to end may take before it is cut off. The documentation promises half a minute.
+const END: Duration = Duration::from_secs(28);
+
+/// How long the message about that may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let (plan, findings) = plan_of(args)?;
     let Some(plan) = plan else {
@@ -40,11 +46,13 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Failure);
     };
     let form = begin_log(plan.config.log);
+    log_panics();
     match form {
         Form::Text => show(&findings),
         Form::Json => log(&findings),
     }
     let signals = Signals::of_process().context("cannot receive signals")?;
+    end_in_time(&signals)?;
     let store = Arc::new(Store::open(
         &plan.config.state_directory,
         plan.config.limits,
@@ -59,28 +67,80 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         clock: Arc::new(SystemClock),
         secrets: &SystemSecrets,
         options: RunOptions {
-            once: args.once,
+            once: args.once.then_some(args.once_patience),
             drain: DRAIN,
             // No two processes wait alike.
             seed: RandomState::new().build_hasher().finish(),
         },
         signals,
     };
-    let report = run.run(plan, &mut || reload(args))?;
+    let again = args.clone();
+    let loader: Loader = Arc::new(move || reload(&again));
+    let report = match run.run(plan, &loader) {
+        Err(error) if error.is_usage() => return Err(UsageError(error.to_string()).into()),
+        ended => ended?,
+    };
     if args.once {
-        let summary = summary(&report, &board);
-        match form {
-            Form::Text => terminal::stderr(&summary),
-            Form::Json => summary.lines().for_each(|line| tracing::info!("{line}")),
-        }
+        tell(&report, &board, form);
     }
-    let incomplete = args.once && !is_complete(&report);
+    let incomplete = args.once && (!report.missing.is_empty() || report.closed.is_some());
     let cut_off = report.closed.is_some() && report.waiting + report.undelivered > 0;
     Ok(if incomplete || cut_off {
         Exit::Failure
     } else {
         Exit::Success
     })
+}
+
+/// Ends the process when a run that was told to end does not. Each wait of a run has a limit of its own, so this is for
+/// what no limit reaches, such as a disk that does not answer or a log that nobody reads. The state is as safe then as after any other crash.
+#[allow(
+    clippy::exit,
+    reason = "the thread that would return from `main` is the one that hangs"
+)]
+fn end_in_time(signals: &Signals) -> anyhow::Result<()> {
+    let terminate = Arc::clone(&signals.terminate);
+    std::thread::Builder::new()
+        .name("end".to_owned())
+        .spawn(move || {
+            while !terminate.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            std::thread::sleep(END);
+            // In a thread of its own, because whoever reads the log may be what the run waits for.
+            std::thread::spawn(|| {
+                tracing::error!(
+                    "the run does not come to its end and is cut off; nothing is lost, and what was being sent is \
+                     delivered again by the next run: check the disk of the state directory"
+                );
+            });
+            std::thread::sleep(LAST_WORDS);
+            std::process::exit(Exit::Failure as i32);
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+/// Panics become messages like all others. What they say may quote payloads, so it is escaped and short.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let said = text.or_else(|| payload.downcast_ref().map(String::as_str));
+        let said = said.unwrap_or_default();
+        let said: String = said
+            .chars()
+            .take(200)
+            .flat_map(char::escape_debug)
+            .collect();
+        let place = panic.location().map(ToString::to_string);
+        let thread = std::thread::current();
+        tracing::error!(
+            place,
+            thread = thread.name(),
+            "a fault of this program: {said}; report it with this message"
+        );
+    }));
 }
 
 /// The plan of this process among others with the same configuration.
@@ -162,29 +222,37 @@ fn forget(store: &Store, route: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether everything that there was has been read and delivered.
-fn is_complete(report: &Report) -> bool {
-    let read = |(_, status): &(_, protocol::status::LaneStatus)| {
-        status.rounds_failed == 0 && status.state != State::Error
-    };
-    report.waiting + report.undelivered == 0
-        && report.closed.is_none()
-        && report.lanes.iter().all(read)
+/// Says what a run with `--once` has done, and what not.
+fn tell(report: &Report, board: &Board, form: Form) {
+    let summary = summary(report, board);
+    match form {
+        Form::Text => {
+            terminal::stderr(&summary);
+            if !report.missing.is_empty() {
+                terminal::stderr(&format!("\n{}", runner::table_of(&report.missing)));
+            }
+        }
+        Form::Json => {
+            summary.lines().for_each(|line| tracing::info!("{line}"));
+            for missing in &report.missing {
+                tracing::error!(
+                    log_source = missing.log_source,
+                    part = missing.part,
+                    why = missing.why,
+                    "{}/{}: {}",
+                    missing.log_source,
+                    missing.part,
+                    missing.what
+                );
+            }
+        }
+    }
 }
 
 fn summary(report: &Report, board: &Board) -> String {
     let mut text = String::new();
-    for (id, status) in &report.lanes {
-        let remedy = status.remedy.as_ref();
-        let remedy = remedy.map_or_else(String::new, |remedy| format!(": {remedy}"));
-        let message = match status.state {
-            State::Ok | State::NotAvailable => String::new(),
-            State::Warn | State::Error => format!(" ({}{remedy})", status.message),
-        };
-        text.push_str(&format!(
-            "{id}: {} payloads collected{message}\n",
-            status.payloads
-        ));
+    for (id, status) in report.lanes.iter().filter(|(id, _)| id.lane != NO_LANE) {
+        text.push_str(&format!("{id}: {} payloads collected\n", status.payloads));
     }
     for (log_source, destination, counts) in board.routes() {
         text.push_str(&format!(
@@ -197,18 +265,6 @@ fn summary(report: &Report, board: &Board) -> String {
     }
     if let Some(reason) = &report.closed {
         text.push_str(&format!("{reason}\n"));
-    }
-    if report.waiting > 0 {
-        text.push_str(&format!(
-            "{} events wait in the spool and are delivered by the next run\n",
-            report.waiting
-        ));
-    }
-    if report.undelivered > 0 {
-        text.push_str(&format!(
-            "{} events were read and not delivered; where they come from they are kept for the next run\n",
-            report.undelivered
-        ));
     }
     text
 }

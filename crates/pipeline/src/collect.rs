@@ -4,12 +4,16 @@ use crate::config::LogSourceConfig;
 use crate::group::Ledger;
 use crate::metrics::Board;
 use crate::store::{SourceId, Store, StoreError};
+use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, Stop};
 use protocol::cursor::CursorError;
 use protocol::driver::LaneDriver;
 use protocol::http::{HttpSettings, Transport, TransportError, UreqTransport};
 use protocol::secret::Secrets;
-use protocol::{Collector, Cursor, Keeps, LaneId, OpenError, Page, Sink, SinkError, Source, Step};
+use protocol::status::{LaneStatus, State};
+use protocol::{
+    Collector, Cursor, Keeps, LaneId, OpenError, Page, Progress, Sink, SinkError, Source, Step,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -120,6 +124,11 @@ pub enum CollectError {
     /// There can be no connections.
     #[error("no connections can be made: {0}")]
     Transport(#[from] TransportError),
+    /// Two lanes would have one cursor.
+    #[error(
+        "it has two lanes with the name `{0}`, which would share a cursor: name each region once"
+    )]
+    LaneTwice(String),
 }
 
 /// A lane or a stream of a log source.
@@ -129,8 +138,6 @@ pub struct Lane {
     pub collector: Box<dyn Collector>,
     /// Where its pages go.
     pub sink: StoreSink,
-    /// Whether it counts a round each time that it has read everything.
-    counts_rounds: bool,
     /// How far it has been delivered, where processes divide log sources among themselves.
     pub(crate) ledger: Option<Arc<Ledger>>,
 }
@@ -205,7 +212,8 @@ impl Opener<'_> {
         };
         match protocol.open(identifier, &config.parameters, self.secrets)? {
             Source::Polling(polled) => {
-                let mut lanes = Vec::new();
+                let mut lanes: Vec<Lane> = Vec::new();
+                check_names(&polled)?;
                 for (seed, polled) in (self.seed..).zip(polled) {
                     let transport = (self.transport)(polled.http.clone())?;
                     let id = id(&polled.name);
@@ -225,7 +233,6 @@ impl Opener<'_> {
                         collector: Box::new(driver),
                         ledger: sink.ledger.clone(),
                         sink,
-                        counts_rounds: true,
                     });
                 }
                 Ok(lanes)
@@ -240,11 +247,22 @@ impl Opener<'_> {
                 Ok(vec![Lane {
                     collector: stream.start(id, cursor)?,
                     sink,
-                    counts_rounds: source.keeps() == Keeps::Remote,
                     ledger: None,
                 }])
             }
         }
+    }
+}
+
+/// Refuses lanes with the same name.
+///
+/// # Errors
+/// There are two.
+pub(crate) fn check_names(lanes: &[protocol::Lane]) -> Result<(), CollectError> {
+    let mut names = std::collections::BTreeSet::new();
+    match lanes.iter().find(|lane| !names.insert(&lane.name)) {
+        Some(twice) => Err(CollectError::LaneTwice(twice.name.clone())),
+        None => Ok(()),
     }
 }
 
@@ -254,36 +272,69 @@ impl Lane {
         self.collector.step(clock, &mut self.sink)
     }
 
-    /// Whether it has once read everything that there was.
-    pub fn has_read_all(&self) -> bool {
-        let status = self.collector.status();
-        if self.counts_rounds {
-            status.rounds + status.rounds_failed > 0
-        } else {
-            !status.paused
-        }
+    /// Whether it takes what others send and so never comes to an end.
+    pub fn is_endless(&self) -> bool {
+        self.collector.progress() == Progress::Endless
     }
 
-    /// Steps until it is told to stop, the source has ended, or, if that is asked for, everything was read once. Then it
-    /// hands over what it has received, and waits for a moment for what the remote is still to be told.
-    pub fn run(mut self, clock: &dyn Clock, stop: &Stop, once: bool, board: &Board) {
-        while !stop.is_set() {
+    /// Steps until it is told to stop or the source has ended. With `once` it ends too when everything was read that was
+    /// there, or when it has got no further for so long. Then it hands over what it has received, and waits for a moment
+    /// for what the remote is still to be told.
+    pub fn run(
+        mut self,
+        clock: &dyn Clock,
+        stop: &Stop,
+        once: Option<TimeDelta>,
+        board: &Board,
+    ) -> LaneEnd {
+        let mut patience = once.map(|limit| Patience::new(limit, clock.now()));
+        let end = loop {
+            if stop.is_set() {
+                break LaneEnd::Stopped;
+            }
             let step = self.step(clock);
-            board.set_lane(self.collector.id(), self.collector.status());
+            self.publish(board, clock.now());
+            if let Some(patience) = &mut patience {
+                match self.collector.progress() {
+                    Progress::CaughtUp => break LaneEnd::CaughtUp,
+                    Progress::Blocked(reason) => break LaneEnd::Behind(reason),
+                    Progress::Behind | Progress::Endless => {
+                        let status = self.collector.status();
+                        if let Some(reason) = patience.judge(status, step, clock.now()) {
+                            break LaneEnd::Behind(reason);
+                        }
+                    }
+                }
+            }
             match step {
                 Step::Again => {}
-                Step::Finished => break,
-                Step::Wait(_) if once && self.has_read_all() => break,
+                Step::Finished => {
+                    break match self.collector.progress() {
+                        Progress::Blocked(reason) => LaneEnd::Behind(reason),
+                        _ => LaneEnd::CaughtUp,
+                    };
+                }
                 Step::Wait(until) => clock.wait(until, stop),
             }
-        }
+        };
         let id = self.collector.id().clone();
         self.sink.hasten(&id);
         self.collector.close(clock, &mut self.sink);
         self.settle();
-        // Where it was told to stop, the board may have forgotten it.
-        if !stop.is_set() {
-            board.set_lane(&id, self.collector.status());
+        self.publish(board, clock.now());
+        end
+    }
+
+    /// Shows how it is doing.
+    fn publish(&self, board: &Board, now: DateTime<Utc>) {
+        let status = self.collector.status();
+        // Nobody is asked by a listener, so listening is its success.
+        if status.state == State::Ok && self.is_endless() {
+            let mut status = status.clone();
+            status.last_success = Some(now);
+            board.set_lane(self.collector.id(), &status);
+        } else {
+            board.set_lane(self.collector.id(), status);
         }
     }
 
@@ -297,12 +348,78 @@ impl Lane {
     }
 }
 
+/// How a lane came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneEnd {
+    /// It was told to stop.
+    Stopped,
+    /// Everything was read that was there.
+    CaughtUp,
+    /// Something that was there has not been read, for this reason.
+    Behind(String),
+}
+
+/// Decides when a run with `--once` has waited long enough for a lane.
+#[derive(Debug)]
+struct Patience {
+    limit: TimeDelta,
+    /// When the lane last got further.
+    since: DateTime<Utc>,
+    /// How many elements it had read then.
+    read: u64,
+}
+
+impl Patience {
+    const fn new(limit: TimeDelta, now: DateTime<Utc>) -> Self {
+        Self {
+            limit,
+            since: now,
+            read: 0,
+        }
+    }
+
+    /// Why the lane is not waited for any longer, after a step. It is given up as soon as it is clear that it will not get
+    /// further in time.
+    fn judge(&mut self, status: &LaneStatus, step: Step, now: DateTime<Utc>) -> Option<String> {
+        let read = status.payloads + status.duplicates + status.heartbeats + status.filtered;
+        // After a round that was given up, the next one may read the same again and again.
+        if (read != self.read && status.rounds_failed == 0) || now < self.since {
+            self.since = now;
+        }
+        self.read = read;
+        let next = match step {
+            Step::Wait(until) => until.max(now),
+            Step::Again | Step::Finished => now,
+        };
+        if next - self.since < self.limit {
+            return None;
+        }
+        let mut reason = match status.message.as_str() {
+            "" => "nothing has been read yet".to_owned(),
+            message => message.to_owned(),
+        };
+        if next > now {
+            reason += &format!(
+                "; the next attempt would be in {} s, and --once-patience is {} s",
+                (next - now).num_seconds(),
+                self.limit.num_seconds()
+            );
+        } else {
+            let limit = self.limit.num_seconds();
+            reason += &format!("; it got no further within the {limit} s of --once-patience");
+        }
+        if let Some(remedy) = &status.remedy {
+            reason += &format!(": {remedy}");
+        }
+        Some(reason)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config;
     use crate::store::{Limits, Position};
-    use chrono::{DateTime, Utc};
     use dsm::diagnostic::SourceFile;
     use protocol::clock::VirtualClock;
     use protocol::secret::GivenSecrets;
@@ -446,5 +563,122 @@ region = [\"eu\", \"us\"]
         // Nothing of it is on disk.
         let stored = store.stored_cursor("alpha", "eu").unwrap();
         assert_eq!(stored.as_deref(), Some("stored"));
+    }
+
+    /// A collector that follows a script: each step adds to its status and says what comes next.
+    #[derive(Debug)]
+    struct Scripted {
+        id: LaneId,
+        status: LaneStatus,
+        progress: Progress,
+        script: fn(u32, &mut LaneStatus) -> Option<i64>,
+        steps: u32,
+    }
+
+    impl Collector for Scripted {
+        fn id(&self) -> &LaneId {
+            &self.id
+        }
+
+        fn step(&mut self, clock: &dyn Clock, _sink: &mut dyn Sink) -> Step {
+            self.steps += 1;
+            assert!(self.steps < 100_000, "it has no end");
+            match (self.script)(self.steps, &mut self.status) {
+                Some(seconds) => Step::Wait(clock.now() + TimeDelta::seconds(seconds)),
+                None => Step::Again,
+            }
+        }
+
+        fn status(&self) -> &LaneStatus {
+            &self.status
+        }
+
+        fn progress(&self) -> Progress {
+            match self.status.rounds {
+                0 => self.progress.clone(),
+                _ => Progress::CaughtUp,
+            }
+        }
+    }
+
+    /// Runs a script with a patience of a hundred seconds: how it ended, and after how many seconds.
+    fn run_once(
+        progress: Progress,
+        script: fn(u32, &mut LaneStatus) -> Option<i64>,
+    ) -> (LaneEnd, i64) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(dir.path(), Limits::default()).unwrap());
+        let source = store.source("alpha").unwrap();
+        let clock = Arc::new(VirtualClock::new(now()));
+        let (board, id) = (Board::default(), lane("eu"));
+        board.begin_lanes("alpha", std::slice::from_ref(&id), now());
+        let lane = Lane {
+            collector: Box::new(Scripted {
+                id,
+                status: LaneStatus::default(),
+                progress,
+                script,
+                steps: 0,
+            }),
+            sink: StoreSink::new(store, source, clock.clone()),
+            ledger: None,
+        };
+        let patience = Some(TimeDelta::seconds(100));
+        let end = lane.run(&*clock, &Stop::new(), patience, &board);
+        (end, (clock.now() - now()).num_seconds())
+    }
+
+    #[test]
+    fn a_lane_that_gets_no_further_is_given_up_after_its_patience() {
+        let (end, seconds) = run_once(Progress::Behind, |_, status| {
+            "no connection".clone_into(&mut status.message);
+            Some(7)
+        });
+        let LaneEnd::Behind(reason) = end else {
+            panic!("{end:?}")
+        };
+        assert!(reason.starts_with("no connection; "), "{reason}");
+        assert!(seconds < 100, "{seconds}");
+    }
+
+    #[test]
+    fn a_lane_that_would_try_again_too_late_is_given_up_at_once() {
+        let (end, seconds) = run_once(Progress::Behind, |_, _| Some(480));
+        let LaneEnd::Behind(reason) = end else {
+            panic!("{end:?}")
+        };
+        assert!(reason.contains("in 480 s"), "{reason}");
+        assert_eq!(seconds, 0);
+    }
+
+    #[test]
+    fn a_lane_that_gets_on_is_waited_for_however_long_it_takes() {
+        let (end, seconds) = run_once(Progress::Behind, |step, status| {
+            status.payloads += u64::from(step % 3 == 0);
+            status.rounds += u64::from(step == 3000);
+            Some(30)
+        });
+        assert_eq!(end, LaneEnd::CaughtUp);
+        assert!(seconds > 80_000, "{seconds}");
+    }
+
+    #[test]
+    fn a_lane_that_reads_the_same_again_and_again_comes_to_an_end_too() {
+        // A result whose next page is always refused begins anew with each round.
+        let (end, seconds) = run_once(Progress::Behind, |_, status| {
+            status.payloads += 40;
+            status.rounds_failed += 1;
+            Some(60)
+        });
+        assert!(matches!(end, LaneEnd::Behind(_)), "{end:?}");
+        assert!(seconds <= 100, "{seconds}");
+    }
+
+    #[test]
+    fn what_no_waiting_helps_is_not_waited_for() {
+        let blocked = Progress::Blocked("a byte is left".to_owned());
+        let (end, seconds) = run_once(blocked, |_, _| Some(1));
+        assert_eq!(end, LaneEnd::Behind("a byte is left".to_owned()));
+        assert_eq!(seconds, 0);
     }
 }

@@ -1,9 +1,9 @@
 //! What is counted while a run goes on.
 
 use crate::group::GroupStatus;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use protocol::LaneId;
-use protocol::status::LaneStatus;
+use protocol::status::{LaneStatus, State};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,11 +140,22 @@ impl DestinationMetrics {
     }
 }
 
+/// The lane of a log source that has no lanes at the moment, such as one that cannot be opened.
+pub const NO_LANE: &str = "-";
+
+/// A lane on the board.
+#[derive(Debug, Clone)]
+struct Row {
+    status: LaneStatus,
+    /// When it was started, or the log source configured.
+    begun: DateTime<Utc>,
+}
+
 /// Everything that is known of a run, shared by its threads. It outlives a change of the configuration, so that counters
-/// never go back.
+/// never go back. Each log source of the configuration has at least one row: its lanes, or one with the lane [`NO_LANE`].
 #[derive(Debug, Default)]
 pub struct Board {
-    lanes: Mutex<BTreeMap<LaneId, LaneStatus>>,
+    lanes: Mutex<BTreeMap<LaneId, Row>>,
     routes: Mutex<BTreeMap<(String, String), Arc<RouteMetrics>>>,
     destinations: Mutex<BTreeMap<String, Arc<DestinationMetrics>>>,
     group: Mutex<Option<GroupStatus>>,
@@ -155,20 +166,42 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Board {
-    /// Remembers how a lane is doing.
-    pub fn set_lane(&self, id: &LaneId, status: &LaneStatus) {
+    /// These are the lanes of a log source now, and nothing is known of them yet.
+    pub fn begin_lanes(&self, log_source: &str, ids: &[LaneId], now: DateTime<Utc>) {
         let mut lanes = locked(&self.lanes);
-        match lanes.get_mut(id) {
-            Some(known) => known.clone_from(status),
+        lanes.retain(|id, _| id.log_source != log_source);
+        lanes.extend(ids.iter().map(|id| {
+            let status = LaneStatus::default();
+            (id.clone(), Row { status, begun: now })
+        }));
+    }
+
+    /// A log source has no lanes now. The age of its last success counts from the first time that this was said.
+    pub fn set_without_lanes(&self, log_source: &str, status: LaneStatus, now: DateTime<Utc>) {
+        let mut lanes = locked(&self.lanes);
+        lanes.retain(|id, _| id.log_source != log_source || id.lane == NO_LANE);
+        let id = LaneId {
+            log_source: log_source.to_owned(),
+            lane: NO_LANE.to_owned(),
+        };
+        match lanes.get_mut(&id) {
+            Some(row) => row.status = status,
             None => {
-                lanes.insert(id.clone(), status.clone());
+                lanes.insert(id, Row { status, begun: now });
             }
         }
     }
 
-    /// Forgets the lanes of log sources that no longer collect.
-    pub fn retain_lanes(&self, keep: impl Fn(&LaneId) -> bool) {
-        locked(&self.lanes).retain(|id, _| keep(id));
+    /// Remembers how a lane is doing, unless its log source has other lanes now, or is gone.
+    pub fn set_lane(&self, id: &LaneId, status: &LaneStatus) {
+        if let Some(row) = locked(&self.lanes).get_mut(id) {
+            row.status.clone_from(status);
+        }
+    }
+
+    /// Forgets the lanes of log sources that are not configured any more.
+    pub fn retain_log_sources(&self, keep: impl Fn(&str) -> bool) {
+        locked(&self.lanes).retain(|id, _| keep(&id.log_source));
     }
 
     /// How the lanes are doing.
@@ -176,7 +209,22 @@ impl Board {
         let lanes = locked(&self.lanes);
         lanes
             .iter()
-            .map(|(id, status)| (id.clone(), status.clone()))
+            .map(|(id, row)| (id.clone(), row.status.clone()))
+            .collect()
+    }
+
+    /// For how long each lane has not been at the end of what there was to read: since its last success, or since it was
+    /// started. There is none for a log source that does not collect by itself, nor for a lane that has come to its end.
+    pub fn success_ages(&self, now: DateTime<Utc>) -> Vec<(LaneId, TimeDelta)> {
+        let lanes = locked(&self.lanes);
+        lanes
+            .iter()
+            .filter(|(id, row)| id.lane != NO_LANE || row.status.state != State::NotAvailable)
+            .filter(|(_, row)| row.status.next_step.is_some() || row.status.rounds == 0)
+            .map(|(id, row)| {
+                let since = row.status.last_success.unwrap_or(row.begun);
+                (id.clone(), (now - since).max(TimeDelta::zero()))
+            })
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! How a run is doing, as a file in the state directory and as a table for people.
 
-use crate::metrics::{Board, DestinationState};
+use crate::metrics::{Board, DestinationState, NO_LANE};
 use crate::store::{Peek, Store, StoreError, WaitingRow};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use protocol::Keeps;
@@ -280,13 +280,16 @@ impl Overview {
     /// Adds log sources that have no lanes, so that none is missing.
     #[must_use]
     pub fn with_log_sources<'a>(mut self, known: impl Iterator<Item = KnownLogSource<'a>>) -> Self {
+        let is_idle =
+            |lane: &LaneRow| lane.lane == NO_LANE && lane.state == State::NotAvailable.as_str();
         for source in known {
-            let lanes = self.status.iter().flat_map(|status| &status.lanes);
-            if lanes
-                .clone()
-                .any(|lane| lane.log_source == source.identifier)
-            {
-                continue;
+            if let Some(status) = &mut self.status {
+                // More is said of it below.
+                let is_its = |lane: &LaneRow| lane.log_source == source.identifier;
+                status.lanes.retain(|lane| !(is_its(lane) && is_idle(lane)));
+                if status.lanes.iter().any(is_its) {
+                    continue;
+                }
             }
             let status = self.status.as_ref();
             let delivered = status.map_or(0, |status| status.delivered(source.identifier));
@@ -337,7 +340,7 @@ impl Overview {
             "LANE",
             "STATE",
             "LAST SUCCESS",
-            "LAG",
+            "AGO",
             "EVENTS/S",
             "MESSAGE",
         ])];
@@ -353,7 +356,7 @@ impl Overview {
                 lane.lane.clone(),
                 lane.state.clone(),
                 stamp(lane.last_success),
-                lag(lane.position, now),
+                age(lane.last_success, now),
                 format!("{:.1}", lane.rate),
                 format!("{}{remedy}{malformed}", lane.message),
             ]);
@@ -412,7 +415,7 @@ impl Overview {
                 waiting.destination.clone(),
                 text(|destination| destination.state.clone()),
                 waiting.events.to_string(),
-                lag(waiting.oldest.filter(|_| waiting.events > 0), now),
+                age(waiting.oldest.filter(|_| waiting.events > 0), now),
                 text(|destination| stamp(destination.last_success)),
                 message,
             ]);
@@ -442,7 +445,7 @@ fn stamp(time: Option<DateTime<Utc>>) -> String {
 }
 
 /// How long ago, in the largest unit that says enough.
-fn lag(time: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
+fn age(time: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
     let Some(time) = time else {
         return "-".to_owned();
     };
@@ -455,7 +458,7 @@ fn lag(time: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
 }
 
 /// Columns as wide as their widest cell; the last one is not padded. What a server said is one line and harmless.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let clean = |cell: &String| -> String {
         cell.chars()
             .map(|c| if c.is_control() { ' ' } else { c })
@@ -577,8 +580,8 @@ mod tests {
                 "running, process {process}\n\
                  group collectors  OK  8 of 16 partitions of dsmith-log-sources\n\
                  \n\
-                 LOG SOURCE        LANE  STATE  LAST SUCCESS          LAG  EVENTS/S  MESSAGE\n\
-                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  -    1.2       403 forbidden: grant the permission; 2 malformed so far\n\
+                 LOG SOURCE        LANE  STATE  LAST SUCCESS          AGO  EVENTS/S  MESSAGE\n\
+                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  60m  1.2       403 forbidden: grant the permission; 2 malformed so far\n\
                  \n\
                  LOG SOURCE        DESTINATION  STATE  WAITING  OLDEST  LAST SUCCESS  MESSAGE\n\
                  contoso-defender  archive      -      0        -       -             -\n\

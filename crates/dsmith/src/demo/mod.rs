@@ -13,7 +13,7 @@ use account::Account;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::metrics::Board;
-use pipeline::runner::{Run, RunOptions, Signals};
+use pipeline::runner::{Loader, Run, RunOptions, Signals};
 use pipeline::store::Store;
 use play::{FastClock, LENGTH};
 use protocol::secret::SystemSecrets;
@@ -89,7 +89,7 @@ fn collect(folder: &Path, simulator: &Arc<Simulator>, board: &Arc<Board>) -> any
         clock: Arc::new(FastClock(Arc::clone(simulator))),
         secrets: &SystemSecrets,
         options: RunOptions {
-            once: false,
+            once: None,
             drain: LENGTH,
             seed: 1,
         },
@@ -101,7 +101,8 @@ fn collect(folder: &Path, simulator: &Arc<Simulator>, board: &Arc<Board>) -> any
             watch(simulator, board, &ended);
             signals.terminate.store(true, Ordering::Relaxed);
         });
-        let result = runner.run(plan, &mut || None);
+        let loader: Loader = Arc::new(|| None);
+        let result = runner.run(plan, &loader);
         ended.store(true, Ordering::Relaxed);
         result
     })?;

@@ -372,6 +372,47 @@ fn metrics_and_health_are_served() {
     assert!(answer.contains("400"), "{answer}");
 }
 
+#[test]
+fn slow_clients_keep_nobody_from_health_and_metrics_and_take_no_threads() {
+    let site = Site::new(7);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    site.configure(&CONFIG.replace(
+        "[limits]",
+        &format!("[metrics]\naddress = \"{address}\"\n[limits]"),
+    ));
+    let running = site.start();
+    site.wait_until("seven events", |site| site.delivered().len() == 7);
+    site.wait_until("metrics", |_| TcpStream::connect(&address).is_ok());
+    let threads = || crate::support::status(&running.0, "Threads:");
+    let before = threads();
+    let mut slow = Vec::new();
+    for number in 0..300 {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        if number % 2 == 0 {
+            // A byte now, and another one whenever somebody else was served.
+            let _ = stream.write_all(b"G");
+        }
+        slow.push(stream);
+    }
+    for path in ["/healthz", "/metrics", "/readyz"] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        for stream in &mut slow {
+            let _ = stream.write_all(b"E");
+        }
+        // Those that collect, deliver and serve, and no more.
+        assert!(threads() <= before, "{:?} > {before:?}", threads());
+    }
+}
+
 /// Delivery cannot go on while `blocked` is a file.
 const BLOCKED: &str = "path = \"blocked/out.log\"";
 
@@ -508,6 +549,58 @@ fn sighup_reads_mappings_again_and_keeps_the_old_ones_if_the_new_ones_have_error
     site.wait_until("three events", |site| {
         names(site) == ["Acme Login", "Renamed", "Renamed"]
     });
+}
+
+#[test]
+fn a_mapping_that_no_loader_expects_does_not_end_a_run_that_reads_it_again() {
+    let site = Site(Folder::with_acme_cloud());
+    site.0.file("in.log", "");
+    site.configure(
+        &CONFIG
+            .replace(
+                "state_directory",
+                "mappings = \"mappings\"\nstate_directory",
+            )
+            .replace("openssh-server", "acme-cloud"),
+    );
+    let add = || {
+        let mut file = fs::File::options().append(true).open(site.0.at("in.log"));
+        let line = crate::support::login("ann") + "\n";
+        file.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+    };
+    let count = |site: &Site| {
+        let text = fs::read_to_string(site.0.at("out.log")).unwrap_or_default();
+        text.lines().count()
+    };
+    add();
+    let mut running = site.start();
+    site.wait_until("an event", |site| count(site) == 1);
+    let extension = site.0.at("mappings/acme-cloud/extension.xml");
+    let good = fs::read_to_string(&extension).unwrap();
+    // Blanks that XML does not know: the one of a word processor, and a line separator.
+    for (round, blank) in ['\u{a0}', '\u{2028}', '\u{3000}'].into_iter().enumerate() {
+        let odd = format!("<pattern x{blank}id=Action");
+        let odd = good.replace("<pattern id=\"Action\"", &odd);
+        fs::write(&extension, odd).unwrap();
+        running.signal("HUP");
+        site.wait_until("the refusal", |site| {
+            site.errors().matches("stays in force").count() > round
+        });
+        add();
+        site.wait_until("another event", |site| count(site) == round + 2);
+    }
+    fs::write(&extension, good).unwrap();
+    running.signal("HUP");
+    site.wait_until("the reload", |site| {
+        site.errors().contains("the new configuration is in force")
+    });
+    running.signal("TERM");
+    running.ends_with(0);
+    // What the faults have said is for machines too.
+    for line in site.errors().lines() {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(message["level"].is_string(), "{line}");
+    }
 }
 
 #[test]

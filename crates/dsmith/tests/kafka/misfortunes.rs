@@ -62,7 +62,15 @@ pub(crate) fn odd_records(programs: &BrokerPrograms) {
     );
     let odd = odd.replace("\"g\"", "\"another\"");
     let collector = system.collector("limited", &format!("{limits}{limited}{odd}"));
-    run_once(&collector);
+    // What was refused for good was not delivered, and `--once` says so.
+    let mut running = collector.start(true).unwrap();
+    let ended = running.wait(LONG).unwrap();
+    assert_eq!(
+        ended.and_then(|status| status.code()),
+        Some(1),
+        "{}",
+        collector.log().unwrap()
+    );
     assert_eq!(collector.lines().unwrap().len(), 7);
     let said = status(&collector);
     let route = line(&said, &["streamed", "file", "OK"]);

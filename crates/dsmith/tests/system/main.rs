@@ -6,6 +6,10 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod end;
+mod once;
+mod site;
+
 use simulator::{
     Chaos, Client, Collector, Comparison, Fault, Feed, Receiver, RetryAfter, Rule, Running,
     Scenario, Service, Simulator, keys_of,

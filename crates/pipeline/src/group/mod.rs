@@ -24,6 +24,10 @@ use protocol::{Cursor, LaneId, OpenError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long leaving a group may take.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Which group, and by what it divides log sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,10 +325,18 @@ impl TakingPart {
         self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// Writes the last positions and leaves the group.
+    /// Writes the last positions and leaves the group. Where the brokers do not answer in time, others wait until this
+    /// process is missed, and fetch again what was delivered last.
     pub(crate) fn end(&mut self) {
         self.stop.set();
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let deadline = Instant::now() + GOODBYE;
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if thread.is_finished() {
             // What it had to say it has logged; others go on without this process.
             let _ = thread.join();
         }

@@ -1,14 +1,16 @@
 //! The threads that collect.
 
-use super::RunError;
-use crate::collect::{CollectError, Lane, Opener};
+use super::{Missing, RunError};
+use crate::collect::{CollectError, Lane, LaneEnd, Opener};
 use crate::config::{Config, LogSourceConfig};
 use crate::group::{Ledger, Ownership, Shares};
-use crate::metrics::Board;
-use protocol::Protocol;
+use crate::metrics::{Board, NO_LANE};
+use chrono::TimeDelta;
 use protocol::clock::Stop;
 use protocol::secret::Secret;
-use std::collections::BTreeMap;
+use protocol::status::{LaneStatus, State};
+use protocol::{LaneId, Protocol};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,15 +19,17 @@ use std::time::{Duration, Instant};
 pub(super) struct Collecting<'a> {
     opener: Opener<'a>,
     board: Arc<Board>,
-    once: bool,
+    /// With `--once`, how long a lane may get no further.
+    once: Option<Duration>,
     slots: Vec<Slot>,
-    /// Log sources that start when their predecessors have ended: a lane is never run twice at a time.
-    pending: Vec<LogSourceConfig>,
-    /// Log sources that this process collects for only while the group wants it to.
-    shared: Vec<LogSourceConfig>,
+    /// Log sources that are to collect. One without a slot of its own starts when its predecessor has ended, because a
+    /// lane is never run twice at a time; when it can be opened; and, if it is shared, while the group wants it to.
+    wanted: Vec<LogSourceConfig>,
     shares: Option<Arc<Shares>>,
-    /// When shared log sources that could not be opened are tried again, by identifier.
-    open_again: BTreeMap<String, Instant>,
+    /// Log sources that could not be opened, by identifier.
+    refused: BTreeMap<String, Refused>,
+    /// How the lanes came to their end that have.
+    ends: BTreeMap<LaneId, LaneEnd>,
 }
 
 /// A log source that collects, or comes to its end.
@@ -34,20 +38,35 @@ struct Slot {
     /// What its secrets were when it was opened: another one in the same place is a change too.
     secrets: Vec<Option<Secret>>,
     stop: Stop,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<(LaneId, LaneEnd)>>,
     /// Of a shared log source: since which assignment it collects, and how far each lane has been delivered.
     assignment: Option<u64>,
     ledgers: Vec<Arc<Ledger>>,
 }
 
-/// How long to wait before a shared log source that could not be opened is tried again.
-const PAUSE: Duration = Duration::from_secs(30);
+/// A log source that could not be opened.
+struct Refused {
+    reason: String,
+    since: Instant,
+    attempts: u32,
+    again: Instant,
+}
+
+/// The pause after the first attempt to open a log source; it doubles with each one.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Its longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is said of log sources without lanes.
+const OPENING: &str = "it is about to be opened";
+const DISABLED: &str = "it has `enabled = false`";
 
 impl<'a> Collecting<'a> {
     pub(super) fn new(
         opener: Opener<'a>,
         board: Arc<Board>,
-        once: bool,
+        once: Option<Duration>,
         shares: Option<Arc<Shares>>,
     ) -> Self {
         Self {
@@ -55,10 +74,10 @@ impl<'a> Collecting<'a> {
             board,
             once,
             slots: Vec::new(),
-            pending: Vec::new(),
-            shared: Vec::new(),
+            wanted: Vec::new(),
             shares,
-            open_again: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            ends: BTreeMap::new(),
         }
     }
 
@@ -71,16 +90,52 @@ impl<'a> Collecting<'a> {
                 .opener
                 .open(source)
                 .map_err(|error| failed(source, error))?;
+            if self.once.is_some() && lanes.iter().any(Lane::is_endless) {
+                return Err(RunError::OnceEndless {
+                    identifier: source.identifier.value.clone(),
+                });
+            }
             opened.push((source, lanes));
         }
+        self.want(config);
         for (source, lanes) in opened {
-            if source.is_shared {
-                self.shared.push(source.clone());
-            } else {
+            if !source.is_shared {
                 self.spawn(source, lanes, None)?;
             }
         }
         Ok(())
+    }
+
+    /// Remembers which log sources are to collect, and shows all of them.
+    fn want(&mut self, config: &Config) {
+        let now = self.opener.clock.now();
+        self.board.retain_log_sources(|identifier| {
+            let mut sources = config.log_sources.iter();
+            sources.any(|source| source.identifier.value == identifier)
+        });
+        let (wanted, disabled): (Vec<_>, Vec<_>) = config
+            .log_sources
+            .iter()
+            .cloned()
+            .partition(|source| source.enabled);
+        for source in disabled {
+            let identifier = &source.identifier.value;
+            // One that still ends shows its lanes until it has.
+            if !self.is_busy(identifier) {
+                let status = idle(DISABLED);
+                self.board.set_without_lanes(identifier, status, now);
+            }
+        }
+        for source in &wanted {
+            let identifier = &source.identifier.value;
+            let shown = self.board.lanes();
+            if !shown.iter().any(|(id, _)| id.log_source == *identifier) {
+                self.board.set_without_lanes(identifier, idle(OPENING), now);
+            }
+        }
+        self.wanted = wanted;
+        // A mended secret or file is found at once.
+        self.refused.clear();
     }
 
     fn spawn(
@@ -92,23 +147,40 @@ impl<'a> Collecting<'a> {
         let stop = Stop::new();
         let mut threads = Vec::new();
         let mut ledgers = Vec::new();
+        let now = self.opener.clock.now();
+        let identifier = &source.identifier.value;
+        let ids: Vec<LaneId> = lanes
+            .iter()
+            .map(|lane| lane.collector.id().clone())
+            .collect();
+        if ids.is_empty() {
+            let status = idle("it collects nothing by itself: another log source reads for it");
+            self.board.set_without_lanes(identifier, status, now);
+        } else {
+            self.board.begin_lanes(identifier, &ids, now);
+        }
+        let once = self.once.map(|patience| {
+            // Longer than any run.
+            TimeDelta::from_std(patience).unwrap_or(TimeDelta::days(36_500))
+        });
         for lane in lanes {
-            let id = lane.collector.id().to_string();
+            let id = lane.collector.id().clone();
             ledgers.extend(lane.ledger.clone());
             let clock = Arc::clone(self.opener.clock);
-            let (stop, board, once) = (stop.clone(), Arc::clone(&self.board), self.once);
+            let (stop, board) = (stop.clone(), Arc::clone(&self.board));
             let thread = thread::Builder::new()
                 .name(format!("collect {id}"))
-                .spawn(move || lane.run(&*clock, &stop, once, &board))
+                .spawn(move || (id, lane.run(&*clock, &stop, once, &board)))
                 .map_err(RunError::Thread)?;
             threads.push(thread);
         }
         tracing::info!(
-            log_source = %source.identifier.value,
+            log_source = %identifier,
             protocol = source.protocol.map(Protocol::name),
             lanes = threads.len(),
             "collecting"
         );
+        self.refused.remove(identifier);
         self.slots.push(Slot {
             config: source.clone(),
             secrets: self.secrets(source),
@@ -128,79 +200,151 @@ impl<'a> Collecting<'a> {
             .collect()
     }
 
-    /// Stops what is not in a configuration in the same form, and starts what is new.
+    /// Stops what is not in a configuration in the same form; what is new starts with the next ticks.
     pub(super) fn apply(&mut self, config: &Config) {
-        let wanted: Vec<&LogSourceConfig> = config
-            .log_sources
-            .iter()
-            .filter(|source| source.enabled)
-            .collect();
         for slot in &self.slots {
-            let is_same = |source: &&LogSourceConfig| {
-                source.collects_like(&slot.config) && self.secrets(source) == slot.secrets
+            let mut enabled = config.log_sources.iter().filter(|source| source.enabled);
+            let is_same = |source: &LogSourceConfig| {
+                source.collects_like(&slot.config)
+                    && source.is_shared == slot.config.is_shared
+                    && self.secrets(source) == slot.secrets
             };
-            if wanted.iter().find(|source| is_same(source)).is_none() {
+            if !enabled.any(is_same) {
                 slot.stop.set();
             }
         }
-        let (shared, alone): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|source| source.is_shared);
-        self.shared = shared.into_iter().cloned().collect();
-        self.open_again.clear();
-        self.pending = alone
-            .into_iter()
-            .filter(|source| {
-                let same = |slot: &&Slot| slot.config.collects_like(source) && !slot.stop.is_set();
-                self.slots.iter().find(same).is_none()
-            })
-            .cloned()
-            .collect();
-        let identifiers: Vec<String> = config
-            .log_sources
-            .iter()
-            .filter(|source| source.enabled)
-            .map(|source| source.identifier.value.clone())
-            .collect();
-        self.board
-            .retain_lanes(|id| identifiers.contains(&id.log_source));
+        self.want(config);
+    }
+
+    /// Whether a log source has a slot, be it only to end.
+    fn is_busy(&self, identifier: &str) -> bool {
+        let is_its = |slot: &Slot| slot.config.identifier.value == identifier;
+        self.slots.iter().any(is_its)
     }
 
     /// Looks after the threads: those that have ended, and those that can begin.
     pub(super) fn tick(&mut self) -> Result<(), RunError> {
+        self.settle()?;
+        let is_gone = |slot: &mut Slot| slot.threads.is_empty() && slot.stop.is_set();
+        let gone: Vec<Slot> = self.slots.extract_if(.., is_gone).collect();
+        for slot in gone {
+            let identifier = &slot.config.identifier.value;
+            self.ends.retain(|id, _| id.log_source != *identifier);
+            let mut wanted = self.wanted.iter();
+            let status = match wanted.any(|source| source.identifier.value == *identifier) {
+                true => idle(OPENING),
+                false => idle(DISABLED),
+            };
+            // One that is no longer in the configuration is no longer on the board either.
+            let shown = self.board.lanes();
+            if shown.iter().any(|(id, _)| id.log_source == *identifier) {
+                let now = self.opener.clock.now();
+                self.board.set_without_lanes(identifier, status, now);
+            }
+        }
+        let busy: BTreeSet<&str> = self
+            .slots
+            .iter()
+            .map(|slot| slot.config.identifier.value.as_str())
+            .collect();
+        let is_busy = |source: &&LogSourceConfig| busy.contains(source.identifier.value.as_str());
+        let free: Vec<LogSourceConfig> = self
+            .wanted
+            .iter()
+            .filter(|source| !is_busy(source))
+            .cloned()
+            .collect();
+        for source in &free {
+            self.begin(source)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what is to be known of threads that have ended, and starts none.
+    pub(super) fn settle(&mut self) -> Result<(), RunError> {
         for slot in &mut self.slots {
-            let ended: Vec<JoinHandle<()>> = slot
+            let ended: Vec<JoinHandle<_>> = slot
                 .threads
                 .extract_if(.., |thread| thread.is_finished())
                 .collect();
             for thread in ended {
                 let name = thread.thread().name().unwrap_or_default().to_owned();
-                thread.join().map_err(|_| RunError::Panicked(name))?;
+                let (id, end) = thread.join().map_err(|_| RunError::Panicked(name))?;
+                self.ends.insert(id, end);
             }
         }
-        self.share()?;
-        self.slots
-            .retain(|slot| !slot.threads.is_empty() || !slot.stop.is_set());
-        let slots = &self.slots;
-        let free = |source: &mut LogSourceConfig| {
-            let identifier = &source.identifier.value;
-            !slots
-                .iter()
-                .any(|slot| slot.config.identifier.value == *identifier)
+        self.share();
+        Ok(())
+    }
+
+    /// Starts a log source that has no slot, if it is to collect now.
+    fn begin(&mut self, source: &LogSourceConfig) -> Result<(), RunError> {
+        let identifier = &source.identifier.value;
+        let assignment = match (&self.shares, source.is_shared) {
+            (Some(shares), true) => match shares.ownership(identifier) {
+                Ownership::Ours(assignment) => Some(assignment),
+                Ownership::Leaving(_) | Ownership::Others => {
+                    let status = idle(
+                        "not this process: another one of the group collects for it, or is about to",
+                    );
+                    let now = self.opener.clock.now();
+                    self.board.set_without_lanes(identifier, status, now);
+                    return Ok(());
+                }
+            },
+            _ => None,
         };
-        let ready: Vec<LogSourceConfig> = self.pending.extract_if(.., free).collect();
-        for source in ready {
-            match self.opener.open(&source) {
-                Ok(lanes) => self.spawn(&source, lanes, None)?,
-                Err(error) => tracing::error!("{}", failed(&source, error)),
-            }
+        let refused = self.refused.get(identifier);
+        if refused.is_some_and(|refused| Instant::now() < refused.again) {
+            return Ok(());
+        }
+        let shares = self.shares.clone();
+        let position = |lane: &LaneId| shares.as_ref()?.position(lane);
+        match self.opener.open_at(source, &position) {
+            Ok(lanes) => self.spawn(source, lanes, assignment)?,
+            Err(error) => self.refuse(source, error),
         }
         Ok(())
     }
 
-    /// Starts and stops shared log sources as the group wants it, and passes on how far they have been delivered.
-    fn share(&mut self) -> Result<(), RunError> {
+    /// Remembers that a log source cannot be opened, shows it, and says so where that is news.
+    fn refuse(&mut self, source: &LogSourceConfig, error: CollectError) {
+        let identifier = &source.identifier.value;
+        let reason = error.to_string();
+        let instant = Instant::now();
+        let refused = self
+            .refused
+            .entry(identifier.clone())
+            .or_insert_with(|| Refused {
+                reason: String::new(),
+                since: instant,
+                attempts: 0,
+                again: instant,
+            });
+        let pause = PAUSE * 2_u32.saturating_pow(refused.attempts.min(16));
+        refused.attempts = refused.attempts.saturating_add(1);
+        refused.again = instant + pause.min(LONGEST_PAUSE);
+        if refused.reason != reason {
+            refused.reason.clone_from(&reason);
+            tracing::error!(
+                "{}; nothing is collected for it until it can be opened, which is tried again and again",
+                failed(source, error)
+            );
+        }
+        let now = self.opener.clock.now();
+        let mut status = LaneStatus::default();
+        status.state = State::Error;
+        status.message = format!("it cannot be opened: {reason}");
+        status.remedy =
+            Some("mend it, and it is opened within a minute; SIGHUP tries at once".to_owned());
+        status.since = Some(now);
+        self.board.set_without_lanes(identifier, status, now);
+    }
+
+    /// Passes on how far shared log sources have been delivered, and stops those that the group wants others to have.
+    fn share(&mut self) {
         let Some(shares) = self.shares.clone() else {
-            return Ok(());
+            return;
         };
         for slot in &self.slots {
             let Some(assignment) = slot.assignment else {
@@ -214,45 +358,59 @@ impl<'a> Collecting<'a> {
             if shares.ownership(&slot.config.identifier.value) != Ownership::Ours(assignment) {
                 slot.stop.set();
             }
-            if slot.stop.is_set() && slot.threads.is_empty() {
-                let identifier = &slot.config.identifier.value;
-                self.board.retain_lanes(|id| id.log_source != *identifier);
-            }
         }
         let is_at_work = |slot: &&Slot| slot.assignment.is_some() && !slot.threads.is_empty();
         let busy = self.slots.iter().filter(is_at_work);
         shares.quiet_except(busy.map(|slot| slot.config.identifier.value.as_str()));
-        self.open_again.retain(|_, at| Instant::now() < *at);
-        for source in self.shared.clone() {
-            let identifier = &source.identifier.value;
-            let is_there = |slot: &Slot| slot.config.identifier.value == *identifier;
-            let Ownership::Ours(assignment) = shares.ownership(identifier) else {
-                continue;
-            };
-            if self.slots.iter().any(is_there) || self.open_again.contains_key(identifier) {
-                continue;
-            }
-            match self.opener.open_at(&source, &|lane| shares.position(lane)) {
-                Ok(lanes) => self.spawn(&source, lanes, Some(assignment))?,
-                Err(error) => {
-                    tracing::error!("{}", failed(&source, error));
-                    let again = Instant::now() + PAUSE;
-                    self.open_again.insert(identifier.clone(), again);
-                }
-            }
-        }
-        Ok(())
     }
 
-    /// Whether every source has ended.
+    /// Whether every source has ended, or is not waited for any longer because it cannot be opened.
     pub(super) fn is_done(&self) -> bool {
-        self.slots.iter().all(|slot| slot.threads.is_empty())
+        let is_given_up = |identifier: &str| {
+            let refused = self.refused.get(identifier);
+            refused.is_some_and(|refused| {
+                refused.since.elapsed() >= self.once.unwrap_or(Duration::MAX)
+            })
+        };
+        let has_begun = |source: &LogSourceConfig| {
+            let identifier = &source.identifier.value;
+            let current =
+                |slot: &Slot| slot.config.identifier.value == *identifier && !slot.stop.is_set();
+            self.slots.iter().any(current) || is_given_up(identifier)
+        };
+        self.slots.iter().all(|slot| slot.threads.is_empty()) && self.wanted.iter().all(has_begun)
+    }
+
+    /// What was not read to its end, and why.
+    pub(super) fn missing(&self) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        let shown = self.board.lanes();
+        for source in &self.wanted {
+            let identifier = &source.identifier.value;
+            for (id, status) in shown.iter().filter(|(id, _)| id.log_source == *identifier) {
+                let why = match self.ends.get(id) {
+                    Some(LaneEnd::CaughtUp) => continue,
+                    Some(LaneEnd::Behind(reason)) => reason.clone(),
+                    // A gateway reads for it.
+                    None if id.lane == NO_LANE && self.is_busy(identifier) => continue,
+                    None if id.lane == NO_LANE => status.message.clone(),
+                    Some(LaneEnd::Stopped) | None => {
+                        "the run was ended before everything was read".to_owned()
+                    }
+                };
+                missing.push(Missing {
+                    log_source: identifier.clone(),
+                    part: id.lane.clone(),
+                    what: "not read to its end".to_owned(),
+                    why,
+                });
+            }
+        }
+        missing
     }
 
     /// Nothing is started any more, and all that collects is told to stop.
     pub(super) fn stop(&mut self) {
-        self.shared.clear();
-        self.pending.clear();
         for slot in &self.slots {
             slot.stop.set();
         }
@@ -266,6 +424,13 @@ impl<'a> Collecting<'a> {
             thread::sleep(super::TICK);
         }
     }
+}
+
+/// How a log source is doing that has no lanes, and need not.
+fn idle(message: &str) -> LaneStatus {
+    let mut status = LaneStatus::default();
+    message.clone_into(&mut status.message);
+    status
 }
 
 fn failed(source: &LogSourceConfig, error: CollectError) -> RunError {

@@ -5,20 +5,18 @@ use crate::config::DestinationConfig;
 use crate::deliver::{Deliverer, DeliveryError, DeliveryOptions, Route, Step};
 use crate::destination::{DeadLetters, Destination};
 use crate::format::LogSource;
-use crate::metrics::{Board, DestinationMetrics};
+use crate::metrics::{Board, DestinationMetrics, DestinationState};
 use crate::store::{SourceId, Store, StoreError};
 use protocol::clock::{Clock, Stop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No further event joins a batch of so many bytes of payload.
 const BATCH_BYTES: usize = 4 << 20;
 /// A thread with nothing to do looks around after this time.
 const IDLE: Duration = Duration::from_secs(1);
-/// A destination that is not available so often in a row is given up when everything else is done.
-const GIVE_UP: u64 = 5;
 
 /// How delivery comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +51,35 @@ type Ended = Result<End, DeliveryError>;
 /// All destinations.
 pub(super) struct Delivering {
     store: Arc<Store>,
-    stop: Stop,
+    board: Arc<Board>,
+    clock: Arc<dyn Clock>,
     drain: Arc<AtomicU8>,
-    threads: Vec<(String, JoinHandle<Ended>)>,
+    /// How long a destination may accept nothing when everything is to be delivered.
+    patience: Duration,
+    running: Vec<Running>,
+    /// Destinations that begin when those that run have ended which have their name or write to the same place.
+    pending: Vec<Pending>,
     closed: Option<String>,
+}
+
+/// A destination at work, or on its way to the end.
+struct Running {
+    config: DestinationConfig,
+    stop: Stop,
+    thread: JoinHandle<Ended>,
+}
+
+/// A destination that has not begun.
+struct Pending {
+    plan: Arc<Plan>,
+    index: usize,
+    destination: Box<dyn Destination>,
+}
+
+impl Pending {
+    fn config(&self) -> Option<&DestinationConfig> {
+        self.plan.config.destinations.get(self.index)
+    }
 }
 
 impl Delivering {
@@ -67,50 +90,101 @@ impl Delivering {
     ) -> Result<Self, RunError> {
         let mut delivering = Self {
             store: Arc::clone(&run.store),
-            stop: Stop::new(),
+            board: Arc::clone(&run.board),
+            clock: Arc::clone(&run.clock),
             drain: Arc::default(),
-            threads: Vec::new(),
+            patience: run.options.once.unwrap_or(run.options.drain),
+            running: Vec::new(),
+            pending: Vec::new(),
             closed: None,
         };
-        run.board.retain_destinations(|name| {
-            let mut known = plan.config.destinations.iter();
-            known.any(|destination| destination.name.value == name)
-        });
-        for (index, destination) in destinations.into_iter().enumerate() {
-            let thread = Thread {
-                plan: Arc::clone(plan),
-                index,
-                store: Arc::clone(&run.store),
-                board: Arc::clone(&run.board),
-                clock: Arc::clone(&run.clock),
-                stop: delivering.stop.clone(),
-                drain: Arc::clone(&delivering.drain),
-            };
-            let name = plan.config.destinations[index].name.value.clone();
-            let handle = thread::Builder::new()
-                .name(format!("deliver {name}"))
-                .spawn(move || thread.run(destination))
-                .map_err(RunError::Thread)?;
-            delivering.threads.push((name, handle));
-        }
+        delivering.replace(plan, destinations)?;
         Ok(delivering)
     }
 
-    /// Looks after the threads that have ended.
+    /// Ends the destinations after the batch that each of them is sending, and begins those of another plan. It does not
+    /// wait for any of them.
+    pub(super) fn replace(
+        &mut self,
+        plan: &Arc<Plan>,
+        destinations: Vec<Box<dyn Destination>>,
+    ) -> Result<(), RunError> {
+        for running in &self.running {
+            running.stop.set();
+        }
+        self.store.wake();
+        self.board.retain_destinations(|name| {
+            let mut known = plan.config.destinations.iter();
+            known.any(|destination| destination.name.value == name)
+        });
+        let pending = destinations.into_iter().enumerate();
+        let pending = pending.map(|(index, destination)| Pending {
+            plan: Arc::clone(plan),
+            index,
+            destination,
+        });
+        self.pending = pending.collect();
+        self.check()
+    }
+
+    /// Begins with what nobody stands in the way of.
+    fn begin(&mut self) -> Result<(), RunError> {
+        let running = &self.running;
+        let is_free = |pending: &mut Pending| {
+            pending.config().is_none_or(|new| {
+                let is_in_its_way = |old: &Running| {
+                    old.config.name.value == new.name.value || old.config.target == new.target
+                };
+                !running
+                    .iter()
+                    .any(|old| old.stop.is_set() && is_in_its_way(old))
+            })
+        };
+        let free: Vec<Pending> = self.pending.extract_if(.., is_free).collect();
+        for pending in free {
+            let Some(config) = pending.config().cloned() else {
+                continue;
+            };
+            let stop = Stop::new();
+            let thread = Thread {
+                plan: pending.plan,
+                index: pending.index,
+                store: Arc::clone(&self.store),
+                board: Arc::clone(&self.board),
+                clock: Arc::clone(&self.clock),
+                stop: stop.clone(),
+                drain: Arc::clone(&self.drain),
+                patience: self.patience,
+            };
+            let thread = thread::Builder::new()
+                .name(format!("deliver {}", config.name.value))
+                .spawn(move || thread.run(pending.destination))
+                .map_err(RunError::Thread)?;
+            self.running.push(Running {
+                config,
+                stop,
+                thread,
+            });
+        }
+        Ok(())
+    }
+
+    /// Looks after the threads: those that have ended, and those that can begin.
     pub(super) fn check(&mut self) -> Result<(), RunError> {
-        let ended: Vec<_> = self
-            .threads
-            .extract_if(.., |(_, thread)| thread.is_finished())
-            .collect();
-        for (name, thread) in ended {
-            match thread.join() {
+        let is_over = |running: &mut Running| running.thread.is_finished();
+        let ended: Vec<_> = self.running.extract_if(.., is_over).collect();
+        for running in ended {
+            let name = running.config.name.value;
+            match running.thread.join() {
                 Ok(Ok(End::Done)) => {}
+                // One that was replaced is missed by nobody.
+                Ok(Ok(End::Closed(_))) if running.stop.is_set() => {}
                 Ok(Ok(End::Closed(reason))) => self.closed = Some(reason),
                 Ok(Err(error)) => return Err(RunError::Delivery { name, error }),
                 Err(_) => return Err(RunError::Panicked(format!("destination {name}"))),
             }
         }
-        Ok(())
+        self.begin()
     }
 
     /// Why a destination is gone for good.
@@ -126,18 +200,30 @@ impl Delivering {
 
     /// Whether all have ended.
     pub(super) fn is_done(&self) -> bool {
-        self.threads.iter().all(|(_, thread)| thread.is_finished())
+        let is_over = |running: &Running| running.thread.is_finished();
+        self.pending.is_empty() && self.running.iter().all(is_over)
     }
 
-    /// Ends the threads after the batch that each of them is sending.
-    pub(super) fn stop(&mut self) -> Result<(), RunError> {
-        self.stop.set();
-        self.store.wake();
-        while !self.is_done() {
-            thread::sleep(super::TICK);
-            self.store.wake();
+    /// Ends the threads after the batch that each of them is sending. One that takes longer is left behind: the position
+    /// does not move over what it is sending, so the next run delivers that again.
+    pub(super) fn stop(&mut self, at_most: Duration) -> Result<(), RunError> {
+        self.pending.clear();
+        for running in &self.running {
+            running.stop.set();
         }
-        self.check()
+        let deadline = Instant::now() + at_most;
+        while !self.is_done() && Instant::now() < deadline {
+            self.store.wake();
+            thread::sleep(super::TICK);
+        }
+        self.check()?;
+        for running in &self.running {
+            tracing::warn!(
+                destination = %running.config.name.value,
+                "it does not come to an end with what it is sending and is left behind; the next run delivers that again"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -150,6 +236,7 @@ struct Thread {
     clock: Arc<dyn Clock>,
     stop: Stop,
     drain: Arc<AtomicU8>,
+    patience: Duration,
 }
 
 impl Thread {
@@ -238,7 +325,8 @@ impl Thread {
     }
 
     fn deliver(&self, deliverer: &mut Deliverer<'_>, metrics: &DestinationMetrics) -> Ended {
-        let mut failures_before = None;
+        // When it last got further.
+        let mut moved = Instant::now();
         while !self.stop.is_set() {
             let drain = Drain::of(self.drain.load(Ordering::Relaxed));
             if drain == Drain::All {
@@ -248,26 +336,30 @@ impl Thread {
             let seen = self.store.pages();
             let step = deliverer.step(self.clock.now());
             let wait = match step {
-                Step::Again => continue,
+                Step::Again => {
+                    moved = Instant::now();
+                    continue;
+                }
                 Step::Closed(reason) => return Ok(End::Closed(reason)),
                 Step::Idle => IDLE,
-                Step::Wait(until) => (until - self.clock.now())
-                    .to_std()
-                    .unwrap_or_default()
-                    .min(IDLE),
+                Step::Wait(until) => (until - self.clock.now()).to_std().unwrap_or_default(),
             };
+            // A throttle is waited for, however long it takes.
+            let is_away = metrics.status().state == DestinationState::Unavailable;
+            if !is_away {
+                moved = Instant::now();
+            }
             match drain {
                 Drain::No => {}
                 Drain::Soon => return Ok(End::Done),
                 Drain::All => {
-                    let failures = metrics.status().failures;
-                    let before = *failures_before.get_or_insert(failures);
-                    if failures - before >= GIVE_UP || deliverer.is_done()? {
+                    let is_over = is_away && moved.elapsed() + wait >= self.patience;
+                    if is_over || deliverer.is_done()? {
                         return Ok(End::Done);
                     }
                 }
             }
-            self.store.wait_for_page(seen, wait);
+            self.store.wait_for_page(seen, wait.min(IDLE));
         }
         Ok(End::Done)
     }

@@ -11,10 +11,10 @@ use crate::collect::{CollectError, Opener, connections};
 use crate::config::Config;
 use crate::deliver::DeliveryError;
 use crate::destination::Destination;
-use crate::exposition::Server;
+use crate::exposition::{RunPages, Server};
 use crate::group::{GroupError, TakingPart};
 use crate::metrics::Board;
-use crate::status::{Rates, Status};
+use crate::status::{Rates, Status, aligned};
 use crate::store::{Store, StoreError, WaitingRow};
 use chrono::{DateTime, TimeDelta, Utc};
 use collecting::Collecting;
@@ -28,8 +28,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Who knows the mappings.
 pub trait Mappings: Send + Sync {
@@ -56,8 +56,9 @@ impl std::fmt::Debug for Plan {
 /// What may be asked of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Read everything that there is once, deliver it, and end.
-    pub once: bool,
+    /// Read everything that there is once, deliver it, and end. A lane or a destination that gets no further for so long
+    /// is given up.
+    pub once: Option<Duration>,
     /// How long delivery may go on after the run was told to end.
     pub drain: Duration,
     /// Makes the waits of lanes differ.
@@ -159,6 +160,15 @@ pub enum RunError {
          remove it, or run without --once"
     )]
     GroupOnce,
+    /// A listener never comes to an end.
+    #[error(
+        "log source `{identifier}` listens for what others send, so there is no end at which a run could stop by itself: \
+         run without --once, or give the log source `enabled = false`"
+    )]
+    OnceEndless {
+        /// Its identifier.
+        identifier: String,
+    },
     /// Metrics cannot be served.
     #[error("cannot serve metrics at {address}: {error}")]
     Metrics {
@@ -177,6 +187,41 @@ pub enum RunError {
     Thread(io::Error),
 }
 
+impl RunError {
+    /// Whether what was asked for on the command line does not go with the configuration.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::GroupOnce | Self::OnceEndless { .. })
+    }
+}
+
+/// Reads the configuration again; nothing if it has errors, which it has reported.
+pub type Loader = Arc<dyn Fn() -> Option<Plan> + Send + Sync>;
+
+/// Something that was there and was not read, or not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Identifier of the log source.
+    pub log_source: String,
+    /// The lane, or the destination.
+    pub part: String,
+    /// What is missing.
+    pub what: String,
+    /// Why, and what to do about it.
+    pub why: String,
+}
+
+/// What is missing, as a table for people.
+pub fn table_of(missing: &[Missing]) -> String {
+    let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+    let mut rows = vec![row(["LOG SOURCE", "LANE OR DESTINATION", "MISSING", "WHY"])];
+    rows.extend(
+        missing
+            .iter()
+            .map(|one| row([&one.log_source, &one.part, &one.what, &one.why])),
+    );
+    aligned(&rows)
+}
+
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -188,6 +233,8 @@ pub struct Report {
     pub undelivered: u64,
     /// Why a destination is gone for good, if that ended the run.
     pub closed: Option<String>,
+    /// What was there and was not read, or not delivered. It is complete only for a run with `--once`.
+    pub missing: Vec<Missing>,
 }
 
 /// What a run is made of.
@@ -218,23 +265,32 @@ impl std::fmt::Debug for Run<'_> {
 const TICK: Duration = Duration::from_millis(50);
 const STATUS_EVERY: TimeDelta = TimeDelta::seconds(2);
 
+/// How long the threads that collect may take to end.
+const COLLECTING_ENDS: Duration = Duration::from_secs(10);
+
+/// How long threads that deliver may take to end after what they were sending was given up.
+const DELIVERING_ENDS: Duration = Duration::from_secs(1);
+
+/// With `--once`, how long after its patience a run waits for a thread that shows no sign of life. It is longer than any
+/// request or connection may take.
+const NO_SIGN_OF_LIFE: Duration = Duration::from_secs(240);
+
 impl Run<'_> {
     /// Runs a plan until it is told to end or, if that was asked for, everything was read once and delivered.
-    /// `next_plan` reads the configuration again and gives nothing if it has errors.
+    ///
+    /// Told to end, it takes no longer than ten seconds for collecting, ten more for its group, [`RunOptions::drain`] for
+    /// delivery, and a second. A thread that hangs for longer is left behind; what it was sending is delivered again by
+    /// the next run.
     ///
     /// # Errors
     /// It cannot begin, or a part of the program has failed.
-    pub fn run(
-        &self,
-        plan: Plan,
-        next_plan: &mut dyn FnMut() -> Option<Plan>,
-    ) -> Result<Report, RunError> {
+    pub fn run(&self, plan: Plan, loader: &Loader) -> Result<Report, RunError> {
         let destinations = self.open(&plan.config)?;
         check_routes(&self.store, &plan.config)?;
         let metrics = plan.config.metrics;
         let stop_server = Stop::new();
         self.serve(metrics, &stop_server)?;
-        let result = self.supervise(Arc::new(plan), destinations, next_plan);
+        let result = self.supervise(Arc::new(plan), destinations, loader);
         stop_server.set();
         result
     }
@@ -244,7 +300,7 @@ impl Run<'_> {
         let Some(options) = &config.group else {
             return Ok(None);
         };
-        if self.options.once {
+        if self.options.once.is_some() {
             return Err(RunError::GroupOnce);
         }
         let part = TakingPart::begin(&options.value, self.secrets, &self.clock)?;
@@ -255,23 +311,35 @@ impl Run<'_> {
         let Some(address) = address else {
             return Ok(());
         };
-        let (board, store) = (Arc::clone(&self.board), Arc::clone(&self.store));
-        let server = Server::bind(address, board, store, Arc::clone(&self.clock))
+        let pages = RunPages {
+            board: Arc::clone(&self.board),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+        };
+        let server = Server::bind(address, Arc::new(pages))
             .map_err(|error| RunError::Metrics { address, error })?;
         tracing::info!(%address, "metrics are served");
         let stop = stop.clone();
         thread::Builder::new()
-            .name("metrics".to_owned())
-            .spawn(move || server.run(&stop))
+            .name("http".to_owned())
+            .spawn(move || {
+                if let Err(error) = server.run(&stop) {
+                    tracing::error!("metrics are not served any more: {error}");
+                }
+            })
             .map_err(RunError::Thread)?;
         Ok(())
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        self.signals.terminate.load(Ordering::Relaxed)
     }
 
     fn supervise(
         &self,
         mut plan: Arc<Plan>,
         destinations: Vec<Box<dyn Destination>>,
-        next_plan: &mut dyn FnMut() -> Option<Plan>,
+        loader: &Loader,
     ) -> Result<Report, RunError> {
         let opener = Opener {
             store: &self.store,
@@ -284,9 +352,12 @@ impl Run<'_> {
         let shares = group.as_ref().map(|group| Arc::clone(&group.shares));
         let (board, once) = (Arc::clone(&self.board), self.options.once);
         let mut collecting = Collecting::new(opener, board, once, shares);
-        let mut delivering = Delivering::start(self, &plan, destinations)?;
+        // Before anything is delivered, so that a run that is refused does nothing.
         collecting.start(&plan.config)?;
+        let mut delivering = Delivering::start(self, &plan, destinations)?;
         let mut status = StatusFile::default();
+        let mut reload = Reload::default();
+        let mut life = SignsOfLife::default();
         let mut closed = None;
         loop {
             collecting.tick()?;
@@ -298,7 +369,7 @@ impl Run<'_> {
                 }
             }
             status.write(self);
-            if self.signals.terminate.load(Ordering::Relaxed) {
+            if self.is_told_to_end() {
                 tracing::info!("ending: collection stops, delivery goes on for a moment");
                 break;
             }
@@ -307,28 +378,30 @@ impl Run<'_> {
                 closed = Some(reason);
                 break;
             }
-            if self.options.once && collecting.is_done() {
+            if let Some(patience) = once
+                && (collecting.is_done()
+                    || life.are_missing(&self.board, patience.saturating_add(NO_SIGN_OF_LIFE)))
+            {
                 break;
             }
-            if self.signals.reload.swap(false, Ordering::Relaxed)
-                && let Some((next, destinations)) = self.accept(&plan, next_plan)
+            if let Some(next) = reload.next(&self.signals.reload, loader)
+                && let Some((next, destinations)) = self.accept(&plan, next)
             {
-                delivering.stop()?;
                 plan = Arc::new(next);
-                delivering = Delivering::start(self, &plan, destinations)?;
+                delivering.replace(&plan, destinations)?;
                 collecting.apply(&plan.config);
                 tracing::info!("the new configuration is in force");
             }
             thread::sleep(TICK);
         }
         collecting.stop();
-        let ending_early = closed.is_some() || self.signals.terminate.load(Ordering::Relaxed);
+        let ending_early = closed.is_some() || self.is_told_to_end();
         if ending_early {
-            collecting.wait(self.options.drain);
+            collecting.wait(COLLECTING_ENDS);
         }
+        collecting.settle()?;
         if let Some(group) = &mut group {
             // The others go on from what was delivered until now.
-            collecting.tick()?;
             group.end();
         }
         let drain = if ending_early {
@@ -344,12 +417,51 @@ impl Run<'_> {
             let rows = rows.iter().filter(|row| row.source.keeps() == keeps);
             rows.map(|row| row.events).sum()
         };
+        let mut missing = collecting.missing();
+        missing.extend(self.undelivered(&rows));
         Ok(Report {
             lanes: self.board.lanes(),
             waiting: waiting(Keeps::Here),
             undelivered: waiting(Keeps::Remote),
             closed: closed.or(after),
+            missing,
         })
+    }
+
+    /// What was read and has not been delivered.
+    fn undelivered(&self, rows: &[WaitingRow]) -> Vec<Missing> {
+        let destinations = self.board.destinations();
+        let waiting = rows.iter().filter(|row| row.events > 0).map(|row| {
+            let mut named = destinations.iter();
+            let status = named.find(|(name, _)| *name == row.destination);
+            let message = status.map_or("", |(_, status)| &status.message);
+            let kept = match row.source.keeps() {
+                Keeps::Here => "they wait in the spool, and the next run delivers them",
+                Keeps::Remote => "where they come from they are kept for the next run",
+            };
+            Missing {
+                log_source: row.identifier.clone(),
+                part: row.destination.clone(),
+                what: format!("{} not delivered", counted(row.events)),
+                why: match message {
+                    "" => kept.to_owned(),
+                    message => format!("{message}; {kept}"),
+                },
+            }
+        });
+        let routes = self.board.routes().into_iter();
+        let refused = routes.filter_map(|(log_source, part, counts)| {
+            let refused = counts.refused.get();
+            (refused > 0).then(|| Missing {
+                log_source,
+                what: format!("{} refused for good", counted(refused)),
+                why: format!(
+                    "see dead-letters/{part}.ndjson in the state directory for the reason of each"
+                ),
+                part,
+            })
+        });
+        waiting.chain(refused).collect()
     }
 
     /// Lets delivery come to its end.
@@ -360,19 +472,24 @@ impl Run<'_> {
         status: &mut StatusFile,
     ) -> Result<Option<String>, RunError> {
         delivering.drain(drain);
-        let deadline =
-            self.clock.now() + TimeDelta::from_std(self.options.drain).unwrap_or(TimeDelta::zero());
+        let begun = Instant::now();
+        let mut life = SignsOfLife::default();
         while !delivering.is_done() {
             delivering.check()?;
             status.write(self);
-            let told = self.signals.terminate.load(Ordering::Relaxed);
-            if (drain == Drain::Soon || told) && self.clock.now() >= deadline {
+            let is_ending = drain == Drain::Soon || self.is_told_to_end();
+            if is_ending && begun.elapsed() >= self.options.drain {
+                break;
+            }
+            if let Some(patience) = self.options.once
+                && life.are_missing(&self.board, patience.saturating_add(NO_SIGN_OF_LIFE))
+            {
                 break;
             }
             thread::sleep(TICK);
         }
         let closed = delivering.closed();
-        delivering.stop()?;
+        delivering.stop(DELIVERING_ENDS)?;
         Ok(closed)
     }
 
@@ -391,13 +508,8 @@ impl Run<'_> {
             .collect()
     }
 
-    /// A plan that can take the place of the one that runs, and its destinations.
-    fn accept(
-        &self,
-        old: &Plan,
-        next_plan: &mut dyn FnMut() -> Option<Plan>,
-    ) -> Option<(Plan, Vec<Box<dyn Destination>>)> {
-        let next = next_plan()?;
+    /// Whether a plan can take the place of the one that runs: it, and its destinations.
+    fn accept(&self, old: &Plan, next: Plan) -> Option<(Plan, Vec<Box<dyn Destination>>)> {
         let group = |plan: &Plan| plan.config.group.as_ref().map(|group| group.value.clone());
         if next.config.state_directory != old.config.state_directory
             || next.config.metrics != old.config.metrics
@@ -493,6 +605,83 @@ fn check_routes(store: &Store, config: &Config) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+fn counted(events: u64) -> String {
+    match events {
+        1 => "1 event".to_owned(),
+        _ => format!("{events} events"),
+    }
+}
+
+/// Reads the configuration again, in a thread of its own: neither a slow loader nor one that fails holds up the run.
+#[derive(Debug, Default)]
+struct Reload(Option<JoinHandle<Option<Plan>>>);
+
+impl Reload {
+    /// A plan that was loaded, if there is one. Begins to load when that is asked for.
+    fn next(&mut self, asked: &AtomicBool, loader: &Loader) -> Option<Plan> {
+        if let Some(thread) = self.0.take_if(|thread| thread.is_finished()) {
+            return thread.join().unwrap_or_else(|_| {
+                tracing::error!(
+                    "the old configuration stays in force: reading the new one has failed by a fault of this program; \
+                     undo what was changed last in the configuration or a mapping, and report it"
+                );
+                None
+            });
+        }
+        if self.0.is_some() || !asked.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let loader = Arc::clone(loader);
+        // A panic ends this thread only.
+        let thread = thread::Builder::new()
+            .name("reload".to_owned())
+            .spawn(move || loader());
+        match thread {
+            Ok(thread) => self.0 = Some(thread),
+            Err(error) => tracing::error!(
+                "the old configuration stays in force: cannot start a thread: {error}; send SIGHUP again"
+            ),
+        }
+        None
+    }
+}
+
+/// Notices that nothing in a run has moved for a long time, because a thread hangs where no time limit reaches it.
+#[derive(Debug, Default)]
+struct SignsOfLife {
+    /// What was counted, and when that changed last.
+    last: Option<(u64, Instant)>,
+}
+
+impl SignsOfLife {
+    /// Whether nothing has moved for so long.
+    fn are_missing(&mut self, board: &Board, limit: Duration) -> bool {
+        let lanes = board.lanes().into_iter();
+        let lanes = lanes.map(|(_, status)| {
+            status.payloads
+                + status.requests
+                + status.duplicates
+                + status.rounds
+                + u64::from(status.failures)
+        });
+        let routes = board.routes().into_iter();
+        let routes = routes.map(|(_, _, counts)| counts.events() + counts.refused.get());
+        let failures = board.destinations().into_iter();
+        let failures = failures.map(|(_, status)| status.failures);
+        let counted = lanes
+            .chain(routes)
+            .chain(failures)
+            .fold(0, u64::wrapping_add);
+        match self.last {
+            Some((before, since)) if before == counted => since.elapsed() >= limit,
+            _ => {
+                self.last = Some((counted, Instant::now()));
+                false
+            }
+        }
+    }
 }
 
 /// Writes the status every few seconds.
@@ -606,6 +795,32 @@ mod tests {
             .unwrap();
         check_routes(&store, &config("gateway", &["out"])).unwrap();
         assert_eq!(waiting(&store), [(out, Keeps::Remote, 2)]);
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_moves_shows_no_sign_of_life() {
+        let board = Board::default();
+        let id = LaneId {
+            log_source: "hub".to_owned(),
+            lane: "eu".to_owned(),
+        };
+        board.begin_lanes("hub", std::slice::from_ref(&id), DateTime::UNIX_EPOCH);
+        let mut status = LaneStatus::default();
+        let mut life = SignsOfLife::default();
+        // The first look is a beginning.
+        assert!(!life.are_missing(&board, Duration::ZERO));
+        assert!(life.are_missing(&board, Duration::ZERO));
+        assert!(!life.are_missing(&board, Duration::from_secs(3600)));
+        status.requests = 1;
+        board.set_lane(&id, &status);
+        assert!(!life.are_missing(&board, Duration::ZERO));
+        board.route("hub", "out").mapped.add(1);
+        assert!(!life.are_missing(&board, Duration::ZERO));
+        board
+            .destination("out")
+            .failed(DateTime::UNIX_EPOCH, "away");
+        assert!(!life.are_missing(&board, Duration::ZERO));
+        assert!(life.are_missing(&board, Duration::ZERO));
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl Store {
         &self.dir
     }
 
+    /// The limits.
+    pub fn limits(&self) -> Limits {
+        *locked(&self.limits)
+    }
+
     /// Changes the limits.
     pub fn set_limits(&self, limits: Limits) {
         *locked(&self.limits) = limits;

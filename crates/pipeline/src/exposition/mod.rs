@@ -1,15 +1,16 @@
 //! Metrics in Prometheus' text format, and health, over HTTP.
 
-use crate::metrics::{Board, DestinationState};
+mod server;
+
+pub use server::{Pages, Server};
+
+use crate::metrics::{Board, DestinationState, NO_LANE};
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
-use protocol::clock::{Clock, Stop};
+use protocol::clock::Clock;
 use protocol::status::{RetryReason, State};
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Collects the lines of one metric after the other.
 #[derive(Default)]
@@ -55,6 +56,12 @@ pub fn metrics(board: &Board, store: &Store, now: DateTime<Utc>) -> Result<Strin
         "Bytes of payloads that wait for delivery in the spool on disk.",
     );
     text.sample("dsmith_spool_bytes", &[], peek.bytes);
+    text.metric(
+        "dsmith_spool_limit_bytes",
+        "gauge",
+        "The bytes of payloads at which collection pauses.",
+    );
+    text.sample("dsmith_spool_limit_bytes", &[], store.limits().spool);
     text.metric(
         "dsmith_memory_bytes",
         "gauge",
@@ -185,12 +192,22 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
         "When everything was last read that there was.",
         &|s| s.last_success.map(|time| time.timestamp()),
     );
-    each(
-        "dsmith_lag_seconds",
+    text.metric(
+        "dsmith_last_success_age_seconds",
         "gauge",
-        "How far the newest time stamp that the source has shown lies behind.",
-        &|s| s.position.map(|time| (now - time).num_seconds().max(0)),
+        "Seconds since everything was last read that there was, or since the lane was started.",
     );
+    for (id, age) in board.success_ages(now) {
+        let labels = [
+            ("log_source", id.log_source.as_str()),
+            ("lane", id.lane.as_str()),
+        ];
+        text.sample(
+            "dsmith_last_success_age_seconds",
+            &labels,
+            age.num_seconds(),
+        );
+    }
     text.metric(
         "dsmith_retries_total",
         "counter",
@@ -302,9 +319,18 @@ fn destinations(text: &mut Text, board: &Board) {
 /// What keeps the run from being ready; nothing if it is.
 pub fn not_ready(board: &Board) -> Vec<String> {
     let lanes = board.lanes().into_iter();
-    let lanes = lanes
-        .filter(|(_, status)| status.state == State::Error || status.paused)
-        .map(|(id, status)| format!("{id}: {}", status.message));
+    let lanes = lanes.filter_map(|(id, status)| {
+        let is_untried = status.state == State::NotAvailable && id.lane != NO_LANE;
+        if status.state == State::Error || status.paused {
+            Some(format!("{id}: {}", status.message))
+        } else if is_untried && status.message.is_empty() {
+            Some(format!("{id}: nothing has been tried yet"))
+        } else if is_untried {
+            Some(format!("{id}: {}", status.message))
+        } else {
+            None
+        }
+    });
     let destinations = board.destinations().into_iter();
     let destinations = destinations
         .filter(|(_, status)| {
@@ -321,114 +347,115 @@ pub fn not_ready(board: &Board) -> Vec<String> {
     lanes.chain(group).chain(destinations).collect()
 }
 
-/// Serves metrics and health.
+/// What a run has to say about itself.
 #[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    board: Arc<Board>,
-    store: Arc<Store>,
-    clock: Arc<dyn Clock>,
+pub struct RunPages {
+    /// How lanes and destinations are doing.
+    pub board: Arc<Board>,
+    /// What waits.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
-/// A client may take this long.
-const PATIENCE: Duration = Duration::from_secs(5);
-const LONGEST_REQUEST: usize = 8192;
-
-impl Server {
-    /// Listens at an address.
-    ///
-    /// # Errors
-    /// The address cannot be used.
-    pub fn bind(
-        address: SocketAddr,
-        board: Arc<Board>,
-        store: Arc<Store>,
-        clock: Arc<dyn Clock>,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(Self {
-            listener,
-            board,
-            store,
-            clock,
-        })
+impl Pages for RunPages {
+    fn metrics(&self) -> Result<String, String> {
+        metrics(&self.board, &self.store, self.clock.now()).map_err(|error| error.to_string())
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// The system does not say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    fn not_ready(&self) -> Vec<String> {
+        not_ready(&self.board)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Limits;
+    use chrono::TimeDelta;
+    use protocol::LaneId;
+    use protocol::status::LaneStatus;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000, 0).unwrap()
     }
 
-    /// Answers one request after the other until it is told to stop.
-    pub fn run(&self, stop: &Stop) {
-        while !stop.is_set() {
-            match self.listener.accept() {
-                // Whoever asked and went away is not our concern.
-                Ok((stream, _)) => drop(self.answer(stream)),
-                Err(_) => {
-                    stop.wait(Duration::from_millis(50));
-                }
-            }
+    fn lane(name: &str) -> LaneId {
+        LaneId {
+            log_source: "alpha".to_owned(),
+            lane: name.to_owned(),
         }
     }
 
-    fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let path = read_path(&mut stream)?;
-        let (status, body) = match path.as_deref() {
-            Some("/metrics") => match metrics(&self.board, &self.store, self.clock.now()) {
-                Ok(text) => ("200 OK", text),
-                Err(error) => ("500 Internal Server Error", format!("{error}\n")),
-            },
-            Some("/healthz") => ("200 OK", "ok\n".to_owned()),
-            Some("/readyz") => {
-                let reasons = not_ready(&self.board);
-                if reasons.is_empty() {
-                    ("200 OK", "ready\n".to_owned())
-                } else {
-                    ("503 Service Unavailable", reasons.join("\n") + "\n")
-                }
-            }
-            Some(_) => (
-                "404 Not Found",
-                "see /metrics, /healthz, /readyz\n".to_owned(),
-            ),
-            None => ("400 Bad Request", "only GET is understood\n".to_owned()),
+    /// The metrics of a board with an empty store.
+    fn text(board: &Board) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            spool: 4096,
+            ..Limits::default()
         };
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
+        let store = Store::open(dir.path(), limits).unwrap();
+        metrics(board, &store, now()).unwrap()
     }
-}
 
-/// The path of a GET request without its query; nothing if it is another request or too long.
-fn read_path(stream: &mut TcpStream) -> io::Result<Option<String>> {
-    let mut request = Vec::new();
-    let mut part = [0; 1024];
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut parsed = httparse::Request::new(&mut headers);
-        match parsed.parse(&request) {
-            Ok(httparse::Status::Complete(_)) => {
-                let path = parsed.path.filter(|_| parsed.method == Some("GET"));
-                let path = path.map(|path| path.split('?').next().unwrap_or(path).to_owned());
-                return Ok(path);
-            }
-            Ok(httparse::Status::Partial) if request.len() < LONGEST_REQUEST => {}
-            _ => return Ok(None),
+    #[test]
+    fn an_idle_tenant_is_no_alarm_and_a_lane_that_never_succeeded_is_one() {
+        let board = Board::default();
+        let hours = |hours| now() - TimeDelta::hours(hours);
+        board.begin_lanes("alpha", &[lane("eu"), lane("us"), lane("file")], hours(3));
+        // A file that was read once, and is over.
+        let mut finished = LaneStatus::default();
+        finished.rounds = 1;
+        finished.last_success = Some(hours(2));
+        board.set_lane(&lane("file"), &finished);
+        let mut idle = LaneStatus::default();
+        idle.state = State::Ok;
+        idle.last_success = Some(now() - TimeDelta::seconds(20));
+        // The newest alert is days old.
+        idle.position = Some(hours(50));
+        board.set_lane(&lane("eu"), &idle);
+        let mut hopeless = LaneStatus::default();
+        hopeless.state = State::Warn;
+        board.set_lane(&lane("us"), &hopeless);
+        let text = text(&board);
+        for line in [
+            "dsmith_last_success_age_seconds{log_source=\"alpha\",lane=\"eu\"} 20\n",
+            "dsmith_last_success_age_seconds{log_source=\"alpha\",lane=\"us\"} 10800\n",
+            "dsmith_spool_limit_bytes 4096\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
         }
-        match stream.read(&mut part)? {
-            0 => return Ok(None),
-            count => request.extend_from_slice(&part[..count]),
+        assert!(
+            !text.contains("age_seconds{log_source=\"alpha\",lane=\"file\"}"),
+            "{text}"
+        );
+        assert!(!text.contains("dsmith_lag_seconds"), "{text}");
+    }
+
+    #[test]
+    fn each_metric_has_a_name_and_labels_that_prometheus_takes() {
+        let board = Board::default();
+        let odd = LaneId {
+            log_source: "a\\b \"c\"".to_owned(),
+            lane: "x/y".to_owned(),
+        };
+        board.begin_lanes(&odd.log_source, std::slice::from_ref(&odd), now());
+        let text = text(&board);
+        assert!(
+            text.contains(r#"dsmith_lane_state{log_source="a\\b \"c\"",lane="x/y"} 0"#),
+            "{text}"
+        );
+        let mut kind = "";
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                kind = rest;
+            } else if !line.starts_with('#') {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                assert!(line.starts_with(name), "{line} under {name}");
+                let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+                assert!(name.starts_with("dsmith_") && name.chars().all(is_word));
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+            }
         }
     }
 }
