@@ -265,6 +265,10 @@ codes! {
         "nothing is ever sent there"
     LogSourceNone = "CFG022" Warning: "no log source is enabled";
         "there is nothing to do"
+    FeatureMissing = "CFG023" Error: "this program was built without something that the configuration needs";
+        "`dsmith run` refuses to start without it"
+    NamesCollide = "CFG024" Error: "two names mean the same thing where they are used";
+        "events of one would count as those of the other, or one would take the place of the other"
 }
 
 impl Code {

@@ -75,6 +75,7 @@ pub(crate) fn load(
     found.retain(used);
     config.check_types(&library.slugs(), &mut findings);
     config.check_surroundings(&SystemSecrets, severity, &mut findings);
+    config.check_opening(&SystemSecrets, severity, &mut findings);
     findings.sort();
     findings.append(found);
     Ok((Some((config, library)), findings))

@@ -776,6 +776,146 @@ fn every_code_of_the_configuration_is_tested_here() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// The findings of a configuration with these tables, as `line CODE message`.
+fn findings_of(tables: &str) -> Vec<String> {
+    findings(&format!("state_directory = \"state\"\n{tables}"))
+}
+
+fn listener(identifier: &str, address: &str, port: u16, transport: &str) -> String {
+    format!(
+        "[[log_source]]\nidentifier = \"{identifier}\"\ntype = \"example-vpn\"\nprotocol = \"syslog\"\n\
+         destinations = [\"out\"]\nparameters = {{ listen_address = \"{address}\", listen_port = {port}, transport = \"{transport}\" }}\n"
+    )
+}
+
+const OUT: &str = "[[destination]]\nname = \"out\"\ntype = \"file\"\npath = \"out.log\"\n";
+
+#[test]
+fn opening_finds_what_this_build_lacks_and_nothing_else_that_is_valid() {
+    let hub = "[[log_source]]\nidentifier = \"hub\"\ntype = \"example-vpn\"\nprotocol = \"apache-kafka\"\n\
+               destinations = [\"qradar\"]\n[log_source.parameters]\nbootstrap_server_list = [\"192.0.2.1:9092\"]\n\
+               consumer_group = \"dsmith\"\ntopic_list = [\"alerts\"]\n";
+    let (config, read) = parse(&format!("{GOOD}{hub}"));
+    assert!(!read.has_errors(), "{read:?}");
+    let mut found = Diagnostics::new();
+    let secrets = Known(&["ALPHA_SECRET"]);
+    config.check_opening(&secrets, Severity::Error, &mut found);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    if cfg!(feature = "kafka") {
+        assert!(found.is_empty(), "{found:?}");
+    } else {
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("CFG023") && found[0].contains("log source `hub`"),
+            "{found:?}"
+        );
+    }
+    // A secret that is not there is told apart, and no reason to say more.
+    let mut found = Diagnostics::new();
+    config.check_opening(&Known(&[]), Severity::Error, &mut found);
+    assert_eq!(
+        found.len(),
+        usize::from(cfg!(not(feature = "kafka"))),
+        "{found:?}"
+    );
+}
+
+/// Knows these secrets of the environment, all of them the same.
+#[derive(Debug)]
+struct Known(&'static [&'static str]);
+
+impl Secrets for Known {
+    fn resolve(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        match reference {
+            SecretRef::Env(name) if self.0.contains(&name.as_str()) => Ok(Secret::new("hunter2")),
+            _ => Err(SecretError::Missing(reference.clone())),
+        }
+    }
+}
+
+#[test]
+fn destinations_whose_names_differ_in_case_only_would_share_a_file() {
+    let second = OUT
+        .replace("\"out\"", "\"OUT\"")
+        .replace("out.log", "other.log");
+    let source =
+        listener("alpha", "0.0.0.0", 5514, "tcp").replace("[\"out\"]", "[\"out\", \"OUT\"]");
+    let found = findings_of(&format!("{OUT}{second}{source}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("CFG024") && found[0].contains("`out` and `OUT`"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn one_file_under_two_paths_is_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path).display().to_string();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    fs::write(dir.path().join("out.log"), "").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("out.log"), dir.path().join("link.log")).unwrap();
+    for other in ["./out.log", "sub/../out.log", "link.log"] {
+        let first = OUT.replace("out.log", &at("out.log"));
+        let second = OUT
+            .replace("\"out\"", "\"second\"")
+            .replace("out.log", &at(other));
+        let source =
+            listener("alpha", "0.0.0.0", 5514, "tcp").replace("[\"out\"]", "[\"out\", \"second\"]");
+        let found = findings_of(&format!("{first}{second}{source}"));
+        assert_eq!(found.len(), 1, "{other}: {found:?}");
+        assert!(found[0].contains("write the same file"), "{found:?}");
+        // What reads its own output would read for ever.
+        let source = format!(
+            "[[log_source]]\nidentifier = \"alpha\"\ntype = \"example-vpn\"\nprotocol = \"file\"\n\
+             destinations = [\"out\"]\nparameters = {{ path = \"{}\" }}\n",
+            at(other)
+        );
+        let found = findings_of(&format!("{first}{source}"));
+        assert_eq!(found.len(), 1, "{other}: {found:?}");
+        assert!(
+            found[0].contains("CFG024") && found[0].contains("reads the file"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn two_listeners_cannot_have_one_port() {
+    let both = |first: String, second: String| findings_of(&format!("{OUT}{first}{second}"));
+    for (one, other) in [
+        (("0.0.0.0", "tcp"), ("127.0.0.1", "tcp")),
+        (("127.0.0.1", "tcp"), ("::", "tls")),
+        (("127.0.0.1", "udp"), ("127.0.0.1", "udp")),
+    ] {
+        let tls = |text: String| {
+            let files =
+                "transport = \"tls\", certificate_file = \"c.pem\", private_key_file = \"k.pem\"";
+            text.replace("transport = \"tls\"", files)
+        };
+        let found = both(
+            tls(listener("alpha", one.0, 5514, one.1)),
+            tls(listener("beta", other.0, 5514, other.1)),
+        );
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("CFG024") && found[0].contains("5514"),
+            "{found:?}"
+        );
+    }
+    for (one, other) in [
+        (("127.0.0.1", 5514, "tcp"), ("127.0.0.1", 5514, "udp")),
+        (("127.0.0.1", 5514, "tcp"), ("127.0.0.2", 5514, "tcp")),
+        (("127.0.0.1", 5514, "tcp"), ("127.0.0.1", 5515, "tcp")),
+    ] {
+        let found = both(
+            listener("alpha", one.0, one.1, one.2),
+            listener("beta", other.0, other.1, other.2),
+        );
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
 #[test]
 fn the_reference_and_the_schema_are_those_that_the_declaration_gives() {
     for (path, text) in pages() {

@@ -1,5 +1,6 @@
 //! `[[destination]]`.
 
+use super::collisions::real;
 use super::keys::{FACILITIES, SEVERITIES};
 use super::table::{Reader, Table};
 use crate::destination::{
@@ -168,7 +169,7 @@ fn check_path(
     others: &[DestinationConfig],
 ) {
     let path = |destination: &DestinationConfig| match &destination.target {
-        Target::File(options) => Some(options.path.clone()),
+        Target::File(options) => Some(real(&options.path)),
         Target::Stdout | Target::Syslog(_) | Target::Kafka(_) => None,
     };
     let Some(own) = path(new) else { return };

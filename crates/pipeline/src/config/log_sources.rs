@@ -38,6 +38,10 @@ pub struct LogSourceConfig {
     pub is_shared: bool,
     /// Where the parameters stand.
     places: BTreeMap<String, Range<usize>>,
+    /// Where the protocol stands.
+    pub(super) protocol_span: Range<usize>,
+    /// Whether the parameters were valid; otherwise there are none.
+    pub(super) has_parameters: bool,
 }
 
 impl LogSourceConfig {
@@ -98,7 +102,9 @@ pub(super) fn read(
                 .unwrap_or_else(|| Spanned::new(String::new(), table.span.clone()))
         };
         let protocol = protocol(reader, &table);
-        let (parameters, places) = parameters(reader, &table, protocol, hidden);
+        let (valid, places) = parameters(reader, &table, protocol, hidden);
+        let has_parameters = valid.is_some();
+        let parameters = valid.unwrap_or_default();
         let source = LogSourceConfig {
             identifier: spanned("identifier"),
             log_source_type: spanned("type"),
@@ -118,6 +124,8 @@ pub(super) fn read(
                 .collect(),
             is_shared: false,
             places,
+            protocol_span: table.span_of("protocol"),
+            has_parameters,
         };
         check_name(reader, &source, &found);
         check_destinations(reader, &table, &source, destinations);
@@ -233,7 +241,7 @@ fn parameters(
     table: &Table<'_, '_>,
     protocol: Option<&'static dyn Protocol>,
     hidden: &mut Vec<Range<usize>>,
-) -> (Parameters, Places) {
+) -> (Option<Parameters>, Places) {
     let empty = DeTable::new();
     let (raw, span) = table
         .parameters(reader, "parameters")
@@ -258,10 +266,10 @@ fn parameters(
         }
     }
     let Some(protocol) = protocol else {
-        return (Parameters::default(), places);
+        return (None, places);
     };
     let faults = match protocol.validate(&values) {
-        Ok(parameters) => return (parameters, places),
+        Ok(parameters) => return (Some(parameters), places),
         Err(faults) => faults,
     };
     let misread = reader.unread;
@@ -283,7 +291,7 @@ fn parameters(
         };
         report(reader, &fault, place.unwrap_or_else(|| span.clone()));
     }
-    (Parameters::default(), places)
+    (None, places)
 }
 
 pub(super) fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) {

@@ -3,10 +3,12 @@
 //! Reading never stops at the first fault. Every finding has its place, the reason and the remedy; what was read in spite
 //! of it is in the [`Config`], which may only be used if none of the findings is an error.
 
+mod collisions;
 mod destinations;
 mod group;
 mod keys;
 mod log_sources;
+mod opening;
 mod reference;
 mod secrets;
 mod size;
@@ -47,6 +49,8 @@ pub struct Config {
     pub threads: usize,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// Where that is said.
+    metrics_span: Range<usize>,
     /// What is logged.
     pub log: LogConfig,
     /// The processes that divide log sources with this one.
@@ -198,6 +202,9 @@ fn config(
             },
         },
         threads: number("threads").map_or(0, |threads| usize::try_from(threads).unwrap_or(0)),
+        metrics_span: metrics
+            .as_ref()
+            .map_or(0..0, |table| table.span_of("address")),
         metrics: metrics
             .and_then(|table| table.text("address"))
             .and_then(|address| address.parse().ok()),
@@ -219,6 +226,7 @@ fn config(
         log_sources,
     };
     check_use(reader, &config);
+    collisions::check(reader, &config);
     config
 }
 
