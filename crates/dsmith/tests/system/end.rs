@@ -182,6 +182,7 @@ fn a_reload_waits_for_no_receiver_and_delays_neither_other_destinations_nor_the_
     let mut process = site.start(&[]);
     site.wait_until("event at the file", |site| site.lines("out.log") == 4000);
     site.wait_until("byte at the receiver", |_| bad.bytes() > 64 << 10);
+    let before = bad.bytes();
     process.signal("HUP");
     site.wait_until("reload", |site| {
         site.log().contains("the new configuration is in force")
@@ -190,6 +191,9 @@ fn a_reload_waits_for_no_receiver_and_delays_neither_other_destinations_nor_the_
     site.wait_until("event behind the reload", |site| {
         site.lines("out.log") == 4010
     });
+    // Nobody has waited until the receiver had taken the rest of its batch of four megabytes.
+    let meanwhile = bad.bytes() - before;
+    assert!(meanwhile < 512 << 10, "{meanwhile}");
     assert!(process.is_running());
     ends_and_goes_on(&site, process, 4010);
 }
