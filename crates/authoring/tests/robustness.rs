@@ -215,6 +215,59 @@ fn damaged_payloads_of_every_kind_still_give_a_line_that_can_be_read() {
 }
 
 #[test]
+fn no_format_of_lines_carries_a_control_character_and_each_accounts_for_it() {
+    let extension = dsm::diagnostic::SourceFile::new(
+        "x.xml",
+        r#"<device-extension xmlns="event_parsing/device_extension">
+  <pattern id="name" xmlns=""><![CDATA[^(\w+)]]></pattern>
+  <pattern id="user" xmlns=""><![CDATA[(?s)user=(.*)]]></pattern>
+  <match-group order="1" xmlns="">
+    <matcher field="EventName" order="1" pattern-id="name" capture-group="1"/>
+    <matcher field="UserName" order="1" pattern-id="user" capture-group="1"/>
+  </match-group>
+</device-extension>"#,
+    );
+    let mapping = Mapping::from_extension("case", &extension).0.unwrap();
+    let mut normalizer = Normalizer::new(&mapping);
+    for control in (0..0x3000).filter_map(char::from_u32) {
+        if !leef::control::is_control(control) {
+            continue;
+        }
+        let user = format!("a{control}b");
+        let text = format!("login user={user}");
+        let payload = Payload::from(text.as_str());
+        let event = normalizer.normalize(&payload, received());
+        let found = event.field(dsm::field::Field::UserName).unwrap();
+        assert_eq!(found.text, user);
+        let mut line = Vec::new();
+        let is_escaped = matches!(control, '\n' | '\r');
+        assert_eq!(cef::write(&event, &mut line), !is_escaped, "{control:?}");
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(leef::control::find(&line, 0), None, "{line:?}");
+        assert_eq!(line.contains("cefSanitized=suser"), !is_escaped, "{line}");
+        let mut leef = LeefOutput::new(leef::WriterOptions::default()).unwrap();
+        let mut line = Vec::new();
+        assert!(!leef.write(&event, &mut line).unwrap().is_lossless());
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(
+            leef::control::find(&line.replace('\t', ""), 0),
+            None,
+            "{line:?}"
+        );
+        assert!(line.contains("leefSanitized="), "{line}");
+        let mut line = Vec::new();
+        json::write(&event, &mut line).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(leef::control::find(&line, 0), None, "{line:?}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["properties"]["UserName"], user.as_str());
+        assert_eq!(value["payload"], text.as_str());
+        let shown = authoring::explain::visible(&text);
+        assert_eq!(leef::control::find(&shown, 0), None, "{shown:?}");
+    }
+}
+
+#[test]
 fn a_pattern_that_runs_away_is_stopped_and_said_so() {
     let extension = dsm::diagnostic::SourceFile::new(
         "x.xml",

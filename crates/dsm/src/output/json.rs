@@ -1,17 +1,42 @@
 //! An event as one line of JSON.
+//!
+//! JSON carries every character. Those of [`leef::control`] are written as escapes, so that a line holds none of them.
 
 use crate::event::{Event, Property, canonical};
 use crate::field::{Field, Typed};
 use crate::mapping::Target;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use std::io;
 
 /// Appends an event.
 ///
 /// # Errors
 /// Never with a `Vec`; the type is that of the serializer.
 pub fn write(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(out, &Line(event))
+    Line(event).serialize(&mut serde_json::Serializer::with_formatter(out, Escaping))
+}
+
+/// Compact JSON in which control characters beyond those that JSON forbids are escapes too.
+struct Escaping;
+
+impl serde_json::ser::Formatter for Escaping {
+    fn write_string_fragment<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let bytes = fragment.as_bytes();
+        let mut done = 0;
+        while let Some(control) = leef::control::find(fragment, done) {
+            writer.write_all(&bytes[done..control.start])?;
+            for unit in fragment[control.clone()].encode_utf16() {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            done = control.end;
+        }
+        writer.write_all(&bytes[done..])
+    }
 }
 
 struct Line<'a, 'e>(&'a Event<'e>);

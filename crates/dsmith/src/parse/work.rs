@@ -263,7 +263,7 @@ impl<'j> Worker<'j> {
                 Err(error) => Some(error.to_string()),
             },
             Format::Cef => {
-                cef::write(event, lines);
+                account.sanitized += u64::from(cef::write(event, lines));
                 None
             }
             Format::Json => json::write(event, lines)
