@@ -190,6 +190,8 @@ codes! {
         "nothing reads it"
     FixtureUnreadable = "DSM077" Error: "a fixture cannot be split into payloads without faults";
         "a fixture whose input is itself broken tests the reader, not the mapping; such input belongs to the reader's own tests"
+    FindingsOmitted = "DSM079" Warning: "there are more findings than are shown";
+        "a list holds ten thousand findings; nobody reads more, and most of them have one cause"
 
     PatternEmpty = "DSM080" Error: "a pattern is empty";
         "an empty key or path names nothing, and an empty regular expression matches every payload without reading it"
@@ -197,6 +199,8 @@ codes! {
         "the first one wins and the second never applies"
     EventMappingEmpty = "DSM082" Error: "an event mapping names neither an event ID nor a category";
         "no event can ever be found by it"
+    LimitExceeded = "DSM083" Error: "an extension exceeds a limit";
+        "the limits keep loading fast whatever a file holds, and no real mapping comes near them"
 
     RegexExponential = "DSM101" Warning: "a regular expression backtracks exponentially";
         "each further character of a hostile payload multiplies the time, and QRadar has no limit of steps"
