@@ -228,6 +228,10 @@ codes! {
         "it would hide the next finding of its kind, for which nobody gave a reason"
     FixtureUnclean = "DSM113" Warning: "a fixture holds what may be somebody's";
         "many people read a fixture, and the history of a repository keeps it"
+    DateLetterDoubtful = "DSM114" Warning: "a letter of a date format stands for something else";
+        "the format is valid, and reads another time than the text says"
+    DateDayUnpadded = "DSM115" Warning: "a date format does not read the first nine days of a month";
+        "syslog pads them with a blank, which Joda-Time does not skip: the event has the time of receipt"
 
     ConfigMalformed = "CFG001" Error: "the configuration is not valid TOML";
         "what cannot be read cannot be honoured"

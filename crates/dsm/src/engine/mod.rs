@@ -142,6 +142,7 @@ impl<'m> Normalizer<'m> {
             zone: options.time_zone,
             missing_year: options.missing_year,
             hour12: options.hour_without_marker,
+            blanks: options.date_blanks,
             ..TimeContext::new(received)
         };
         let mut properties: Vec<Property<'e>> = std::mem::take(&mut self.spare);

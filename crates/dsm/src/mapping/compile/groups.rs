@@ -11,6 +11,7 @@ use crate::mapping::pattern::{self, Capture, Kind, TemplatePart};
 use crate::mapping::{
     BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target, Uses,
 };
+use crate::options::IpProperty;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -202,9 +203,13 @@ impl<'a> Compiler<'a> {
     }
 
     pub(super) fn kind(&self, target: Target) -> FieldKind {
+        let options = &self.manifest.options;
         match target {
             Target::Field(field) => field.kind(),
-            Target::Custom(index) => self.custom[index].kind.kind(),
+            Target::Custom(index) => match (self.custom[index].kind, options.ip_property) {
+                (PropertyType::Ip, IpProperty::Ipv4) => FieldKind::Ipv4,
+                (kind, _) => kind.kind(),
+            },
         }
     }
 
