@@ -18,11 +18,12 @@
 
 #[path = "java_regex_support/generator.rs"]
 mod generator;
+#[path = "java/jdk.rs"]
+mod jdk;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dsm::java_regex::{BudgetExceeded, Engine, Flags, JavaRegex, Reason, Slots, SyntaxErrorKind};
@@ -192,20 +193,11 @@ fn differences(file: &str) -> (Vec<String>, usize) {
 }
 
 /// Java's answers to the cases, or nothing if there is no JDK 17.
-fn ask_java(file: &str, echo: bool) -> Option<String> {
-    let version = Command::new("java").arg("-version").output().ok()?;
-    if !String::from_utf8_lossy(&version.stderr).contains("version \"17.") {
-        println!("note: the java on the path is not version 17, so its answers are not compared");
-        return None;
-    }
-    let mut child = Command::new("java")
-        .args(["-Xss64m", "RegexOracle.java"])
-        .args(echo.then_some("echo"))
-        .current_dir(folder())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+fn ask_java(file: &str, arguments: &[&str]) -> Option<String> {
+    let mut child = jdk::oracle("RegexOracle.java")?
+        .args(arguments)
         .spawn()
-        .ok()?;
+        .unwrap();
     let mut input = child.stdin.take().unwrap();
     let questions = file.to_owned();
     let writer = std::thread::spawn(move || input.write_all(questions.as_bytes()).unwrap());
@@ -254,14 +246,11 @@ fn the_generated_cases_agree_with_java() {
 #[test]
 fn java_still_gives_the_committed_answers() {
     for file in [BY_HAND, GENERATED] {
-        match ask_java(&questions(file), true) {
-            Some(answers) => assert!(
+        if let Some(answers) = ask_java(&questions(file), &["echo"]) {
+            assert!(
                 answers == file,
                 "run the ignored test `refresh` and look at what changes"
-            ),
-            None => println!(
-                "note: no JDK 17 on the path, so the committed answers were not compared with it"
-            ),
+            );
         }
     }
 }
@@ -273,7 +262,7 @@ fn fresh_generated_cases_agree_with_java() {
 
 fn fuzz(seed: u64, patterns: usize) -> (usize, usize) {
     let questions = generator::cases(seed, patterns, escape);
-    let Some(answers) = ask_java(&questions, true) else {
+    let Some(answers) = ask_java(&questions, &["echo"]) else {
         return (0, 0);
     };
     let (differences, unanswered) = differences(&answers);
@@ -305,7 +294,7 @@ fn refresh() {
         ("regex-cases.tsv", questions(&by_hand)),
         ("regex-generated.tsv", generator::cases(4, 900, escape)),
     ] {
-        let answers = ask_java(&file, true).expect("a JDK 17 on the path");
+        let answers = ask_java(&file, &["echo"]).expect("a JDK 17 on the path");
         std::fs::write(folder().join(name), answers).unwrap();
     }
 }
