@@ -6,9 +6,10 @@
     reason = "the helpers of tests may panic as the tests themselves"
 )]
 
+#[path = "java/jdk.rs"]
+mod jdk;
+
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use dsm::device_time::{
@@ -103,29 +104,12 @@ fn every_row_of_the_table_holds() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Whether the `java` on the path is a JDK 17, which can run a source file.
-fn jdk_17_is_here() -> bool {
-    let modules = Command::new("java").arg("--list-modules").output();
-    modules.is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .any(|module| module.starts_with("jdk.compiler@17"))
-    })
-}
-
 #[test]
 fn the_java_column_is_what_the_jdk_says() {
-    if !jdk_17_is_here() {
-        println!("skipped: no JDK 17 on the path, the committed column stands unchecked");
+    let Some(mut java) = jdk::oracle("TimeOracle.java") else {
         return;
-    }
-    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java/TimeOracle.java");
-    let mut child = Command::new("java")
-        .arg(oracle)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    };
+    let mut child = java.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         let writing = scope.spawn(move || stdin.write_all(CASES.as_bytes()));
