@@ -58,7 +58,7 @@ impl fmt::Display for FaultKind {
                 "a JSON value of more than {limit} bytes begins here; the values that begin its lines are read one by one"
             ),
             Self::Unclosed => {
-                f.write_str("an array of payloads breaks off here; some payloads may be missing")
+                f.write_str("an array of payloads breaks off here; some may be missing")
             }
             Self::Members(names) => write!(
                 f,

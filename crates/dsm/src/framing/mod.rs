@@ -29,6 +29,7 @@
 //! value of one line. If lines within a longer JSON value begin with a brace or a bracket, nothing is left out: it is
 //! divided at these lines. White space does not count.
 
+mod arrays;
 mod envelope;
 mod fault;
 mod grammar;

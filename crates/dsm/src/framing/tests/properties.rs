@@ -231,7 +231,7 @@ fn framing() -> impl Strategy<Value = Framing> {
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(1000)
+        ..ProptestConfig::with_cases(400)
     })]
 
     #[test]
