@@ -556,6 +556,68 @@ proptest! {
     }
 }
 
+/// What is looked for ahead and behind, from many places of a text, and loops around it.
+const LOOKS: &[&str] = &[
+    "a",
+    "b",
+    ".",
+    "(a)",
+    "(?:a|b)*",
+    "(?:a|ab)*",
+    "a*",
+    "a*?",
+    "b+",
+    ".*",
+    ".*?",
+    "[ab]{1,3}",
+    "[ab]{0,2}?",
+    "(?=a)",
+    "(?!b)",
+    "(?=.*b)",
+    "(?=.*?ba)",
+    "(?=(?:a|ab)*b-)",
+    "(?!(?:a|b)*c)",
+    "(?=(?=a*b)a)",
+    "(?=a*(?!b)a*b)",
+    "(?:(?!ba).)*",
+    "(?:(?=a*b)[ab])*?",
+    "(?:a(?=a*b)|b(?!a*-))*",
+    "(?<=a)",
+    "(?<!ab)",
+    "(?<=a{1,3})",
+    "(?<=ab|b(?=a))",
+    "(?=a*(b))",
+    "(?:a|b(?=(?:a*b)*-))+",
+    "-",
+    "c",
+    "\\b",
+    "$",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn look_arounds_find_with_a_memo_what_the_backtracking_engine_finds(
+        pieces in prop::collection::vec(prop::sample::select(LOOKS), 1..8),
+        is_anchored: bool,
+        text in "[ab]{0,24}[-c\u{301}\n]?[ab]{0,12}c?-?",
+    ) {
+        let pattern = format!("{}{}", if is_anchored { "^" } else { "" }, pieces.concat());
+        let regex = JavaRegex::new(&pattern, Flags::default()).unwrap();
+        let (groups, mut slots) = (regex.group_count(), Slots::default());
+        let slow = regex.find_by_backtracking(&text, &mut slots, 2_000_000);
+        let slow = answer(slow, groups, &text, &slots);
+        if let Some(found) = regex.find_by_memo(&text, &mut slots) {
+            let memo = answer(Ok(found), groups, &text, &slots);
+            prop_assert!(slow == memo || slow == "budget", "/{}/ on {:?}: {} is {}", pattern, text, memo, slow);
+        }
+        let found = regex.find(&text, &mut slots, 2_000_000);
+        let usual = answer(found, groups, &text, &slots);
+        prop_assert!(slow == usual || slow == "budget", "/{}/ on {:?}: {} is {}", pattern, text, usual, slow);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
