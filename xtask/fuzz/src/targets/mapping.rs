@@ -13,8 +13,12 @@ fn file(name: &str, bytes: &[u8]) -> Arc<SourceFile> {
     SourceFile::new(name, text(bytes))
 }
 
-/// Findings as people and programs get them.
+/// Findings as people and programs get them. Pictures for people take longer than all else, so there are few of them.
 fn shown(findings: &Diagnostics) {
+    if findings.iter().count() > 20 {
+        let _ = render(findings, Format::Json, false);
+        return;
+    }
     for format in [Format::Human, Format::Json, Format::Github, Format::Sarif] {
         let _ = render(findings, format, false);
     }
