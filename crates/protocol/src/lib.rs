@@ -16,6 +16,8 @@ pub mod clock;
 pub mod cloud;
 pub mod cursor;
 pub mod driver;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod json;
 pub mod kafka;

@@ -37,7 +37,7 @@ mod stats;
 mod stream;
 #[cfg(feature = "kafka")]
 mod token;
-mod unwrap;
+pub(crate) mod unwrap;
 
 #[cfg(feature = "kafka")]
 pub use client::client_config;
