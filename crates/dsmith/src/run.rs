@@ -1,7 +1,7 @@
 //! `dsmith run`.
 
 use crate::args::RunArgs;
-use crate::{Exit, UsageError, check_config, terminal};
+use crate::{Exit, UsageError, check_config, memory, terminal};
 use anyhow::Context;
 use authoring::folder::Library;
 use authoring::render::{self, Format};
@@ -33,6 +33,7 @@ impl Mappings for Loaded {
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    memory::keep_private();
     let (plan, findings) = plan_of(args)?;
     let Some(plan) = plan else {
         show(&findings);
@@ -45,13 +46,15 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         Form::Json => log(&findings),
     }
     let signals = Signals::of_process().context("cannot receive signals")?;
-    let store = Arc::new(Store::open(
+    let store = Arc::new(Store::open_unchecked(
         &plan.config.state_directory,
         plan.config.limits,
     )?);
+    // Also what is missing from a state that is not whole.
     for route in &args.forget {
         forget(&store, route)?;
     }
+    store.check()?;
     let board = Arc::new(Board::default());
     let run = Run {
         store,

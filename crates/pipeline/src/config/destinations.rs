@@ -303,6 +303,11 @@ fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<F
         keep: table
             .number("keep")
             .and_then(|keep| usize::try_from(keep).ok()),
+        mode: match table.text("mode").as_deref() {
+            Some("0640") => 0o640,
+            Some("0644") => 0o644,
+            _ => 0o600,
+        },
         sync: match table.text("sync").as_deref() {
             Some("never") => Sync::Never,
             _ => Sync::Batch,

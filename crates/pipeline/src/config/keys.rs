@@ -376,6 +376,13 @@ const DESTINATION: &[Key] = &[
     )
     .only("type", &["file"]),
     key(
+        "mode",
+        Takes::Choice(&["0600", "0640", "0644"]),
+        "Who may read the file: its owner, its group too, or everybody. A file that was more open is tightened when it is opened.",
+    )
+    .default("0600")
+    .only("type", &["file"]),
+    key(
         "sync",
         Takes::Choice(&["batch", "never"]),
         "`batch` forces each batch to the disk before the position moves. With `never` a power failure can lose what was written last.",
