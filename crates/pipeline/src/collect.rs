@@ -50,7 +50,7 @@ impl StoreSink {
             .map(|(identifier, part)| (identifier.and_then(owner).unwrap_or(self.source), part))
             .collect();
         self.store
-            .take(self.source, &lane.lane, &parts, self.clock.now())
+            .take(self.source, &lane.lane, &parts, self.clock.wall())
     }
 }
 
@@ -62,7 +62,7 @@ impl Sink for StoreSink {
                 &lane.lane,
                 &page.payloads,
                 page.cursor.as_text(),
-                self.clock.now(),
+                self.clock.wall(),
             ),
             Keeps::Remote => self.take(lane, page),
         };
@@ -213,7 +213,7 @@ impl Opener<'_> {
                     let mut sink = sink(&id);
                     if config.is_shared {
                         if cursor == Cursor::START {
-                            cursor = polled.poll.begin(self.clock.now());
+                            cursor = polled.poll.begin(self.clock.wall());
                         }
                         let store = Arc::clone(self.store);
                         let first = sink.first;
@@ -269,7 +269,7 @@ impl Lane {
     pub fn run(mut self, clock: &dyn Clock, stop: &Stop, once: bool, board: &Board) {
         while !stop.is_set() {
             let step = self.step(clock);
-            board.set_lane(self.collector.id(), self.collector.status());
+            self.publish(clock, board);
             match step {
                 Step::Again => {}
                 Step::Finished => break,
@@ -283,7 +283,18 @@ impl Lane {
         self.settle();
         // Where it was told to stop, the board may have forgotten it.
         if !stop.is_set() {
-            board.set_lane(&id, self.collector.status());
+            self.publish(clock, board);
+        }
+    }
+
+    /// Shows how the lane is doing, in the time of the machine's clock.
+    fn publish(&self, clock: &dyn Clock, board: &Board) {
+        let (id, status) = (self.collector.id(), self.collector.status());
+        let by = clock.set_by();
+        if by.is_zero() {
+            board.set_lane(id, status);
+        } else {
+            board.set_lane(id, &status.moved_by(by));
         }
     }
 

@@ -382,7 +382,7 @@ impl Server {
         stream.set_write_timeout(Some(PATIENCE))?;
         let path = read_path(&mut stream)?;
         let (status, body) = match path.as_deref() {
-            Some("/metrics") => match metrics(&self.board, &self.store, self.clock.now()) {
+            Some("/metrics") => match metrics(&self.board, &self.store, self.clock.wall()) {
                 Ok(text) => ("200 OK", text),
                 Err(error) => ("500 Internal Server Error", format!("{error}\n")),
             },

@@ -378,6 +378,47 @@ fn a_secret_in_the_file_is_refused_and_never_shown() {
     assert_eq!(&label.file.text[label.span.clone()], "\"********\"");
 }
 
+#[test]
+fn a_secret_in_the_place_of_its_name_or_in_an_address_is_never_shown() {
+    let secrets = ["aBc8Q~Zx4vT.1kLmN0pQrStUvWxYz_AbCdEfGhIj", "hunter2x", "5f4dcc3b5aa765d61d8327deb882cf99"];
+    let good = "client_secret = { env = \"ALPHA_SECRET\" }";
+    let proxy = |server: &str| format!("{good}\nuse_proxy = true\nproxy_port = 8080\nproxy_server = {server}");
+    for secret in secrets {
+        for (from, to) in [
+            (good, format!("client_secret = {{ env = \"{secret}\" }}")),
+            (good, format!("client_secret = {{ file = \"{secret}\" }}")),
+            (good, format!("client_secret = {{ file = \"/etc/dsmith/{secret}\" }}")),
+            (good, format!("client_secret = {{ env = {secret} }}")),
+            (good, format!("client_secret.env = \"{secret}\"")),
+            (good, format!("{good}\nproxy_password = {{ env = \"{secret}\" }}")),
+            (good, proxy(&format!("\"http://user:{secret}@proxy.example.com:8080\""))),
+            (good, proxy(&format!("\"user:{secret}@proxy.example.com\""))),
+            (good, proxy(&format!("\"user:{secret}\""))),
+            (good, proxy(&format!("http://user:{secret}@proxy.example.com"))),
+            (good, format!("{good}\nendpoint_override = \"https://user:{secret}@127.0.0.1:8080\"")),
+            ("address = \"qradar.example.com:514\"", format!("address = \"user:{secret}@qradar.example.com:514\"")),
+            ("address = \"qradar.example.com:514\"", format!("address = user:{secret}@qradar.example.com:514")),
+        ] {
+            let text = GOOD.replace(from, &to);
+            assert_ne!(text, GOOD);
+            // Whatever else is wrong in the file is shown with the lines around it.
+            for text in [text.clone(), text.replace("spool =", "spoool ="), text.replace("[limits]", "[limits")] {
+                let (config, mut found) = parse(&text);
+                config.check_surroundings(&NoSecrets, Severity::Error, &mut found);
+                let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+                let shown = format!("{config:?}\n{found:?}\n{lines:?}");
+                assert!(!shown.contains(secret), "{to}: {shown}");
+                assert!(found.has_errors(), "{to}");
+            }
+        }
+    }
+    // The line can be found all the same, and what to do is said.
+    let (config, mut found) = parse(&GOOD.replace(good, "client_secret = { env = \"hunter2x\" }"));
+    config.check_surroundings(&NoSecrets, Severity::Error, &mut found);
+    let line = found.iter().next().unwrap().to_string();
+    assert!(line.contains("write where the secret is, not the secret"), "{line}");
+}
+
 #[derive(Debug)]
 struct NoSecrets;
 

@@ -371,7 +371,7 @@ fn page(
     clock: &dyn Clock,
 ) -> Probe {
     let name = format!("page {}", lane.name);
-    let now = clock.now();
+    let now = clock.wall();
     let cursor = lane.poll.begin(now);
     let secret = lane
         .credentials
@@ -403,7 +403,7 @@ fn page(
         return fail(Trouble::of_status(
             &response,
             lane.poll.permission(),
-            clock.now(),
+            clock.wall(),
         ));
     }
     match lane.poll.read(&response, &cursor, now) {

@@ -120,7 +120,7 @@ fn restrict(dir: &Path, name: &str, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens a file of our own, and makes it if there is none. A link in its place is not followed.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
