@@ -265,6 +265,8 @@ codes! {
         "nothing is ever sent there"
     LogSourceNone = "CFG022" Warning: "no log source is enabled";
         "there is nothing to do"
+    ConfigKeyRenamed = "CFG025" Warning: "a key of the configuration has a new name";
+        "the old name still works, and a later version may no longer know it"
 }
 
 impl Code {

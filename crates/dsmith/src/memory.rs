@@ -20,7 +20,9 @@ pub(crate) fn keep_private() {
     #[cfg(not(target_os = "linux"))]
     let hidden = limited;
     if limited.is_err() && hidden.is_err() {
-        crate::terminal::error("core dumps cannot be switched off; if this process crashes, one may hold secrets");
+        crate::terminal::error(
+            "core dumps cannot be switched off; if this process crashes, one may hold secrets",
+        );
     }
 }
 

@@ -325,7 +325,7 @@ name = \"out\"
 type = \"stdout\"
 [group]
 name = \"collectors\"
-bootstrap_servers = [\"192.0.2.1:9092\"]
+bootstrap_server_list = [\"192.0.2.1:9092\"]
 [[log_source]]
 identifier = \"alpha\"
 type = \"microsoft-365-defender\"

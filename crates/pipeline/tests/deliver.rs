@@ -785,7 +785,7 @@ fn log_sources_get_their_turn_at_a_destination() {
 /// Events of one second, and when they were all delivered by the time that passes evenly.
 #[test]
 fn a_clock_that_is_set_at_any_moment_holds_nothing_back() {
-    for seed in 0..40 {
+    for seed in 0..12 {
         let mut random = fastrand::Rng::with_seed(seed);
         let bench = Bench::new();
         let mut deliverer = bench.deliverer(Setup {
@@ -816,8 +816,13 @@ fn a_clock_that_is_set_at_any_moment_holds_nothing_back() {
             let metrics = &bench.metrics;
             let passed = usize::try_from(metrics.events()).unwrap();
             // Two windows at most, and what the throttle makes wait.
-            let due = usize::try_from(second - 25).ok().and_then(|then| at_second.get(then));
-            assert!(passed >= due.copied().unwrap_or(0), "seed {seed}, second {second}");
+            let due = usize::try_from(second - 25)
+                .ok()
+                .and_then(|then| at_second.get(then));
+            assert!(
+                passed >= due.copied().unwrap_or(0),
+                "seed {seed}, second {second}"
+            );
         }
         assert_eq!(bench.waiting(), 0, "seed {seed}");
         let lines = bench.destination.lines();

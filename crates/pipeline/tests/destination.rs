@@ -161,7 +161,9 @@ fn dead_letters_cut_nothing_of_others_either() {
         reason: "too long",
         payload: b"x",
     };
-    DeadLetters::new(path.clone()).add(&[letter], at(0)).unwrap();
+    DeadLetters::new(path.clone())
+        .add(&[letter], at(0))
+        .unwrap();
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("precious\n{"), "{text}");
 }
@@ -203,7 +205,13 @@ fn a_clock_that_was_set_back_does_not_make_the_newest_rotated_file_the_oldest() 
         keep: Some(2),
         ..file_options(&path)
     });
-    for (line, seconds) in [("aaa", 0), ("bbb", 1), ("ccc", -86_400), ("ddd", -86_399), ("eee", 5)] {
+    for (line, seconds) in [
+        ("aaa", 0),
+        ("bbb", 1),
+        ("ccc", -86_400),
+        ("ddd", -86_399),
+        ("eee", 5),
+    ] {
         assert_eq!(file.send(&batch(&[line]), at(seconds)), ACCEPTED);
     }
     let kept: Vec<String> = rotated(dir.path())
@@ -558,6 +566,7 @@ fn tls_knows_the_receiver_by_its_authority_and_shows_a_client_certificate() {
     authority.issue("sender.example.com");
     let files = TlsFiles {
         ca: Some(authority.path("ca.pem")),
+        ca_only: false,
         client: Some((
             authority.path("sender.example.com.pem"),
             authority.path("sender.example.com.key"),
@@ -594,6 +603,7 @@ fn tls_refuses_a_receiver_of_another_name_or_authority_and_sends_nothing() {
     ] {
         let files = TlsFiles {
             ca: Some(ca),
+            ca_only: false,
             client: Some(client.clone()),
             server_name: Some(name.to_owned()),
         };
@@ -625,6 +635,7 @@ fn tls_files_that_cannot_be_used_are_named() {
     ] {
         let files = TlsFiles {
             ca: Some(authority.path(ca)),
+            ca_only: false,
             client,
             server_name: None,
         };
@@ -638,6 +649,7 @@ fn a_receiver_without_the_client_certificate_it_demands_leaves_the_batch_with_us
     let authority = Authority::new();
     let files = TlsFiles {
         ca: Some(authority.path("ca.pem")),
+        ca_only: false,
         client: None,
         server_name: Some("receiver.example.com".to_owned()),
     };

@@ -37,7 +37,8 @@ fn on_a_small_disk(test: &str, body: impl FnOnce(&Path)) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=40m tmpfs \"$1\" && exec \"$2\" --exact \"$3\" --nocapture";
+    let script =
+        "mount -t tmpfs -o size=40m tmpfs \"$1\" && exec \"$2\" --exact \"$3\" --nocapture";
     let output = Command::new("unshare")
         .args(["-Urm", "sh", "-c", script, "sh"])
         .arg(folder.path())
@@ -161,7 +162,10 @@ fn after_a_kill_on_a_full_disk_a_new_start_delivers_what_waits() {
             .output()
             .unwrap();
         assert!(!child.status.success());
-        let taken: u64 = fs::read_to_string(disk.join("taken")).unwrap().parse().unwrap();
+        let taken: u64 = fs::read_to_string(disk.join("taken"))
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(taken > 500, "{taken}");
         let (store, source) = open(disk);
         assert_eq!(deliver(&store, source, 1), taken + 1);
@@ -181,9 +185,18 @@ fn a_read_only_disk_is_an_error_that_says_so_and_can_be_looked_at() {
             assert!(status.unwrap().success());
         };
         mount("remount,ro");
-        let text = Store::open(&disk.join("state"), LIMITS).map(drop).unwrap_err().to_string();
-        assert!(text.contains("cannot be used") && text.contains("ead-only"), "{text}");
-        assert_eq!(Store::peek(&disk.join("state")).unwrap().waiting[0].events, 1);
+        let text = Store::open(&disk.join("state"), LIMITS)
+            .map(drop)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("cannot be used") && text.contains("ead-only"),
+            "{text}"
+        );
+        assert_eq!(
+            Store::peek(&disk.join("state")).unwrap().waiting[0].events,
+            1
+        );
         mount("remount,rw");
     });
 }

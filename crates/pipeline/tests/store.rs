@@ -423,14 +423,38 @@ fn events_that_are_gone_from_the_spool_are_an_error_that_names_them() {
     }
     drop(store);
     for (change, said) in [
-        ("DELETE FROM chunk WHERE log_source = 2 AND first = 11", "`beta` 6 (15 to 20)"),
-        ("DELETE FROM chunk WHERE log_source = 2 AND first = 31", "`beta` 10 (31 to 40)"),
-        ("DELETE FROM chunk WHERE log_source = 1 AND first >= 41", "`alpha` 20 (41 to 60)"),
-        ("DELETE FROM chunk", "`alpha` 46 (15 to 60), of `beta` 46 (15 to 60)"),
-        ("UPDATE position SET next = 70, keep = 70 WHERE log_source = 2", "of `beta`"),
-        ("UPDATE log_source SET next_sequence = 31 WHERE id = 1", "of `alpha`"),
-        ("DELETE FROM log_source WHERE id = 2", "belong to no log source"),
-        ("UPDATE chunk SET first = first - 3 WHERE first = 31", "twice"),
+        (
+            "DELETE FROM chunk WHERE log_source = 2 AND first = 11",
+            "`beta` 6 (15 to 20)",
+        ),
+        (
+            "DELETE FROM chunk WHERE log_source = 2 AND first = 31",
+            "`beta` 10 (31 to 40)",
+        ),
+        (
+            "DELETE FROM chunk WHERE log_source = 1 AND first >= 41",
+            "`alpha` 20 (41 to 60)",
+        ),
+        (
+            "DELETE FROM chunk",
+            "`alpha` 46 (15 to 60), of `beta` 46 (15 to 60)",
+        ),
+        (
+            "UPDATE position SET next = 70, keep = 70 WHERE log_source = 2",
+            "of `beta`",
+        ),
+        (
+            "UPDATE log_source SET next_sequence = 31 WHERE id = 1",
+            "of `alpha`",
+        ),
+        (
+            "DELETE FROM log_source WHERE id = 2",
+            "belong to no log source",
+        ),
+        (
+            "UPDATE chunk SET first = first - 3 WHERE first = 31",
+            "twice",
+        ),
     ] {
         let image = crash(dir.path());
         rusqlite::Connection::open(image.path().join("state.db"))
@@ -489,7 +513,11 @@ fn whatever_holds_payloads_is_private_also_where_the_folder_was_there_before() {
             .collect();
         assert!(names.contains(&"state.db-wal".to_owned()), "{names:?}");
         for name in names {
-            assert_eq!(mode(&state.join(&name)) & 0o077, 0, "{name} in round {round}");
+            assert_eq!(
+                mode(&state.join(&name)) & 0o077,
+                0,
+                "{name} in round {round}"
+            );
         }
         // A version that was not careful has left them open.
         std::mem::forget(store);
@@ -552,7 +580,9 @@ fn a_state_that_cannot_be_written_is_an_error_that_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, "").unwrap();
-    let text = Store::open(&path.join("state"), ROOMY).unwrap_err().to_string();
+    let text = Store::open(&path.join("state"), ROOMY)
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("cannot be used"), "{text}");
 }
 

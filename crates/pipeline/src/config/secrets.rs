@@ -19,7 +19,14 @@ const TELLING: &[&str] = &[
 
 /// Parts of names under which people write addresses, with passwords in them.
 const ADDRESSES: &[&str] = &[
-    "server", "proxy", "url", "address", "host", "endpoint", "user", "client_id",
+    "server",
+    "proxy",
+    "url",
+    "address",
+    "host",
+    "endpoint",
+    "user",
+    "client_id",
 ];
 
 /// Whether what stands under a key may hold a secret by the looks of it: instead of the place of a secret, or in an address.

@@ -6,9 +6,7 @@ use rustix::fs::OFlags;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{
-    DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt,
-};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// When a new file begins by the clock, in UTC.
@@ -219,7 +217,11 @@ impl LineFile {
     /// Takes rights from those who are not to read the file.
     fn restrict(&self, file: &File, existed: bool) -> io::Result<()> {
         let found = file.metadata()?.permissions().mode() & 0o777;
-        let wanted = if existed { found & self.mode } else { self.mode };
+        let wanted = if existed {
+            found & self.mode
+        } else {
+            self.mode
+        };
         if found == wanted {
             return Ok(());
         }

@@ -140,7 +140,9 @@ impl Source {
             1 => String::new(),
             ranges => format!(" in {ranges} ranges"),
         };
-        Some(format!("of `{identifier}` {events} ({first} to {last}{more})"))
+        Some(format!(
+            "of `{identifier}` {events} ({first} to {last}{more})"
+        ))
     }
 
     /// The routes that wait for what is missing.

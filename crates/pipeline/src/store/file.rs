@@ -252,7 +252,8 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
     let lock = lock(dir)?;
     refuse_lost(dir)?;
     // SQLite gives the mode of the database to its other files.
-    private::create(&dir.join(DATABASE)).map_err(|error| private::refusal(dir, DATABASE, &error))?;
+    private::create(&dir.join(DATABASE))
+        .map_err(|error| private::refusal(dir, DATABASE, &error))?;
     let opened = connect_both(dir).or_else(|error| match error {
         // Without any room not even the log can be opened.
         StoreError::DiskFull { .. } | StoreError::Io { .. } if free_reserve(dir) => {
@@ -303,7 +304,8 @@ fn refuse_lost(dir: &Path) -> Result<(), StoreError> {
 pub(super) fn keep_reserve(dir: &Path, free: u64) {
     let path = dir.join(RESERVE);
     let is_kept = std::fs::symlink_metadata(&path).is_ok_and(|there| there.len() >= RESERVE_BYTES);
-    let has_room = || available(dir).is_some_and(|room| room > free.saturating_add(2 * RESERVE_BYTES));
+    let has_room =
+        || available(dir).is_some_and(|room| room > free.saturating_add(2 * RESERVE_BYTES));
     if is_kept || !has_room() {
         return;
     }
@@ -357,7 +359,10 @@ pub(super) fn open_to_read(dir: &Path) -> Result<Connection, StoreError> {
 /// Opens a database that nobody can change.
 fn connect_unchanging(dir: &Path) -> Result<Connection, StoreError> {
     let path = dir.join(DATABASE).to_string_lossy().into_owned();
-    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
     Connection::open_with_flags(
         format!("file:{path}?immutable=1"),
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,

@@ -470,7 +470,9 @@ impl Store {
             true => 0,
             false => file::RESERVE_BYTES,
         };
-        let needed = limits.free.saturating_add(2 * size + growth + reserve + OVERHEAD);
+        let needed = limits
+            .free
+            .saturating_add(2 * size + growth + reserve + OVERHEAD);
         if available < needed {
             return Err(StoreError::DiskFull {
                 dir: self.dir.clone(),

@@ -81,6 +81,7 @@ fn apply_rules(
                 When::Is(value) => checked.is(rule.parameter, value),
                 When::IsNot(value) => !checked.is(rule.parameter, value),
                 When::Given => checked.has(rule.parameter) || given.contains_key(rule.parameter),
+                When::Absent => !checked.has(rule.parameter) && !given.contains_key(rule.parameter),
             };
             match (applies, rule.effect) {
                 (false, _) => {}
@@ -366,7 +367,10 @@ fn check_text(
         if found.is_none() {
             report(
                 FaultCode::NotAllowed,
-                format!("`{name}` is {}, which is not one of its values", quoted(text)),
+                format!(
+                    "`{name}` is {}, which is not one of its values",
+                    quoted(text)
+                ),
                 format!("write {}{}", one_of(known()), did_you_mean(text, known())),
             );
         }
@@ -378,11 +382,18 @@ fn check_text(
         if !matches {
             report(
                 FaultCode::Pattern,
-                format!("`{name}` is {}, but it must be {}", quoted(text), pattern.expected),
+                format!(
+                    "`{name}` is {}, but it must be {}",
+                    quoted(text),
+                    pattern.expected
+                ),
                 format!("write {}", pattern.expected),
             );
             return None;
         }
+    }
+    if parameter.any_case {
+        return Some(text.to_ascii_lowercase());
     }
     Some(text.to_owned())
 }
@@ -403,7 +414,10 @@ fn check_host(name: &str, text: &str, faults: &mut Vec<ParameterFault>) -> Optio
     faults.push(fault(
         name,
         FaultCode::Pattern,
-        format!("`{name}` is {}, which is no host name and no address", quoted(text)),
+        format!(
+            "`{name}` is {}, which is no host name and no address",
+            quoted(text)
+        ),
         "write the name or the address alone, without scheme, port or path".to_owned(),
     ));
     None

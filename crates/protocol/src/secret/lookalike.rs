@@ -18,7 +18,8 @@ pub(super) fn variable(name: &str) -> Cow<'_, str> {
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && match words().count() {
             // `LANG`, but not `hunter2` or `letmein`: a name of one small word is rarer than a password of one.
-            1 => words().all(|word| is_word(word) && !word.contains(|c: char| c.is_ascii_lowercase())),
+            1 => words()
+                .all(|word| is_word(word) && !word.contains(|c: char| c.is_ascii_lowercase())),
             _ => words().all(is_word),
         };
     shown(name, is_name)
@@ -27,7 +28,10 @@ pub(super) fn variable(name: &str) -> Cow<'_, str> {
 /// A path, or as much of it as can be shown.
 pub(super) fn path(path: &str) -> Cow<'_, str> {
     let last = path.rsplit('/').next().unwrap_or(path);
-    let is_name = |name: &str| name.split(['_', '-', '.', ' ', ':', '@', ',']).all(is_harmless);
+    let is_name = |name: &str| {
+        name.split(['_', '-', '.', ' ', ':', '@', ','])
+            .all(is_harmless)
+    };
     // `client-secret`, `secret.txt`, `secret`, but not `hunter2`.
     let is_last = is_name(last)
         && !is_uuid(last)
@@ -54,7 +58,10 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     let begin = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(begin);
     let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    if let Some(at) = rest.get(..authority).and_then(|authority| authority.rfind('@')) {
+    if let Some(at) = rest
+        .get(..authority)
+        .and_then(|authority| authority.rfind('@'))
+    {
         return Cow::Owned(format!("{scheme}{MASK}{}", &rest[at..]));
     }
     // `user:password` where a host and a port should stand, but not an address of version 6.
@@ -68,7 +75,10 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     }
     let is_one_word = !text.contains(char::is_whitespace) && begin == 0;
     let parts = || text.split(['.', '-', '_', ':', '/', ',', '[', ']']);
-    shown(text, !is_one_word || is_uuid(text) || parts().all(is_harmless))
+    shown(
+        text,
+        !is_one_word || is_uuid(text) || parts().all(is_harmless),
+    )
 }
 
 fn shown(text: &str, is_harmless: bool) -> Cow<'_, str> {
@@ -193,16 +203,25 @@ mod tests {
     #[test]
     fn a_value_is_shown_without_passwords_in_it() {
         for (text, expected) in [
-            ("http://user:hunter2@proxy.example.com:8080", "http://***@proxy.example.com:8080"),
+            (
+                "http://user:hunter2@proxy.example.com:8080",
+                "http://***@proxy.example.com:8080",
+            ),
             ("user:hunter2@proxy.example.com", "***@proxy.example.com"),
             ("user:hunter2", "user:***"),
             ("proxy.example.com:8080", "proxy.example.com:8080"),
-            ("http://proxy.example.com/a@b", "http://proxy.example.com/a@b"),
+            (
+                "http://proxy.example.com/a@b",
+                "http://proxy.example.com/a@b",
+            ),
             ("[2001:db8::1]:8080", "[2001:db8::1]:8080"),
             ("2001:db8::1", "2001:db8::1"),
             ("aBc8Q~Zx4vT.1kLmN0pQrStUvWxYz_AbCdEfGhIj", "***"),
             ("5f4dcc3b5aa765d61d8327deb882cf99", "***"),
-            ("11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-555555555555"),
+            (
+                "11111111-2222-3333-4444-555555555555",
+                "11111111-2222-3333-4444-555555555555",
+            ),
             ("GCC High & DoD", "GCC High & DoD"),
             ("EU", "EU"),
             ("5M", "5M"),
