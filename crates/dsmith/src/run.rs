@@ -54,6 +54,15 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     for route in &args.forget {
         forget(&store, route)?;
     }
+    if args.forget_missing {
+        for (log_source, events) in store.forget_missing()? {
+            tracing::warn!(
+                log_source,
+                events,
+                "events that are missing from the state were given up"
+            );
+        }
+    }
     store.check()?;
     let board = Arc::new(Board::default());
     let run = Run {

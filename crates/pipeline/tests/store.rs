@@ -481,10 +481,81 @@ fn events_that_are_gone_from_the_spool_are_an_error_that_names_them() {
         .unwrap();
     let store = Store::open_unchecked(image.path(), ROOMY).unwrap();
     let text = store.check().unwrap_err().to_string();
-    assert!(text.contains("--forget beta/qradar"), "{text}");
+    assert!(text.contains("--forget-missing"), "{text}");
     let beta = store.source("beta").unwrap();
     store.forget(beta, "qradar").unwrap();
     store.check().unwrap();
+}
+
+#[test]
+fn events_that_are_gone_can_be_given_up_and_all_others_are_delivered() {
+    for (change, gone, left) in [
+        (
+            "DELETE FROM chunk WHERE first = 31",
+            10,
+            vec![14..30, 40..60],
+        ),
+        ("DELETE FROM chunk WHERE first = 11", 6, vec![20..60]),
+        ("DELETE FROM chunk WHERE first >= 41", 20, vec![14..40]),
+        (
+            "DELETE FROM chunk WHERE first IN (21, 51)",
+            20,
+            vec![14..20, 30..50],
+        ),
+        ("DELETE FROM chunk", 46, vec![]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let source = store.source("alpha").unwrap();
+        for destination in ["file", "qradar"] {
+            store.position(source, destination).unwrap();
+        }
+        for page in 0..6 {
+            let page = payloads(page * 10..page * 10 + 10);
+            store.accept(source, "", &page, None, at(0)).unwrap();
+        }
+        // One of the two is ahead, behind what is gone.
+        store.advance(source, "file", &Position::at(55)).unwrap();
+        store.advance(source, "qradar", &Position::at(15)).unwrap();
+        drop(store);
+        rusqlite::Connection::open(dir.path().join("state.db"))
+            .unwrap()
+            .execute_batch(change)
+            .unwrap();
+        Store::open(dir.path(), ROOMY).unwrap_err();
+        let store = Store::open_unchecked(dir.path(), ROOMY).unwrap();
+        let given_up = store.forget_missing().unwrap();
+        assert_eq!(given_up, [("alpha".to_owned(), gone)], "{change}");
+        drop(store);
+        // It is said once, and not with each start again.
+        let store = open(dir.path());
+        assert_eq!(store.forget_missing().unwrap(), []);
+        let source = store.source("alpha").unwrap();
+        let next = store.position(source, "qradar").unwrap().next;
+        let left: Vec<String> = left.into_iter().flat_map(payloads).collect();
+        assert_eq!(texts(&store, source, next), left, "{change}");
+        // What arrives from now on goes to both, and nothing waits for ever.
+        store.accept(source, "", &["new"], None, at(1)).unwrap();
+        for destination in ["file", "qradar"] {
+            let next = store.position(source, destination).unwrap().next;
+            let batch = store.read(source, next, 100, 1 << 20).unwrap();
+            let last = batch.iter().last().unwrap();
+            assert_eq!(last.payload, b"new", "{change}: {destination}");
+            let behind = Position::at(batch.next().unwrap());
+            store.advance(source, destination, &behind).unwrap();
+        }
+        assert!(
+            store
+                .look()
+                .unwrap()
+                .waiting
+                .iter()
+                .all(|row| row.events == 0)
+        );
+        assert_eq!(store.bytes(), 0);
+        drop(store);
+        drop(open(dir.path()));
+    }
 }
 
 fn mode(path: &Path) -> u32 {

@@ -153,16 +153,16 @@ pub enum StoreError {
     },
     /// What should be there is not.
     #[error(
-        "the state in {} is not whole, events are missing: {missing}; restore {DATABASE} from a copy, with {WAL} if there is one, \
-         or give up what waits there{}", dir.display(), forget(routes)
+        "the state in {} is not whole, events are missing: {missing}; restore {DATABASE} from a copy, with {WAL} if there is one{}", dir.display(),
+        if *can_be_given_up { ", or go on without them: dsmith run --forget-missing" } else { "" }
     )]
     Incomplete {
         /// The state directory.
         dir: PathBuf,
         /// What is missing, for people.
         missing: String,
-        /// The routes for which it waits, as `--forget` takes them.
-        routes: Vec<String>,
+        /// Whether the state is of use without it.
+        can_be_given_up: bool,
     },
     /// A file of the state is not what it has to be, so that others could read or replace it.
     #[error("the state in {} is not used: {reason}", dir.display())]
@@ -180,14 +180,6 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
-}
-
-/// How to give up routes.
-fn forget(routes: &[String]) -> String {
-    match routes {
-        [] => String::new(),
-        _ => format!(": dsmith run --forget {}", routes.join(" --forget ")),
-    }
 }
 
 impl StoreError {
