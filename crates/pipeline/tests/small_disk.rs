@@ -3,7 +3,12 @@
 //! The disk is a real one of 40 MB: a tmpfs in a mount namespace of its own, which Linux gives to everybody who may make
 //! user namespaces. Where it does not, the tests say so and are left out.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "the helpers of tests are tests too"
+)]
 
 use chrono::{DateTime, Utc};
 use pipeline::store::{Limits, MemoryLimits, Position, SourceId, Store, StoreError};
