@@ -277,6 +277,8 @@ codes! {
         "`dsmith run` refuses to start without it"
     NamesCollide = "CFG024" Error: "two names mean the same thing where they are used";
         "events of one would count as those of the other, or one would take the place of the other"
+    ConfigKeyRenamed = "CFG025" Warning: "a key of the configuration has a new name";
+        "the old name still works, and a later version may no longer know it"
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use protocol::Keeps;
 use protocol::status::State;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The name of the file.
@@ -232,7 +232,9 @@ impl Status {
     /// The file cannot be written.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         let new = dir.join(format!("{FILE}.new"));
-        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        let mut file = crate::store::create_private(&new)?;
+        file.set_len(0)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
         std::fs::rename(new, dir.join(FILE))
     }
 

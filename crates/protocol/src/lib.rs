@@ -30,6 +30,7 @@ pub mod secret;
 mod source;
 mod stamp;
 pub mod status;
+pub mod trust;
 
 pub use cursor::Cursor;
 pub use source::{

@@ -1,7 +1,7 @@
 //! How a lane is doing, for people and for metrics.
 
 use crate::source::{LaneId, Page, SinkError};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
 /// The states that QRadar shows for a log source.
@@ -126,6 +126,19 @@ impl LaneStatus {
     /// How often a request was repeated for this reason.
     pub fn retries(&self, reason: RetryReason) -> u64 {
         self.retries[reason as usize]
+    }
+
+    /// The same with all times moved, for who reads them by another clock. The newest time stamp of the source stays.
+    #[must_use]
+    pub fn moved_by(&self, by: TimeDelta) -> Self {
+        let moved = |time: Option<DateTime<Utc>>| time.map(|time| time + by);
+        Self {
+            since: moved(self.since),
+            last_success: moved(self.last_success),
+            last_payload: moved(self.last_payload),
+            next_step: moved(self.next_step),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn count_retry(&mut self, reason: RetryReason) {

@@ -360,7 +360,7 @@ pub struct RunPages {
 
 impl Pages for RunPages {
     fn metrics(&self) -> Result<String, String> {
-        metrics(&self.board, &self.store, self.clock.now()).map_err(|error| error.to_string())
+        metrics(&self.board, &self.store, self.clock.wall()).map_err(|error| error.to_string())
     }
 
     fn not_ready(&self) -> Vec<String> {
