@@ -386,11 +386,35 @@ pub trait Collector: Send + fmt::Debug {
     /// How it is doing.
     fn status(&self) -> &LaneStatus;
 
+    /// How far it is with what there is to read. A run with `--once` ends when every collector has caught up. By default
+    /// one has when it has counted a round in its status.
+    fn progress(&self) -> Progress {
+        if self.status().rounds > 0 {
+            Progress::CaughtUp
+        } else {
+            Progress::Behind
+        }
+    }
+
     /// Stops taking anything in, and hands over what has been received and cannot be had again. Where the remote keeps
     /// what is read, it waits for a bounded time until what was accepted is delivered, and tells the remote.
     fn close(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) {
         let _ = (clock, sink);
     }
+}
+
+/// How far a collector is with what there is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to read, or it is not known whether there is.
+    Behind,
+    /// Everything that was there has been read since the collector was started, and the sink has taken it. What arrives
+    /// later does not change that.
+    CaughtUp,
+    /// Something that was there has not been read, and waiting does not help, for this reason.
+    Blocked(String),
+    /// There is no end: it takes what others send.
+    Endless,
 }
 
 /// What comes after a step.

@@ -4,7 +4,7 @@ use super::listener::Listener;
 use super::{Carrier, Listening};
 use crate::Cursor;
 use crate::clock::Clock;
-use crate::source::{Collector, LaneId, Page, Sink, Step};
+use crate::source::{Collector, LaneId, Page, Progress, Sink, Step};
 use crate::status::{LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::io::ErrorKind;
@@ -173,6 +173,10 @@ impl Collector for SyslogCollector {
 
     fn status(&self) -> &LaneStatus {
         &self.status
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::Endless
     }
 
     fn close(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) {
