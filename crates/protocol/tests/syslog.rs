@@ -479,7 +479,10 @@ fn nothing_that_was_sent_over_tls_before_the_end_is_lost() {
     );
     let mut client = certificates.client(port, false);
     let sender = std::thread::spawn(move || {
-        let mut number = 0;
+        // The handshake, which would wait for no more than a moment below.
+        client.write_all(b"<13>first\n").unwrap();
+        client.flush().unwrap();
+        let mut number = 1;
         client
             .sock
             .set_read_timeout(Some(Duration::from_millis(1)))
