@@ -16,7 +16,7 @@ use dsm::{Mapping, Normalizer, Payload};
 use leef::WriterOptions;
 use pipeline::deliver::{Deliverer, DeliveryOptions, Route, Step};
 use pipeline::destination::{
-    DeadLetters, Destination, FileDestination, FileOptions, Framing, Header, Sync,
+    Confirm, DeadLetters, Destination, FileDestination, FileOptions, Framing, Header, Sync,
     SyslogDestination, SyslogOptions, Transport,
 };
 use pipeline::format::{Format, Formatter, Limit, LogSource};
@@ -185,6 +185,10 @@ impl Way<'_> {
             while self.metrics.events() < until {
                 match self.deliverer.step(now()) {
                     Step::Again => {}
+                    // Until the receiver has confirmed what is on its way.
+                    Step::Wait(_) if self.receiver.is_some() => {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
                     other => bail!("delivery stands still: {other:?}"),
                 }
             }
@@ -323,6 +327,7 @@ impl Bench {
                 header: Header::Ibm,
                 priority: 13,
                 host: None,
+                confirm: Confirm::Close,
             })),
         };
         let metrics = Arc::new(RouteMetrics::default());
@@ -343,7 +348,7 @@ impl Bench {
             threads,
             labels: None,
         };
-        let deliverer = Deliverer::new(
+        let mut deliverer = Deliverer::new(
             Arc::clone(store),
             options,
             destination,
@@ -351,6 +356,8 @@ impl Bench {
             vec![route],
             Arc::new(DestinationMetrics::default()),
         )?;
+        // What is on its way is confirmed as soon as everything is.
+        deliverer.close_windows();
         Ok(Way {
             deliverer,
             metrics,

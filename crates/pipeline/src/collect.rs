@@ -90,6 +90,16 @@ impl Sink for StoreSink {
         }
     }
 
+    fn accept_last(&mut self, lane: &LaneId, page: &Page) -> Result<(), SinkError> {
+        if self.source.keeps() == Keeps::Remote {
+            return self.accept(lane, page);
+        }
+        let now = self.clock.now();
+        self.store
+            .accept_last(self.source, &lane.lane, &page.payloads, now)
+            .map_err(|error| SinkError::Failed(error.to_string()))
+    }
+
     fn delivered(&mut self, lane: &LaneId) -> u64 {
         let pages = self.store.delivered(self.source, &lane.lane);
         pages.saturating_sub(self.first)

@@ -14,7 +14,7 @@ pub enum Format {
     Cef,
     /// One JSON object a line.
     Json,
-    /// The payload as it was received. Line breaks become blanks, because one event is one line.
+    /// The payload as it was received. Line breaks and NULs become blanks, because one event is one line.
     Raw,
     /// The payload as it was received, for a destination where an event need not be one line.
     Verbatim,
@@ -125,6 +125,9 @@ impl Formatter {
     ) -> Result<Written, String> {
         let start = out.len();
         let written = self.append(event, raw, out).and_then(|mut written| {
+            if self.format != Format::Verbatim {
+                written.repaired |= keep_to_one_line(out.get_mut(start..).unwrap_or_default());
+            }
             self.fit(start, out, &mut written)?;
             Ok(written)
         });
@@ -155,17 +158,7 @@ impl Formatter {
             }
             (Format::Cef, _) => written.repaired = cef::write(event, out),
             (Format::Json | Format::Leef(_), _) => self.append_json(event, out)?,
-            (Format::Verbatim, _) => out.extend_from_slice(raw),
-            (Format::Raw, _) => {
-                let start = out.len();
-                out.extend_from_slice(raw);
-                for byte in &mut out[start..] {
-                    if matches!(byte, b'\n' | b'\r') {
-                        *byte = b' ';
-                        written.repaired = true;
-                    }
-                }
-            }
+            (Format::Raw | Format::Verbatim, _) => out.extend_from_slice(raw),
         }
         Ok(written)
     }
@@ -206,6 +199,21 @@ impl Formatter {
             )),
         }
     }
+}
+
+/// Replaces what ends an event on its way by a blank, and tells whether there was any: a line feed ends a line, and
+/// receivers of syslog end an event at a carriage return or a NUL too. Whoever writes one into a payload would otherwise
+/// write the next event himself, with a header of his choice.
+fn keep_to_one_line(bytes: &mut [u8]) -> bool {
+    if memchr::memchr3(b'\n', b'\r', 0, bytes).is_none() {
+        return false;
+    }
+    for byte in bytes {
+        if matches!(byte, b'\n' | b'\r' | 0) {
+            *byte = b' ';
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -256,6 +264,48 @@ mod tests {
     fn a_raw_payload_is_one_line() {
         let line = write(Format::Raw, Limit::default(), "a\r\nb\n", true).unwrap();
         assert_eq!(line, "a  b ");
+    }
+
+    /// Every byte that ends a line or a frame for some receiver, at every place of a payload, in every format of text:
+    /// none of them is left, and that something was replaced or escaped is told.
+    #[test]
+    fn nothing_in_a_payload_ends_an_event_in_any_format() {
+        let mapping = Mapping::generic();
+        for format in [
+            Format::Raw,
+            Format::Cef,
+            Format::Json,
+            Format::Leef(WriterOptions::default()),
+        ] {
+            let log_source = LogSource {
+                identifier: "alpha".to_owned(),
+                credibility: 7,
+                store_payload: true,
+            };
+            let mut formatter = Formatter::new(format, Limit::default(), log_source).unwrap();
+            for payload in [
+                "a\0<13>1 2026-11-25T15:42:00.000Z host CEF:0|forged",
+                "a\n<13>b",
+                "a\r\nb",
+                "\0",
+                "\n\0\r",
+                "tail\0",
+            ] {
+                let text = Payload::from(payload);
+                let mut event =
+                    Normalizer::new(&mapping).normalize(&text, chrono::DateTime::UNIX_EPOCH);
+                let mut out = Vec::new();
+                let written = formatter
+                    .write(&mut event, payload.as_bytes(), &mut out)
+                    .unwrap();
+                let ends = |byte: &u8| matches!(byte, 0 | b'\n' | b'\r');
+                let line = String::from_utf8_lossy(&out);
+                assert!(!out.iter().any(ends), "{format:?} {line:?}");
+                // JSON escapes, so that nothing is lost; the other formats of events say what they replaced.
+                let is_told = written.repaired || format == Format::Json;
+                assert!(is_told || format == Format::Cef, "{format:?} {line:?}");
+            }
+        }
     }
 
     #[test]

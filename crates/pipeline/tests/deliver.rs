@@ -12,7 +12,9 @@ use dsm::mapping::Source;
 use dsm::{Mapping, Status};
 use leef::WriterOptions;
 use pipeline::deliver::{Deliverer, DeliveryOptions, Route, Step};
-use pipeline::destination::{Batch, DeadLetters, Destination, KeyOf, Labels, Outcome, Refusal};
+use pipeline::destination::{
+    Batch, DeadLetters, Destination, KeyOf, Labels, Outcome, Progress, Refusal, Standing, Urgency,
+};
 use pipeline::format::{Format, Limit, LogSource, Oversize};
 use pipeline::metrics::{DestinationMetrics, DestinationState, RouteMetrics};
 use pipeline::store::{Limits, Store};
@@ -225,6 +227,10 @@ impl Bench {
     }
 
     fn deliverer(&self, setup: Setup) -> Deliverer<'_> {
+        self.deliverer_to(setup, Box::new(self.destination.clone()))
+    }
+
+    fn deliverer_to(&self, setup: Setup, destination: Box<dyn Destination>) -> Deliverer<'_> {
         let route = Route {
             source: self.store.source("alpha").unwrap(),
             log_source: LogSource {
@@ -249,7 +255,7 @@ impl Bench {
         Deliverer::new(
             Arc::clone(&self.store),
             options,
-            Box::new(self.destination.clone()),
+            destination,
             DeadLetters::new(self.dead_letters()),
             vec![route],
             Arc::clone(&self.destination_metrics),
@@ -836,4 +842,136 @@ fn a_clock_that_is_set_at_any_moment_holds_nothing_back() {
             .sum();
         assert_eq!(counted, accepted as u64, "seed {seed}");
     }
+}
+
+/// A destination whose receiver confirms later, and now and then loses what is on its way.
+#[derive(Clone, Default)]
+struct Confirming(Arc<Mutex<Way>>);
+
+#[derive(Default)]
+struct Way {
+    random: Option<fastrand::Rng>,
+    on_its_way: VecDeque<Vec<String>>,
+    /// What the receiver has confirmed.
+    confirmed: Vec<String>,
+    sent: usize,
+    losses: usize,
+}
+
+impl std::fmt::Debug for Confirming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Confirming")
+    }
+}
+
+impl Destination for Confirming {
+    fn send(&mut self, batch: &Batch, _now: DateTime<Utc>) -> Outcome {
+        let mut way = self.0.lock().unwrap();
+        if way.random.as_mut().unwrap().u32(0..30) == 0 {
+            way.on_its_way.clear();
+            return Outcome::Unavailable("not there".to_owned());
+        }
+        let lines = batch.records.iter();
+        let lines: Vec<String> = lines
+            .map(|record| String::from_utf8(batch.line(record).to_vec()).unwrap())
+            .collect();
+        way.sent += lines.len();
+        way.on_its_way.push_back(lines);
+        Outcome::Sent
+    }
+
+    fn poll(&mut self, urgency: Urgency) -> Progress {
+        let mut way = self.0.lock().unwrap();
+        let (fate, count) = {
+            let length = way.on_its_way.len();
+            let random = way.random.as_mut().unwrap();
+            (random.u32(0..20), random.usize(0..=length))
+        };
+        let confirmed = if urgency == Urgency::Hurry {
+            count.max(1)
+        } else {
+            count
+        };
+        for lines in way.on_its_way.drain(..confirmed).collect::<Vec<_>>() {
+            way.confirmed.extend(lines);
+        }
+        let standing = match fate {
+            0 if !way.on_its_way.is_empty() => {
+                way.on_its_way.clear();
+                way.losses += 1;
+                Standing::Broken("lost".to_owned())
+            }
+            1..3 => Standing::Busy,
+            3 => Standing::Stalled("nothing moves".to_owned()),
+            _ => Standing::Ready,
+        };
+        Progress {
+            confirmed,
+            standing,
+        }
+    }
+}
+
+/// Whatever a receiver confirms and when, whatever is lost on its way, and wherever the process dies: each event is
+/// confirmed, in order, and the position is never ahead of what was confirmed.
+#[test]
+fn what_is_on_its_way_counts_when_it_is_confirmed_and_comes_again_when_it_is_lost() {
+    let mut losses = 0;
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bench = Bench::new();
+        let events = random.u32(1..400);
+        bench.accept(&payloads(0..events), at(0));
+        let destination = Confirming::default();
+        destination.0.lock().unwrap().random = Some(random.fork());
+        let setup = Setup {
+            batch_events: random.usize(1..50),
+            threads: random.usize(1..3),
+            ..RAW
+        };
+        let mut now = at(1);
+        let mut crashes = random.u32(0..3);
+        loop {
+            let mut deliverer = bench.deliverer_to(setup, Box::new(destination.clone()));
+            deliverer.close_windows();
+            let dies_after = if crashes > 0 {
+                random.u32(0..60)
+            } else {
+                u32::MAX
+            };
+            let mut steps = 0;
+            while !deliverer.is_done().unwrap() && steps < dies_after {
+                if let Step::Wait(until) = deliverer.step(now) {
+                    now = now.max(until) + TimeDelta::milliseconds(1);
+                }
+                steps += 1;
+                let confirmed = destination.0.lock().unwrap().confirmed.clone();
+                let waiting = usize::try_from(bench.waiting()).unwrap();
+                let moved = events as usize - waiting;
+                let distinct: std::collections::BTreeSet<_> = confirmed.iter().collect();
+                assert!(moved <= distinct.len(), "seed {seed}");
+                assert!(steps < 100_000 || dies_after < u32::MAX, "seed {seed}");
+            }
+            if deliverer.is_done().unwrap() {
+                break;
+            }
+            drop(deliverer);
+            crashes -= 1;
+            destination.0.lock().unwrap().on_its_way.clear();
+            let image = bench.dir.path().to_owned();
+            bench = bench.restarted(&image);
+        }
+        let way = destination.0.lock().unwrap();
+        losses += way.losses;
+        // Each event was confirmed, and those that came again came after a loss or a crash, in order.
+        let mut next = 0;
+        for line in &way.confirmed {
+            let number: u32 = line.rsplit("user").next().unwrap().parse().unwrap();
+            assert!(number <= next, "seed {seed}: {number} before {next}");
+            next = next.max(number + 1);
+        }
+        assert_eq!(next, events, "seed {seed}");
+        assert_eq!(bench.waiting(), 0, "seed {seed}");
+    }
+    assert!(losses > 20, "{losses}");
 }

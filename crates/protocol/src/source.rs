@@ -323,6 +323,12 @@ pub trait Sink {
     /// so.
     fn accept(&mut self, lane: &LaneId, page: &Page) -> Result<(), SinkError>;
 
+    /// The same for what was received before the end and cannot be asked for again. There is no later, so limits to what
+    /// may wait do not count; a disk that is full does.
+    fn accept_last(&mut self, lane: &LaneId, page: &Page) -> Result<(), SinkError> {
+        self.accept(lane, page)
+    }
+
     /// How many of the pages that this sink has accepted of a lane, counted from the first, are delivered: every
     /// destination has accepted all of their payloads, or refused them for good and they stand in the dead letters. It
     /// never goes down. A sink that makes pages durable answers for all of them.

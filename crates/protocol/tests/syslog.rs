@@ -33,12 +33,23 @@ impl Sink for Collected {
         if self.full {
             return Err(SinkError::Full);
         }
+        self.take(page);
+        Ok(())
+    }
+
+    fn accept_last(&mut self, _: &LaneId, page: &Page) -> Result<(), SinkError> {
+        self.take(page);
+        Ok(())
+    }
+}
+
+impl Collected {
+    fn take(&mut self, page: &Page) {
         self.payloads.extend(
             page.payloads
                 .iter()
                 .map(|payload| String::from_utf8_lossy(payload).into_owned()),
         );
-        Ok(())
     }
 }
 
@@ -391,4 +402,297 @@ fn a_certificate_that_cannot_be_read_is_an_error_that_names_the_file() {
         "{}",
         status.message
     );
+}
+
+/// Sends numbered messages until the receiver ends the connection, as rsyslog and syslog-ng do: before each write they
+/// look whether it has. Tells how many were written.
+fn send_until_closed(mut stream: impl Write, socket: &TcpStream) -> usize {
+    socket.set_nonblocking(true).unwrap();
+    for number in 0.. {
+        if matches!(socket.peek(&mut [0; 1]), Ok(0)) {
+            return number;
+        }
+        let message = format!("<13>{number} {}\n", "x".repeat(200));
+        let mut rest = message.as_bytes();
+        while !rest.is_empty() {
+            match stream.write(rest) {
+                Ok(length) => rest = &rest[length..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    unreachable!()
+}
+
+/// The end comes while senders are sending: everything that they have sent before they knew of it is received, also
+/// where the sink takes nothing more, and also what is sent over a connection that nobody has accepted yet.
+#[test]
+fn nothing_that_was_sent_before_the_end_is_lost() {
+    for full in [false, true] {
+        let mut sink = Collected::default();
+        let (mut collector, port) = listening("tcp", &[], &mut sink);
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                    send_until_closed(&stream, &stream)
+                })
+            })
+            .collect();
+        until(&mut *collector, &mut sink, count(20_000));
+        if full {
+            sink.full = true;
+            until(&mut *collector, &mut sink, |collector, _| {
+                collector.status().paused
+            });
+            // Until all buffers are full.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let mut late = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        late.write_all(b"<13>late").unwrap();
+        collector.close(&SystemClock, &mut sink);
+        let sent: usize = senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .sum();
+        // A message of which only the beginning was on its way comes as a piece.
+        let whole = sink.payloads.iter().filter(|payload| payload.len() > 200);
+        assert_eq!(whole.count(), sent);
+        assert!(sink.payloads.contains(&"<13>late".to_owned()));
+    }
+}
+
+#[test]
+fn nothing_that_was_sent_over_tls_before_the_end_is_lost() {
+    let certificates = Certificates::new("end");
+    let mut sink = Collected::default();
+    let (mut collector, port) = listening(
+        "tls",
+        &[
+            ("certificate_file", certificates.path("server.pem")),
+            ("private_key_file", certificates.path("server.key")),
+        ],
+        &mut sink,
+    );
+    let mut client = certificates.client(port, false);
+    let sender = std::thread::spawn(move || {
+        // The handshake, which would wait for no more than a moment below.
+        client.write_all(b"<13>first\n").unwrap();
+        client.flush().unwrap();
+        let mut number = 1;
+        client
+            .sock
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+        loop {
+            // It hears the end of TLS.
+            if matches!(client.read(&mut [0; 1]), Ok(0)) {
+                client.conn.send_close_notify();
+                client.flush().unwrap();
+                return number;
+            }
+            for _ in 0..100 {
+                number += 1;
+                let message = format!("<13>{number} {}\n", "x".repeat(200));
+                client.write_all(message.as_bytes()).unwrap();
+            }
+            client.flush().unwrap();
+        }
+    });
+    until(&mut *collector, &mut sink, count(1_000));
+    collector.close(&SystemClock, &mut sink);
+    assert_eq!(sink.payloads.len(), sender.join().unwrap());
+}
+
+/// A sender that goes on without heeding the end does not hold it up.
+#[test]
+fn a_sender_that_never_stops_is_cut_off_at_the_end() {
+    let mut sink = Collected::default();
+    let (mut collector, port) = listening("tcp", &[], &mut sink);
+    let sender = std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        while stream.write_all(&b"<13>x\n".repeat(100)).is_ok() {}
+    });
+    until(&mut *collector, &mut sink, count(1_000));
+    collector.close(&SystemClock, &mut sink);
+    sender.join().unwrap();
+}
+
+/// What waits in this process and in the buffers of the system when nothing is spooled any more: it bounds what a kill
+/// loses.
+#[test]
+fn little_is_received_that_is_not_spooled() {
+    let mut sink = Collected::default();
+    let (mut collector, port) = listening("tcp", &[], &mut sink);
+    sink.full = true;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    let line = [&[b'x'; 999][..], b"\n"].concat();
+    let sender = std::thread::spawn(move || {
+        let mut sent = 0;
+        while let Ok(length) = stream.write(&line) {
+            sent += length;
+            assert!(sent < 1 << 30);
+        }
+        // What is still in the sender's own buffer is its own.
+        let unsent = rustix::net::sockopt::socket_send_buffer_size(&stream).unwrap();
+        (sent, unsent, stream)
+    });
+    while !sender.is_finished() {
+        collector.step(&SystemClock, &mut sink);
+    }
+    let (sent, unsent, _stream) = sender.join().unwrap();
+    assert!(
+        sent < unsent + (4 << 20),
+        "{sent} of which {unsent} may be unsent"
+    );
+    assert_eq!(sink.payloads.len(), 0);
+}
+
+/// Connections that bring nothing keep those out that bring something only for a moment.
+#[test]
+fn where_all_places_are_taken_the_idlest_goes() {
+    let mut sink = Collected::default();
+    let (mut collector, port) =
+        listening("tcp", &[("max_connections", Value::Integer(5))], &mut sink);
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut useful = connect();
+    useful.write_all(b"<13>useful\n").unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect();
+        stream.write_all(b"<13>b").unwrap();
+        idle.push(stream);
+    }
+    until(&mut *collector, &mut sink, count(1));
+    let began = Instant::now();
+    let mut number = 0;
+    // As senders do, it tries again.
+    while !sink.payloads.iter().any(|payload| payload == "<13>late") {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        let mut late = connect();
+        let _ = late.write_all(b"<13>late\n");
+        let tried = Instant::now();
+        while tried.elapsed() < Duration::from_millis(500) {
+            collector.step(&SystemClock, &mut sink);
+        }
+        number += 1;
+        if number % 4 == 0 {
+            useful.write_all(b"<13>useful\n").unwrap();
+        }
+    }
+    // What the idle one had sent is not lost, and the useful one is still there.
+    until(&mut *collector, &mut sink, |_, sink| {
+        sink.payloads.contains(&"<13>b".to_owned())
+    });
+    useful.write_all(b"<13>still here\n").unwrap();
+    until(&mut *collector, &mut sink, |_, sink| {
+        sink.payloads.contains(&"<13>still here".to_owned())
+    });
+}
+
+#[test]
+fn a_connection_that_brings_nothing_for_too_long_is_closed() {
+    let mut sink = Collected::default();
+    let (mut collector, port) = listening("tcp", &[("idle_timeout", Value::Integer(1))], &mut sink);
+    let mut idle = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    idle.write_all(b"<13>half").unwrap();
+    until(&mut *collector, &mut sink, count(1));
+    assert_eq!(sink.payloads, ["<13>half"]);
+    until(&mut *collector, &mut sink, |collector, _| {
+        collector.status().message.contains("0 connected")
+    });
+    idle.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
+}
+
+/// Bytes that trickle do not make a handshake last longer than it may.
+#[test]
+fn a_handshake_that_trickles_ends() {
+    let certificates = Certificates::new("trickle");
+    let mut sink = Collected::default();
+    let (mut collector, port) = listening(
+        "tls",
+        &[
+            ("certificate_file", certificates.path("server.pem")),
+            ("private_key_file", certificates.path("server.key")),
+        ],
+        &mut sink,
+    );
+    let trickle = std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        // The beginning of a long first message of TLS.
+        let mut hello = vec![22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb, 3, 3];
+        hello.resize(2000, 0);
+        for byte in hello {
+            if stream.write_all(&[byte]).is_err() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    });
+    until(&mut *collector, &mut sink, |collector, _| {
+        collector.status().message.ends_with("1 refused")
+    });
+    assert!(trickle.join().unwrap(), "it was not ended");
+}
+
+/// The memory of this process, in bytes.
+fn memory() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * rustix::param::page_size()
+}
+
+/// Many connections with long messages that do not end, and with short ones while the sink takes nothing.
+#[test]
+fn what_connections_hold_is_bounded_however_many_there_are() {
+    let before = memory();
+    let mut sink = Collected::default();
+    let (mut collector, port) = listening(
+        "tcp",
+        &[("max_payload", Value::Integer(1 << 20))],
+        &mut sink,
+    );
+    let senders: Vec<_> = (0..200)
+        .map(|number| {
+            std::thread::spawn(move || {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                stream
+                    .set_write_timeout(Some(Duration::from_secs(1)))
+                    .unwrap();
+                let bytes = if number < 150 {
+                    [b'x'; 1000]
+                } else {
+                    [b'\n'; 1000]
+                };
+                for _ in 0..1000 {
+                    let mut bytes = bytes;
+                    if number >= 150 {
+                        bytes.iter_mut().step_by(2).for_each(|byte| *byte = b'y');
+                    }
+                    if stream.write_all(&bytes).is_err() {
+                        break;
+                    }
+                }
+                stream
+            })
+        })
+        .collect();
+    sink.full = true;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) {
+        collector.step(&SystemClock, &mut sink);
+    }
+    let during = memory().saturating_sub(before);
+    assert!(during < 120 << 20, "{} MiB", during >> 20);
+    drop(senders);
+    drop(collector);
 }

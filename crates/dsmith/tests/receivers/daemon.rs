@@ -79,8 +79,8 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until it listens on its port.
-    pub(crate) fn start(command: &mut Command, folder: &Path, port: u16) -> Self {
+    /// Starts it.
+    pub(crate) fn begin(command: &mut Command, folder: &Path) -> Self {
         let log = folder.join("daemon.log");
         let file = fs::File::create(&log).unwrap();
         let child = command
@@ -90,7 +90,12 @@ impl Daemon {
             .stderr(file)
             .spawn()
             .unwrap();
-        let mut daemon = Self { child, log };
+        Self { child, log }
+    }
+
+    /// Starts it and waits until it listens on its port.
+    pub(crate) fn start(command: &mut Command, folder: &Path, port: u16) -> Self {
+        let mut daemon = Self::begin(command, folder);
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = daemon.child.try_wait().unwrap();
@@ -114,7 +119,7 @@ impl Daemon {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-s", "TERM", &pid]).status();
         let begun = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(10)
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(30)
         {
             std::thread::sleep(Duration::from_millis(10));
         }

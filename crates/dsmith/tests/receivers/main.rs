@@ -8,6 +8,7 @@
 )]
 
 mod daemon;
+mod restarts;
 
 use daemon::{Daemon, Program, free_port, write_certificates};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -52,6 +53,37 @@ fn main() -> ExitCode {
             move |program| receives(way, |folder, port| syslog_ng(program, folder, port, way)),
         ));
     }
+    trials.push(trial("rsyslogd", "rsyslog-restarted", |program| {
+        restarts::receiver_restarts(&|folder, port| rsyslog(program, folder, port, Way::Newline));
+    }));
+    trials.push(trial("syslog-ng", "syslog-ng-restarted", |program| {
+        restarts::receiver_restarts(&|folder, port| syslog_ng(program, folder, port, Way::Newline));
+    }));
+    trials.push(trial(
+        "rsyslogd",
+        "rsyslog-sends-to-restarted-dsmith",
+        |program| {
+            restarts::dsmith_restarts(&|folder, port| {
+                restarts::rsyslog_sender(program, folder, port)
+            });
+        },
+    ));
+    trials.push(trial(
+        "syslog-ng",
+        "syslog-ng-sends-to-restarted-dsmith",
+        |program| {
+            restarts::dsmith_restarts(&|folder, port| {
+                restarts::syslog_ng_sender(program, folder, port)
+            });
+        },
+    ));
+    trials.push(Trial::test(
+        "hostile-receivers-do-not-hold-up-the-end",
+        || {
+            restarts::ends_in_time();
+            Ok::<(), Failed>(())
+        },
+    ));
     let proxy = "tinyproxy";
     trials.push(trial(
         proxy,
@@ -184,6 +216,7 @@ fn rsyslog(program: &Program, folder: &Path, port: u16, way: Way) -> Daemon {
     text += &format!(
         ")
 module(load=\"imtcp\")
+main_queue(queue.type=\"LinkedList\" queue.timeoutShutdown=\"20000\")
 template(name=\"raw\" type=\"string\" string=\"%rawmsg%\\n\")
 ruleset(name=\"take\") {{ action(type=\"omfile\" file=\"{here}/received.log\" template=\"raw\") }}
 input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"take\" {driver})
@@ -216,7 +249,7 @@ fn syslog_ng(program: &Program, folder: &Path, port: u16, way: Way) -> Daemon {
 options {{ log-msg-size(65536); keep-hostname(yes); }};
 source s {{ {source}; }};
 destination d {{ file(\"{here}/received.log\" template(\"$MSG\\n\")); }};
-log {{ source(s); destination(d); }};
+log {{ source(s); destination(d); flags(flow-control); }};
 "
     );
     fs::write(folder.join("syslog-ng.conf"), text).unwrap();

@@ -4,9 +4,9 @@ use super::collisions::real;
 use super::keys::{FACILITIES, SEVERITIES};
 use super::table::{Reader, Table};
 use crate::destination::{
-    Destination, FileDestination, FileOptions, Framing, Header, KafkaBrokers, KafkaOptions,
-    KafkaSasl, KafkaTls, KeyOf, Period, StreamDestination, Sync, SyslogDestination, SyslogOptions,
-    TlsFiles, Transport, check_tls,
+    Confirm, Destination, FileDestination, FileOptions, Framing, Header, KafkaBrokers,
+    KafkaOptions, KafkaSasl, KafkaTls, KeyOf, Period, StreamDestination, Sync, SyslogDestination,
+    SyslogOptions, TlsFiles, Transport, check_tls,
 };
 use crate::format::{Format, Limit, Oversize};
 use dsm::diagnostic::{Code, Diagnostic};
@@ -350,6 +350,10 @@ fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
         },
         priority: index("facility", FACILITIES) * 8 + index("severity", SEVERITIES),
         host: table.text("host"),
+        confirm: match table.text("confirm").as_deref() {
+            Some("window") => Confirm::Window,
+            _ => Confirm::Close,
+        },
     })
 }
 

@@ -370,7 +370,7 @@ const DESTINATION: &[Key] = &[
     key(
         "batch_events",
         Takes::Integer(1, 10_000),
-        "The most events that are sent before the position moves. A crash repeats at most one batch.",
+        "The most events that are sent at once. A crash repeats at most one batch; over a connection to a syslog receiver, what was not confirmed yet (`confirm`).",
     )
     .default("500"),
     key("path", Takes::Path, "The file.")
@@ -431,6 +431,13 @@ const DESTINATION: &[Key] = &[
         "How the receiver knows where an event ends. QRadar expects `newline`.",
     )
     .default("newline")
+    .only("transport", STREAMS),
+    key(
+        "confirm",
+        Takes::Choice(&["close", "window"]),
+        "When events count as delivered. With `close` when the receiver has read them: every 5 seconds or 4 MiB the connection is ended, and the receiver closes it when it has read everything. `window` is for receivers that never close: 4 MiB or 30 seconds later, if the connection has not broken.",
+    )
+    .default("close")
     .only("transport", STREAMS),
     key("facility", Takes::Choice(FACILITIES), "The facility in the header.")
         .default("user")

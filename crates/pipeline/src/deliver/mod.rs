@@ -2,14 +2,16 @@
 //!
 //! A [`Deliverer`] serves one destination and all log sources that go there, in turn. While a batch is sent, the next one
 //! is made ready. The position of a log source moves after its batch was accepted and what was refused stands in the
-//! dead letters. So a crash at any moment loses nothing, and repeats at most the batch that was being sent: one for each
-//! destination.
+//! dead letters. So a crash at any moment loses nothing, and repeats at most what was on its way: one batch for each
+//! destination, or as many as one keeps on their way until its receiver has confirmed them. Where these are lost, the
+//! lanes go back to their positions in the store.
 
 mod lines;
 
 use crate::coalesce::{Coalescer, Fate, Folded};
 use crate::destination::{
-    self, DeadLetter, DeadLetters, Destination, KeyOf, Outcome, Record, Refusal,
+    self, DeadLetter, DeadLetters, Destination, KeyOf, Outcome, Progress, Record, Refusal,
+    Standing, Urgency,
 };
 use crate::format::{Format, Formatter, Limit, LogSource};
 use crate::metrics::{DestinationMetrics, RouteMetrics};
@@ -87,6 +89,9 @@ pub enum DeliveryError {
     State(#[from] crate::coalesce::StateError),
 }
 
+/// While something is on its way, the destination is asked at least so often.
+const LOOK: TimeDelta = TimeDelta::milliseconds(500);
+
 /// Serves one destination.
 #[derive(Debug)]
 pub struct Deliverer<'m> {
@@ -97,8 +102,14 @@ pub struct Deliverer<'m> {
     lanes: Vec<Lane<'m>>,
     /// Which lane is asked first, so that each gets its turn.
     turn: usize,
-    /// Batches that are ready, in the order in which they are sent; the first may have been sent already.
+    /// Batches that are ready, in the order in which they are sent.
     ready: VecDeque<Work>,
+    /// Batches that were sent, in that order. They leave when they are accepted and accounted for.
+    sent: VecDeque<Work>,
+    /// The lanes have to go back to their positions in the store before anything else.
+    rewinds: bool,
+    /// The time of the last step.
+    now: DateTime<Utc>,
     backoff: Backoff,
     metrics: Arc<DestinationMetrics>,
     /// Records of coalescing do not wait for the end of their window any more.
@@ -130,8 +141,12 @@ struct Work {
     /// Where the position is when all of this is done.
     position: Position,
     counts: Counts,
+    /// The sequence that the lane had reached before.
+    first: u64,
+    /// How many records were in it when it was sent.
+    records: u64,
     /// The destination has accepted it; only the account is still open.
-    is_sent: bool,
+    is_accepted: bool,
 }
 
 #[derive(Debug)]
@@ -178,6 +193,9 @@ impl<'m> Deliverer<'m> {
             lanes,
             turn: 0,
             ready: VecDeque::new(),
+            sent: VecDeque::new(),
+            rewinds: false,
+            now: DateTime::UNIX_EPOCH,
             backoff: Backoff::default(),
             metrics,
             closing: false,
@@ -190,9 +208,14 @@ impl<'m> Deliverer<'m> {
         self.closing = true;
     }
 
-    /// Lets go of the destination, after the last step.
+    /// Lets go of the destination, after the last step. What it still confirms then is accounted for.
     pub fn finish(mut self) -> Box<dyn Destination> {
-        self.destination.finish();
+        let confirmed = self.destination.finish();
+        self.confirm(confirmed);
+        if let Err(error) = self.account() {
+            // It comes again.
+            tracing::error!(destination = %self.options.name, "what was delivered last is not accounted for: {error}");
+        }
         self.destination
     }
 
@@ -201,7 +224,7 @@ impl<'m> Deliverer<'m> {
     /// # Errors
     /// The state cannot be read.
     pub fn is_done(&self) -> Result<bool, StoreError> {
-        if !self.ready.is_empty() {
+        if self.rewinds || !self.ready.is_empty() || !self.sent.is_empty() {
             return Ok(false);
         }
         for lane in &self.lanes {
@@ -222,16 +245,11 @@ impl<'m> Deliverer<'m> {
 
     /// Does the next thing: sends a batch and makes the next one ready, or finds that there is nothing to do.
     pub fn step(&mut self, now: DateTime<Utc>) -> Step {
+        self.now = now;
         if let Some(until) = self.backoff.until(now) {
             return Step::Wait(until);
         }
-        let result = self
-            .make_ready(now)
-            .and_then(|wait| match self.ready.is_empty() {
-                true => Ok(wait),
-                false => self.send(now),
-            });
-        match result {
+        match self.advance(now) {
             Ok(step) => step,
             Err(error) => {
                 let until = self.backoff.failed(now);
@@ -240,6 +258,162 @@ impl<'m> Deliverer<'m> {
                 Step::Wait(until)
             }
         }
+    }
+
+    fn advance(&mut self, now: DateTime<Utc>) -> Result<Step, StoreError> {
+        if self.rewinds {
+            self.rewind()?;
+        }
+        // What could not be accounted for before.
+        self.account()?;
+        let urgency = if self.is_in_a_hurry() {
+            Urgency::Hurry
+        } else {
+            Urgency::Flowing
+        };
+        if let Some(step) = self.look_after(urgency)? {
+            return Ok(step);
+        }
+        let wait = self.make_ready(now)?;
+        if !self.ready.is_empty() {
+            return self.send(now);
+        }
+        if let Some(step) = self.look_after(Urgency::Idle)? {
+            return Ok(step);
+        }
+        Ok(match wait {
+            Step::Idle if self.sent.is_empty() => Step::Idle,
+            Step::Idle => Step::Wait(now + LOOK),
+            Step::Wait(until) if !self.sent.is_empty() => Step::Wait(until.min(now + LOOK)),
+            step => step,
+        })
+    }
+
+    /// Looks after what is on its way, and accounts for what was confirmed; tells what comes next where nothing more can
+    /// be sent now.
+    fn look_after(&mut self, urgency: Urgency) -> Result<Option<Step>, StoreError> {
+        if self.sent.is_empty() {
+            return Ok(None);
+        }
+        let now = self.now;
+        let Progress {
+            confirmed,
+            standing,
+        } = self.destination.poll(urgency);
+        self.confirm(confirmed);
+        let accounted = self.account();
+        match standing {
+            Standing::Ready => accounted.map(|()| None),
+            Standing::Busy => accounted.map(|()| Some(Step::Wait(now))),
+            Standing::Stalled(reason) => {
+                self.metrics.failed(now + self.ahead, &reason);
+                tracing::warn!(destination = %self.options.name, "stalled: {reason}");
+                accounted.map(|()| Some(Step::Wait(now)))
+            }
+            Standing::Broken(reason) => {
+                let step = self.unavailable(&reason, now);
+                accounted.map(|()| Some(step))
+            }
+        }
+    }
+
+    /// Whether somebody waits for what is on its way.
+    fn is_in_a_hurry(&self) -> bool {
+        if self.sent.is_empty() {
+            return false;
+        }
+        if self.store.is_short_of_room() {
+            return true;
+        }
+        let has_read_all = || {
+            let mut lanes = self.lanes.iter();
+            lanes.all(|lane| {
+                let waiting = self.store.waiting(lane.route.source, lane.next);
+                waiting.is_ok_and(|waiting| waiting == 0)
+            })
+        };
+        if self.closing && self.ready.is_empty() && has_read_all() {
+            return true;
+        }
+        self.sent.iter().any(|work| {
+            let lane = self.lanes.get(work.lane);
+            // The position is behind its events: they are before it.
+            lane.is_some_and(|lane| {
+                let hastened = self.store.hastened(lane.route.source);
+                work.first < hastened
+            })
+        })
+    }
+
+    /// The destination has accepted so many batches more.
+    fn confirm(&mut self, confirmed: usize) {
+        let open = self.sent.iter_mut().filter(|work| !work.is_accepted);
+        for work in open.take(confirmed) {
+            work.is_accepted = true;
+        }
+    }
+
+    /// What has to be durable before batches that were accepted are forgotten, in the order in which they were sent: what
+    /// was refused, then the position.
+    fn account(&mut self) -> Result<(), StoreError> {
+        let wall = self.now + self.ahead;
+        let accepted = self.sent.iter().take_while(|work| work.is_accepted).count();
+        for work in self.sent.iter_mut().take(accepted) {
+            if let Some(lane) = self.lanes.get(work.lane) {
+                let (store, name) = (&self.store, &self.options.name);
+                bury(work, lane, store, name, &mut self.dead_letters, wall)?;
+            }
+        }
+        // Of several batches of a lane only the last position counts.
+        let mut moved = Vec::new();
+        for work in self.sent.iter().take(accepted).rev() {
+            if moved.contains(&work.lane) {
+                continue;
+            }
+            moved.push(work.lane);
+            if let Some(lane) = self.lanes.get(work.lane) {
+                let source = lane.route.source;
+                self.store
+                    .advance(source, &self.options.name, &work.position)?;
+            }
+        }
+        for work in self.sent.drain(..accepted) {
+            if let Some(lane) = self.lanes.get(work.lane) {
+                work.count(&lane.route.metrics, wall);
+            }
+        }
+        if accepted > 0 {
+            self.backoff.succeeded();
+            self.metrics.succeeded(wall);
+        }
+        Ok(())
+    }
+
+    /// The destination is not available, and what is on its way is lost.
+    fn unavailable(&mut self, reason: &str, now: DateTime<Utc>) -> Step {
+        // What was accepted and not accounted for comes again too, if it has to.
+        if !self.sent.is_empty() {
+            self.rewinds = true;
+        }
+        let until = self.backoff.failed(now);
+        self.metrics.failed(until + self.ahead, reason);
+        tracing::warn!(
+            destination = %self.options.name,
+            retry = %(until + self.ahead),
+            "unavailable: {reason}"
+        );
+        Step::Wait(until)
+    }
+
+    /// Goes on from the positions in the store: everything that is not accounted for is sent again.
+    fn rewind(&mut self) -> Result<(), StoreError> {
+        for lane in &mut self.lanes {
+            lane.rewind(&self.store, &self.options)?;
+        }
+        self.ready.clear();
+        self.sent.clear();
+        self.rewinds = false;
+        Ok(())
     }
 
     /// Makes a batch ready if there is none, and otherwise says what delivery waits for.
@@ -273,7 +447,7 @@ impl<'m> Deliverer<'m> {
         let parallel = self.options.threads > 1 && self.ready.is_empty();
         let times = Times::new(now, self.ahead);
         let wall = times.wall();
-        let (outcome, prepared) = if work.is_sent || work.batch.records.is_empty() {
+        let (outcome, prepared) = if work.batch.records.is_empty() {
             (Outcome::Accepted(Vec::new()), None)
         } else if parallel {
             let Self {
@@ -304,22 +478,21 @@ impl<'m> Deliverer<'m> {
         };
         let step = match outcome {
             Outcome::Accepted(refused) => {
-                work.is_sent = true;
+                work.is_accepted = true;
                 work.refuse(refused);
-                if let Err(error) = self.account(&mut work, wall) {
-                    self.ready.push_front(work);
-                    return Err(error);
-                }
-                self.backoff.succeeded();
-                self.metrics.succeeded(wall);
+                work.let_go();
+                self.sent.push_back(work);
+                self.account()?;
+                Step::Again
+            }
+            Outcome::Sent => {
+                work.let_go();
+                self.sent.push_back(work);
                 Step::Again
             }
             Outcome::Unavailable(reason) => {
                 self.ready.push_front(work);
-                let until = self.backoff.failed(now);
-                self.metrics.failed(until + self.ahead, &reason);
-                tracing::warn!(destination = %self.options.name, retry = %(until + self.ahead), "unavailable: {reason}");
-                Step::Wait(until)
+                self.unavailable(&reason, now)
             }
             Outcome::Closed(reason) => {
                 self.ready.push_front(work);
@@ -329,64 +502,73 @@ impl<'m> Deliverer<'m> {
         };
         fault.map_or(Ok(step), Err)
     }
+}
 
-    /// What has to be durable before a batch is forgotten: what was refused, then the position.
-    fn account(&mut self, work: &mut Work, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let Some(lane) = self.lanes.get_mut(work.lane) else {
-            return Ok(());
-        };
-        let source = lane.route.source;
-        // Each of them once, though the position may have to wait.
-        while let Some(refused) = work.refused.front() {
-            let batch = self.store.read(source, refused.sequence, 1, usize::MAX)?;
-            if let Some(stored) = batch.first_if(refused.sequence) {
-                let letter = DeadLetter {
-                    log_source: &lane.route.log_source.identifier,
-                    destination: &self.options.name,
-                    sequence: refused.sequence,
-                    received: stored.received,
-                    reason: &refused.reason,
-                    payload: stored.payload,
-                };
-                self.dead_letters
-                    .add(&[letter], now)
-                    .map_err(|error| StoreError::Io {
-                        dir: self.store.dir().to_owned(),
-                        reason: format!("a dead letter cannot be written: {error}"),
-                    })?;
-            }
-            tracing::warn!(
-                destination = %self.options.name,
-                log_source = %lane.route.log_source.identifier,
-                sequence = refused.sequence,
-                "an event is refused for good and stands in the dead letters: {}",
-                refused.reason
-            );
-            work.refused.pop_front();
-            work.counts.refused += 1;
+/// Writes what was refused for good into the dead letters; each of it once, though the position may have to wait.
+fn bury(
+    work: &mut Work,
+    lane: &Lane<'_>,
+    store: &Store,
+    destination: &str,
+    dead_letters: &mut DeadLetters,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let source = lane.route.source;
+    while let Some(refused) = work.refused.front() {
+        let batch = store.read(source, refused.sequence, 1, usize::MAX)?;
+        if let Some(stored) = batch.first_if(refused.sequence) {
+            let letter = DeadLetter {
+                log_source: &lane.route.log_source.identifier,
+                destination,
+                sequence: refused.sequence,
+                received: stored.received,
+                reason: &refused.reason,
+                payload: stored.payload,
+            };
+            dead_letters
+                .add(&[letter], now)
+                .map_err(|error| StoreError::Io {
+                    dir: store.dir().to_owned(),
+                    reason: format!("a dead letter cannot be written: {error}"),
+                })?;
         }
-        self.store
-            .advance(source, &self.options.name, &work.position)?;
-        let counts = work.counts;
-        let metrics = &lane.route.metrics;
-        metrics.mapped.add(counts.mapped);
-        metrics.unknown.add(counts.unknown);
-        metrics.stored.add(counts.stored);
-        metrics.coalesced.add(counts.folded);
-        metrics.repaired.add(counts.repaired);
-        metrics.truncated.add(counts.truncated);
-        metrics.budget_exceeded.add(counts.budget_exceeded);
-        metrics.refused.add(counts.refused);
-        metrics.records.add(work.batch.records.len() as u64);
-        metrics.delivered(now);
-        Ok(())
+        tracing::warn!(
+            destination,
+            log_source = %lane.route.log_source.identifier,
+            sequence = refused.sequence,
+            "an event is refused for good and stands in the dead letters: {}",
+            refused.reason
+        );
+        work.refused.pop_front();
+        work.counts.refused += 1;
     }
+    Ok(())
 }
 
 impl Work {
     /// Whether there is nothing to send and nothing that was refused.
     fn is_empty(&self) -> bool {
         self.batch.records.is_empty() && self.refused.is_empty()
+    }
+
+    /// Adds it to the metrics.
+    fn count(&self, metrics: &RouteMetrics, now: DateTime<Utc>) {
+        metrics.mapped.add(self.counts.mapped);
+        metrics.unknown.add(self.counts.unknown);
+        metrics.stored.add(self.counts.stored);
+        metrics.coalesced.add(self.counts.folded);
+        metrics.repaired.add(self.counts.repaired);
+        metrics.truncated.add(self.counts.truncated);
+        metrics.budget_exceeded.add(self.counts.budget_exceeded);
+        metrics.refused.add(self.counts.refused);
+        metrics.records.add(self.records);
+        metrics.delivered(now);
+    }
+
+    /// Lets go of what was sent. Where it has to be sent again, it is read again.
+    fn let_go(&mut self) {
+        self.records = self.batch.records.len() as u64;
+        self.batch = destination::Batch::default();
     }
 
     /// Takes events that the destination has refused to those that could not be written at all.
@@ -511,6 +693,18 @@ impl<'m> Lane<'m> {
         })
     }
 
+    /// Goes back to the position in the store.
+    fn rewind(&mut self, store: &Store, options: &DeliveryOptions) -> Result<(), StoreError> {
+        let position = store.position(self.route.source, &options.name)?;
+        let coalescer = Coalescer::from_state(&position.state).map_err(|error| StoreError::Io {
+            dir: store.dir().to_owned(),
+            reason: error.to_string(),
+        })?;
+        self.coalescer = (self.route.coalescing || !coalescer.is_empty()).then_some(coalescer);
+        self.next = position.next;
+        Ok(())
+    }
+
     fn prepare(
         &mut self,
         index: usize,
@@ -539,7 +733,9 @@ impl<'m> Lane<'m> {
             refused: VecDeque::new(),
             position: Position::at(self.next),
             counts: Counts::default(),
-            is_sent: false,
+            first: self.next,
+            records: 0,
+            is_accepted: false,
         };
         // Where the spool cannot be read, all of this is done again.
         let before = self.coalescer.clone();

@@ -131,8 +131,9 @@ impl Destination for FileDestination {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self) -> usize {
         self.file.close();
+        0
     }
 }
 

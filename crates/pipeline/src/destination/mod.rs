@@ -3,6 +3,9 @@
 //! A destination takes a batch and says what became of it. It keeps no position: a batch that it did not accept comes
 //! again, whole. When to try again is the business of delivery, so a destination opens its file or connection when it is
 //! given a batch, and lets it go when something is wrong with it.
+//!
+//! A destination whose receiver answers later says [`Outcome::Sent`]: the batch is on its way. [`Destination::poll`] tells
+//! when it counts as accepted, or that everything on its way is lost and has to be sent again.
 
 mod dead_letter;
 mod file;
@@ -15,11 +18,13 @@ pub use file::{FileDestination, FileOptions, Period, Sync};
 pub use kafka::{KafkaBrokers, KafkaOptions, KafkaSasl, KafkaTls};
 pub use stream::StreamDestination;
 pub use syslog::{
-    Framing, Header, SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls, host,
+    Confirm, Framing, Header, SyslogDestination, SyslogOptions, TlsFiles, Transport, check_tls,
+    host,
 };
 
 use chrono::{DateTime, Utc};
 use dsm::{Mapping, Status, Target};
+use protocol::clock::Stop;
 use std::ops::Range;
 
 /// Events of one log source that are sent together, each a line.
@@ -107,7 +112,10 @@ impl Batch {
 pub enum Outcome {
     /// All of it was accepted, except events that will never be.
     Accepted(Vec<Refusal>),
-    /// None of it counts as accepted; it has to be sent again later. Some of it may have arrived.
+    /// It is on its way. It counts as accepted when [`Destination::poll`] says so.
+    Sent,
+    /// None of it counts as accepted, nor does anything before it that is still on its way; all of that has to be sent
+    /// again later. Some of it may have arrived.
     Unavailable(String),
     /// The destination is gone for good, as a pipe whose reader has ended.
     Closed(String),
@@ -122,11 +130,56 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// How far a destination has come with the batches that are on their way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// So many batches more, the oldest that are on their way, count as accepted.
+    pub confirmed: usize,
+    /// What it does with the rest.
+    pub standing: Standing,
+}
+
+/// What a destination does with the batches that are on their way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// It takes another batch.
+    #[default]
+    Ready,
+    /// It takes no other batch before it has got further with these.
+    Busy,
+    /// The same, and nothing has moved for a while, for this reason. Said once in each such while.
+    Stalled(String),
+    /// They are lost and have to be sent again, for this reason.
+    Broken(String),
+}
+
+/// How soon batches that are on their way are to be confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// More follow.
+    Flowing,
+    /// Nothing is left to be sent for now.
+    Idle,
+    /// Somebody waits for it.
+    Hurry,
+}
+
 /// Something that takes events.
 pub trait Destination: Send + std::fmt::Debug {
     /// Sends a batch. When it is accepted, it is as safe as the destination makes it.
     fn send(&mut self, batch: &Batch, now: DateTime<Utc>) -> Outcome;
 
-    /// Lets go of what is open, after everything was sent.
-    fn finish(&mut self) {}
+    /// Looks after the batches that are on their way. It waits a fraction of a second at most.
+    fn poll(&mut self, _urgency: Urgency) -> Progress {
+        Progress::default()
+    }
+
+    /// From now on everything that takes long ends early when this is set.
+    fn stop_with(&mut self, _stop: &Stop) {}
+
+    /// Lets go of what is open, after everything was sent. It waits for a few seconds until what is on its way is
+    /// confirmed, and tells how many batches were.
+    fn finish(&mut self) -> usize {
+        0
+    }
 }

@@ -240,7 +240,8 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(self, destination: Box<dyn Destination>) -> Ended {
+    fn run(self, mut destination: Box<dyn Destination>) -> Ended {
+        destination.stop_with(&self.stop);
         let Some(config) = self.plan.config.destinations.get(self.index) else {
             return Ok(End::Done);
         };

@@ -30,7 +30,7 @@ use protocol::Keeps;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -121,6 +121,8 @@ pub struct Store {
     /// How many pages were accepted since the store was opened, for those who wait for events.
     pages: Mutex<u64>,
     arrived: Condvar,
+    /// The last page for the disk was refused because there was no room.
+    short_of_room: AtomicBool,
     /// Held for as long as the store is open.
     _lock: file::Lock,
 }
@@ -177,6 +179,7 @@ impl Store {
             bytes: AtomicU64::new(unsigned(bytes)),
             pages: Mutex::new(0),
             arrived: Condvar::new(),
+            short_of_room: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -309,6 +312,27 @@ impl Store {
         }
     }
 
+    /// Makes payloads durable that were received before the end, however much waits.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn accept_last<P: AsRef<[u8]>>(
+        &self,
+        source: SourceId,
+        lane: &str,
+        payloads: &[P],
+        received: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        match source.0 {
+            Spool::Disk(id) => {
+                self.insert_on_disk(&[(id, payloads)], None, received, true)?;
+                self.arrived(payloads.len());
+                Ok(())
+            }
+            Spool::Memory(_) => self.take(source, lane, &[(source, payloads)], received),
+        }
+    }
+
     fn accept_on_disk<P: AsRef<[u8]>>(
         &self,
         parts: &[(i64, &[P])],
@@ -316,8 +340,20 @@ impl Store {
         received: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let payloads = parts.iter().flat_map(|(_, payloads)| payloads.iter());
-        let size = payloads.map(|payload| payload.as_ref().len() as u64).sum();
-        let is_scarce = self.check_room(size)?;
+        let room = self.check_room(payloads.map(|payload| payload.as_ref().len() as u64).sum());
+        if self.short_of_room.swap(room.is_err(), Ordering::Relaxed) != room.is_err() {
+            self.wake();
+        }
+        self.insert_on_disk(parts, cursor, received, room?)
+    }
+
+    fn insert_on_disk<P: AsRef<[u8]>>(
+        &self,
+        parts: &[(i64, &[P])],
+        cursor: Option<(i64, &str, &str)>,
+        received: DateTime<Utc>,
+        is_scarce: bool,
+    ) -> Result<(), StoreError> {
         let added = self.write(|tx| {
             let mut added = 0;
             for (source, payloads) in parts {
@@ -450,6 +486,11 @@ impl Store {
             Spool::Disk(_) => 0,
             Spool::Memory(number) => locked(&self.memory).hastened(number),
         }
+    }
+
+    /// Whether collection waits for room on disk, so that what is on its way is to be confirmed soon.
+    pub fn is_short_of_room(&self) -> bool {
+        self.short_of_room.load(Ordering::Relaxed)
     }
 
     /// Refuses what would go over the limits. Tells whether the disk has little room.

@@ -329,7 +329,8 @@ impl Destination for KafkaDestination {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self) -> usize {
         self.producer = None;
+        0
     }
 }

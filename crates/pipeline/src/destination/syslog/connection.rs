@@ -1,101 +1,287 @@
 //! A connection to a syslog receiver.
 
 use super::tls::{self, TlsFiles};
+use protocol::clock::Stop;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::time::Duration;
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
-/// Opening a connection and each write may take this long.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// Finding the address, connecting and the TLS handshake may take this long together.
+const OPENING: Duration = Duration::from_secs(15);
+/// How often a wait looks whether it shall end.
+const SLICE: Duration = Duration::from_millis(100);
+/// The operating system asks a silent receiver whether it is still there, first after this time.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// What is read at once of what a receiver says.
+const PIECE: usize = 16 << 10;
+
+/// A socket that does not block: a call waits until a time that is set before it.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Wire {
+    /// Waits until the socket is ready, the time has come or something is wrong with it.
+    fn wait(&self, flags: PollFlags) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let mut sockets = [PollFd::new(&self.stream, flags)];
+        let timeout = Timespec::try_from(left).ok();
+        match poll(&mut sockets, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::IN)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::OUT)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A stream to a receiver.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Tcp(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tcp(Wire),
+    Tls(Box<Tls>),
+}
+
+/// A stream over TLS.
+#[derive(Debug)]
+pub(super) struct Tls {
+    stream: StreamOwned<ClientConnection, Wire>,
+    /// The receiver has said that nothing more comes.
+    has_ended: bool,
+    /// We have.
+    is_ended: bool,
+}
+
+/// What is heard of a receiver.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing for as long as was waited.
+    Nothing,
+    /// So many bytes; no more than a piece is read at once.
+    Said(usize),
+    /// It has ended its side of the connection.
+    End,
 }
 
 impl Connection {
-    pub(super) fn open(address: &str, tls: Option<&TlsFiles>) -> Result<Self, String> {
-        let stream = first_that_works(address, |address| {
-            TcpStream::connect_timeout(&address, TIMEOUT)
-        })?;
+    /// Connects. It ends early when `stop` is set.
+    pub(super) fn open(address: &str, tls: Option<&TlsFiles>, stop: &Stop) -> Result<Self, String> {
+        let deadline = Instant::now() + OPENING;
+        let stream = connect(address, stop)?;
         let prepared = stream
             .set_nodelay(true)
-            .and_then(|()| stream.set_write_timeout(Some(TIMEOUT)))
-            .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
+            .and_then(|()| stream.set_nonblocking(true))
+            .and_then(|()| keep_alive(&stream));
         prepared.map_err(|error| format!("cannot use the connection to {address}: {error}"))?;
-        let Some(files) = tls else {
-            return Ok(Self::Tcp(stream));
+        let wire = Wire {
+            stream,
+            until: Instant::now(),
         };
-        let mut stream = StreamOwned::new(tls::session(files, host_of(address))?, stream);
+        let Some(files) = tls else {
+            return Ok(Self::Tcp(wire));
+        };
+        let mut stream = StreamOwned::new(tls::session(files, host_of(address))?, wire);
         // The handshake now, so that its faults are told from those of writing.
         while stream.conn.is_handshaking() {
-            stream
-                .conn
-                .complete_io(&mut stream.sock)
-                .map_err(|error| format!("TLS with {address} fails: {error}"))?;
-        }
-        Ok(Self::Tls(Box::new(stream)))
-    }
-
-    /// Whether the receiver has closed the connection. What is sent then is lost without an error, so it is asked before
-    /// each batch and after it.
-    pub(super) fn is_closed(&mut self) -> bool {
-        let socket = match self {
-            Self::Tcp(socket) => socket,
-            Self::Tls(stream) => &mut stream.sock,
-        };
-        if socket.set_nonblocking(true).is_err() {
-            return true;
-        }
-        let closed = match self {
-            Self::Tcp(socket) => drain(socket),
-            Self::Tls(stream) => drain(&mut **stream),
-        };
-        let socket = match self {
-            Self::Tcp(socket) => &*socket,
-            Self::Tls(stream) => &stream.sock,
-        };
-        closed || socket.set_nonblocking(false).is_err()
-    }
-
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.write_all(bytes),
-            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        }
-    }
-
-    /// Says that nothing more comes, and waits until the receiver has closed its side: it has read everything then.
-    pub(super) fn finish(mut self) {
-        let socket = match &mut self {
-            Self::Tcp(socket) => &*socket,
-            Self::Tls(stream) => {
-                stream.conn.send_close_notify();
-                // Whatever is wrong with the connection now, everything on it was accepted before.
-                let _ = stream.conn.complete_io(&mut stream.sock);
-                &stream.sock
+            stream.sock.until = (Instant::now() + SLICE).min(deadline);
+            match stream.conn.complete_io(&mut stream.sock) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if stop.is_set() {
+                        return Err(STOPPED.to_owned());
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(format!(
+                            "TLS with {address} fails: no handshake within {} s",
+                            OPENING.as_secs()
+                        ));
+                    }
+                }
+                Err(error) => return Err(format!("TLS with {address} fails: {error}")),
             }
+        }
+        Ok(Self::Tls(Box::new(Tls {
+            stream,
+            has_ended: false,
+            is_ended: false,
+        })))
+    }
+
+    fn wire(&mut self) -> &mut Wire {
+        match self {
+            Self::Tcp(wire) => wire,
+            Self::Tls(tls) => &mut tls.stream.sock,
+        }
+    }
+
+    /// Writes what is taken before a time; tells how much that is.
+    pub(super) fn write(&mut self, bytes: &[u8], until: Instant) -> io::Result<usize> {
+        self.wire().until = until;
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            let result = match self {
+                Self::Tcp(wire) => wire.write(rest),
+                Self::Tls(tls) => tls.stream.write(rest),
+            };
+            match result {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+
+    /// Hands everything to the operating system; tells whether that was done in time.
+    pub(super) fn flush(&mut self, until: Instant) -> io::Result<bool> {
+        self.wire().until = until;
+        let result = match self {
+            Self::Tcp(_) => Ok(()),
+            Self::Tls(tls) => tls.stream.flush(),
         };
-        let _ = socket.shutdown(std::net::Shutdown::Write);
-        let _ = socket.set_read_timeout(Some(Duration::from_secs(2)));
-        let mut rest = [0; 512];
-        let mut socket = socket;
-        while matches!(socket.read(&mut rest), Ok(1..)) {}
+        match result {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says that nothing more comes. Everything is flushed before.
+    pub(super) fn end(&mut self, until: Instant) -> io::Result<bool> {
+        if let Self::Tls(tls) = self {
+            if !std::mem::replace(&mut tls.is_ended, true) {
+                tls.stream.conn.send_close_notify();
+            }
+            if !self.flush(until)? {
+                return Ok(false);
+            }
+        }
+        self.wire().stream.shutdown(Shutdown::Write)?;
+        Ok(true)
+    }
+
+    /// Reads a piece of what the receiver says, which is discarded, and waits for it until a time.
+    pub(super) fn hear(&mut self, until: Instant) -> io::Result<Heard> {
+        let mut bytes = [0; PIECE];
+        let length = self.read(&mut bytes, until)?;
+        Ok(match length {
+            None => Heard::Nothing,
+            Some(0) => Heard::End,
+            Some(length) => Heard::Said(length),
+        })
+    }
+
+    /// Reads what the receiver says; nothing if nothing comes until a time.
+    fn read(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<Option<usize>> {
+        self.wire().until = until;
+        let result = match self {
+            Self::Tcp(wire) => wire.read(bytes),
+            Self::Tls(tls) if tls.has_ended => tls.stream.sock.read(bytes),
+            Self::Tls(tls) => match tls.stream.read(bytes) {
+                Ok(0) => {
+                    // The end of TLS; the end of the connection may come later.
+                    tls.has_ended = true;
+                    tls.stream.sock.read(bytes)
+                }
+                // Many receivers end the connection without ending TLS.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
+                other => other,
+            },
+        };
+        match result {
+            Ok(length) => Ok(Some(length)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the connection is over on both sides, after both have said so: the receiver's system has confirmed our
+    /// end then, and with it every byte before.
+    ///
+    /// # Errors
+    /// It was broken off instead: the receiver has closed it without having read everything.
+    pub(super) fn is_over(&mut self) -> io::Result<bool> {
+        let stream = &self.wire().stream;
+        // A socket that both sides have ended has a peer for as long as something is unconfirmed.
+        let is_over = stream.peer_addr().is_err();
+        match stream.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(is_over),
+        }
     }
 }
 
-/// Reads what a receiver says, which no syslog receiver does, until there is nothing; tells whether it has ended.
-fn drain(stream: &mut impl Read) -> bool {
-    let mut bytes = [0; 512];
+/// Why something has ended early.
+const STOPPED: &str = "the run ends";
+
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
+    Ok(())
+}
+
+/// Connects on a thread of its own, because neither looking up a name nor connecting can be ended early.
+fn connect(address: &str, stop: &Stop) -> Result<TcpStream, String> {
+    let (sender, receiver) = sync_channel(1);
+    let owned = address.to_owned();
+    std::thread::Builder::new()
+        .name("connect".to_owned())
+        .spawn(move || {
+            let connected = first_that_works(&owned, |address| {
+                TcpStream::connect_timeout(&address, OPENING)
+            });
+            // Nobody may wait for it any more.
+            let _ = sender.send(connected);
+        })
+        .map_err(|error| format!("cannot connect to {address}: no thread for it: {error}"))?;
+    let deadline = Instant::now() + OPENING + SLICE;
     loop {
-        match stream.read(&mut bytes) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        match receiver.recv_timeout(SLICE) {
+            Ok(connected) => return connected,
+            Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(STOPPED.to_owned()),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(_) => {
+                return Err(format!(
+                    "cannot connect to {address}: no answer within {} s",
+                    OPENING.as_secs()
+                ));
+            }
         }
     }
 }

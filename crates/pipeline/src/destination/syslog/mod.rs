@@ -1,22 +1,26 @@
 //! Events to a syslog receiver, over UDP, TCP or TLS.
 //!
-//! Plain syslog has no acknowledgement. A batch counts as accepted when all of it was given to the connection and the
-//! receiver has not closed it. What a receiver has taken into its buffers and loses when it dies, nobody can know.
+//! Over a connection a batch counts as accepted when the receiver has read it; [`session`] says how that is known. What a
+//! receiver has read and loses when it dies, nobody can know. A datagram counts as accepted when it was sent.
 
 mod connection;
 mod header;
+mod session;
 mod tls;
 
 pub use header::{Header, host};
 pub use tls::{TlsFiles, check as check_tls};
 
-use super::{Batch, Destination, Outcome, Refusal};
+use super::{Batch, Destination, Outcome, Progress, Refusal, Standing, Urgency};
 use chrono::{DateTime, Utc};
 use connection::Connection;
+use protocol::clock::Stop;
+use session::{Allowance, Session};
 use std::io::Write;
 use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
-/// How the events get there.
+/// How events get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// One datagram each. They may be lost without anybody knowing.
@@ -37,6 +41,17 @@ pub enum Framing {
     OctetCounting,
 }
 
+/// When events that were sent over a connection count as accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// When the receiver has read up to our end of the connection and has closed its own.
+    #[default]
+    Close,
+    /// When so much was sent after them, or so much time has gone by, that no buffer holds them any more. For receivers
+    /// that never close.
+    Window,
+}
+
 /// A syslog destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyslogOptions {
@@ -50,6 +65,8 @@ pub struct SyslogOptions {
     pub priority: u8,
     /// The host in the header; without it the log source identifier.
     pub host: Option<String>,
+    /// When events count as accepted.
+    pub confirm: Confirm,
 }
 
 impl SyslogOptions {
@@ -62,28 +79,69 @@ impl SyslogOptions {
     pub fn header_length(&self, identifier: &str) -> usize {
         self.header.length(self.priority, &self.host_of(identifier))
     }
+
+    /// Appends the events of a batch, each with its header and framed.
+    fn write(&self, batch: &Batch, framing: Framing, out: &mut Vec<u8>) {
+        let host = self.host_of(&batch.identifier);
+        let header_length = self.header.length(self.priority, &host);
+        out.reserve(batch.bytes.len() + batch.records.len() * (header_length + 8));
+        for record in &batch.records {
+            let line = batch.line(record);
+            if framing == Framing::OctetCounting {
+                // Writing into a Vec does not fail.
+                let _ = write!(out, "{} ", header_length + line.len());
+            }
+            self.header
+                .write(self.priority, &host, record.received, out);
+            push_line(line, out);
+            if framing == Framing::Newline {
+                out.push(b'\n');
+            }
+        }
+    }
+}
+
+/// Appends an event so that nothing in it ends a frame: a line feed does, and for many receivers a carriage return or a
+/// NUL. Formats leave none of them; this is the last place where one could make two events of one.
+fn push_line(line: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(line);
+    if memchr::memchr3(b'\n', b'\r', 0, line).is_some() {
+        for byte in out.iter_mut().skip(start) {
+            if matches!(byte, b'\n' | b'\r' | 0) {
+                *byte = b' ';
+            }
+        }
+    }
 }
 
 /// Sends events to a syslog receiver.
 #[derive(Debug)]
 pub struct SyslogDestination {
     options: SyslogOptions,
-    connection: Option<Connection>,
+    session: Option<Session>,
+    /// How many sessions in a row were given up because nothing moved.
+    given_up: u32,
+    allowance: Allowance,
     socket: Option<UdpSocket>,
     buffer: Vec<u8>,
+    stop: Stop,
 }
 
-/// What is given to a connection at once.
-const SEND_BYTES: usize = 64 << 10;
+/// How long the end may take.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 impl SyslogDestination {
     /// A destination. It connects when there is something to send.
     pub fn new(options: SyslogOptions) -> Self {
         Self {
             options,
-            connection: None,
+            session: None,
+            given_up: 0,
+            allowance: Allowance::default(),
             socket: None,
             buffer: Vec::new(),
+            stop: Stop::new(),
         }
     }
 
@@ -93,42 +151,19 @@ impl SyslogDestination {
         framing: Framing,
         tls: Option<&TlsFiles>,
     ) -> Result<(), String> {
-        let address = self.options.address.clone();
-        let open = self
-            .connection
-            .take_if(|connection| !connection.is_closed());
-        let mut connection = match open {
-            Some(connection) => connection,
-            None => Connection::open(&address, tls)?,
+        let options = &self.options;
+        let mut session = match self.session.take() {
+            Some(session) if session.is_ready() => session,
+            Some(_) => return Err("the batch before is still being sent".to_owned()),
+            None => {
+                let connection = Connection::open(&options.address, tls, &self.stop)?;
+                Session::new(&options.address, connection, options.confirm, self.given_up)
+            }
         };
-        let failed = |error: std::io::Error| format!("cannot send to {address}: {error}");
-        let host = self.options.host_of(&batch.identifier);
-        let header_length = self.options.header_length(&batch.identifier);
-        self.buffer.clear();
-        for record in &batch.records {
-            let line = batch.line(record);
-            if framing == Framing::OctetCounting {
-                // Writing into a Vec does not fail.
-                let _ = write!(self.buffer, "{} ", header_length + line.len());
-            }
-            let options = &self.options;
-            options
-                .header
-                .write(options.priority, &host, record.received, &mut self.buffer);
-            self.buffer.extend_from_slice(line);
-            if framing == Framing::Newline {
-                self.buffer.push(b'\n');
-            }
-            if self.buffer.len() >= SEND_BYTES {
-                connection.send(&self.buffer).map_err(failed)?;
-                self.buffer.clear();
-            }
-        }
-        connection.send(&self.buffer).map_err(failed)?;
-        if connection.is_closed() {
-            return Err(format!("{address} has closed the connection"));
-        }
-        self.connection = Some(connection);
+        let mut bytes = session.room();
+        options.write(batch, framing, &mut bytes);
+        session.send(bytes)?;
+        self.session = Some(session);
         Ok(())
     }
 
@@ -141,13 +176,12 @@ impl SyslogDestination {
         let host = self.options.host_of(&batch.identifier);
         let mut refused = Vec::new();
         for (index, record) in batch.records.iter().enumerate() {
-            let line = batch.line(record);
             self.buffer.clear();
             let options = &self.options;
             options
                 .header
                 .write(options.priority, &host, record.received, &mut self.buffer);
-            self.buffer.extend_from_slice(line);
+            push_line(batch.line(record), &mut self.buffer);
             match socket.send(&self.buffer) {
                 Ok(_) => {}
                 Err(error) if is_too_long(&error) => refused.push(Refusal {
@@ -169,22 +203,64 @@ fn is_too_long(error: &std::io::Error) -> bool {
 impl Destination for SyslogDestination {
     fn send(&mut self, batch: &Batch, _now: DateTime<Utc>) -> Outcome {
         let result = match self.options.transport.clone() {
-            Transport::Udp => self.send_datagrams(batch),
-            Transport::Tcp(framing) => self.send_stream(batch, framing, None).map(|()| Vec::new()),
+            Transport::Udp => self.send_datagrams(batch).map(Outcome::Accepted),
+            Transport::Tcp(framing) => self
+                .send_stream(batch, framing, None)
+                .map(|()| Outcome::Sent),
             Transport::Tls(framing, files) => self
                 .send_stream(batch, framing, Some(&files))
-                .map(|()| Vec::new()),
+                .map(|()| Outcome::Sent),
         };
-        match result {
-            Ok(refused) => Outcome::Accepted(refused),
-            Err(reason) => Outcome::Unavailable(reason),
-        }
+        result.unwrap_or_else(Outcome::Unavailable)
     }
 
-    fn finish(&mut self) {
-        self.socket = None;
-        if let Some(connection) = self.connection.take() {
-            connection.finish();
+    fn poll(&mut self, urgency: Urgency) -> Progress {
+        let Some(session) = &mut self.session else {
+            return Progress::default();
+        };
+        let progress = session.poll(urgency, &mut self.allowance);
+        if progress.confirmed > 0 {
+            self.given_up = 0;
         }
+        match &progress.standing {
+            Standing::Broken(_) if session.is_stalled() => self.given_up += 1,
+            Standing::Broken(_) => {}
+            _ if session.is_over() => {}
+            _ => return progress,
+        }
+        let is_idle = session.is_idle();
+        self.session = None;
+        if is_idle {
+            // It ended while nothing was on its way, which is no fault.
+            return Progress {
+                standing: Standing::Ready,
+                ..progress
+            };
+        }
+        progress
+    }
+
+    fn stop_with(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
+    }
+
+    fn finish(&mut self) -> usize {
+        self.socket = None;
+        let deadline = Instant::now() + GOODBYE;
+        let mut confirmed = 0;
+        while self
+            .session
+            .as_ref()
+            .is_some_and(|session| !session.is_idle())
+            && Instant::now() < deadline
+        {
+            let progress = self.poll(Urgency::Hurry);
+            confirmed += progress.confirmed;
+            if matches!(progress.standing, Standing::Broken(_)) {
+                break;
+            }
+        }
+        self.session = None;
+        confirmed
     }
 }

@@ -1,6 +1,7 @@
 //! Hands over what a listener has received.
 
 use super::listener::Listener;
+use super::room::ROOM;
 use super::{Carrier, Listening};
 use crate::Cursor;
 use crate::clock::Clock;
@@ -9,7 +10,7 @@ use crate::status::{LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// How long one step waits for messages.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -17,22 +18,27 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How long to wait after a fault.
 const PAUSE: TimeDelta = TimeDelta::seconds(5);
 
-/// How long closing takes at most.
+/// How long senders may go on at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long it may take after that to store what was received.
+const CUT: Duration = Duration::from_secs(3);
+/// A sink that refuses the last pages is asked again after this time.
+const LAST_TRY: Duration = Duration::from_millis(100);
 
 /// A full sink is asked again after this time.
 const SINK_WAIT: TimeDelta = TimeDelta::milliseconds(200);
 
-/// Most payloads and bytes in a page, short of one batch.
+/// Most payloads in a page, and the room they take, short of one batch.
 const PAGE_PAYLOADS: usize = 1000;
-const PAGE_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = ROOM / 2;
 
 #[derive(Debug)]
 pub(super) struct SyslogCollector {
     listening: Listening,
     id: LaneId,
     listener: Option<Listener>,
-    offered: Option<Page>,
+    /// What the sink is to take, and the room that it takes until then.
+    offered: Option<(Page, usize)>,
     status: LaneStatus,
 }
 
@@ -87,40 +93,58 @@ impl SyslogCollector {
     }
 
     /// A page of what is there, after waiting a moment for the first message.
-    fn receive(&self, patience: Duration) -> Option<Page> {
+    fn receive(&self, patience: Duration) -> Option<(Page, usize)> {
         let listener = self.listener.as_ref()?;
-        let mut payloads = listener.receive(patience)?;
-        let mut size: usize = payloads.iter().map(|payload| payload.len()).sum();
-        while payloads.len() < PAGE_PAYLOADS && size < PAGE_BYTES {
-            let Some(batch) = listener.receive(Duration::ZERO) else {
-                break;
-            };
-            size += batch.iter().map(|payload| payload.len()).sum::<usize>();
-            payloads.extend(batch);
-        }
-        Some(Page {
-            payloads,
+        let received = listener.receive(patience, PAGE_PAYLOADS, PAGE_BYTES)?;
+        let page = Page {
+            payloads: received.messages,
             cursor: Cursor::START,
             ..Page::default()
-        })
+        };
+        Some((page, received.cost))
     }
 
     fn offer(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Step {
-        let Some(page) = self.offered.take() else {
+        let Some((page, cost)) = self.offered.take() else {
             return Step::Again;
         };
         match sink.accept(&self.id, &page) {
             Ok(()) => {
-                self.status.taken(&page, now);
-                self.set_listening(now);
+                self.taken(&page, cost, now);
                 Step::Again
             }
             Err(error) => {
                 self.status.refused(&self.id, &error, now);
-                self.offered = Some(page);
+                self.offered = Some((page, cost));
                 Step::Wait(now + SINK_WAIT)
             }
         }
+    }
+
+    /// The same at the end, where there is no later: what was received is taken whatever else waits.
+    fn offer_last(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> bool {
+        let Some((page, cost)) = self.offered.take() else {
+            return true;
+        };
+        match sink.accept_last(&self.id, &page) {
+            Ok(()) => {
+                self.taken(&page, cost, now);
+                true
+            }
+            Err(error) => {
+                self.status.refused(&self.id, &error, now);
+                self.offered = Some((page, cost));
+                false
+            }
+        }
+    }
+
+    fn taken(&mut self, page: &Page, cost: usize, now: DateTime<Utc>) {
+        if let Some(listener) = &self.listener {
+            listener.is_spooled(cost);
+        }
+        self.status.taken(page, now);
+        self.set_listening(now);
     }
 
     fn set_listening(&mut self, now: DateTime<Utc>) {
@@ -179,21 +203,43 @@ impl Collector for SyslogCollector {
         Progress::Endless
     }
 
+    /// Receives what is on its way to us. Senders are told that we end. Those that heed that, as they have to, have
+    /// nothing on its way soon; those that send on are cut off after a time.
     fn close(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) {
         if let Some(listener) = &self.listener {
             listener.stop();
         }
         let began = Instant::now();
-        while began.elapsed() < GOODBYE {
-            if self.offered.is_some() && self.offer(clock.now(), sink) != Step::Again {
-                return;
+        let mut lost = false;
+        while began.elapsed() < GOODBYE + CUT {
+            if began.elapsed() >= GOODBYE
+                && let Some(listener) = &self.listener
+            {
+                listener.cut();
             }
+            if !self.offer_last(clock.now(), sink) {
+                lost = true;
+                std::thread::sleep(LAST_TRY);
+                continue;
+            }
+            lost = false;
             // Asked before the queue is looked at, so that nothing comes in between.
             let is_quiet = self.listener.as_ref().is_none_or(Listener::is_quiet);
             self.offered = self.receive(Duration::from_millis(20));
             if is_quiet && self.offered.is_none() {
                 break;
             }
+        }
+        let left = self
+            .offered
+            .as_ref()
+            .map_or(0, |(page, _)| page.payloads.len());
+        if lost || left > 0 {
+            error!(
+                lane = %self.id,
+                "the end came before everything that was received could be stored: {left} messages and what was still \
+                 on its way are lost"
+            );
         }
         self.listener = None;
     }

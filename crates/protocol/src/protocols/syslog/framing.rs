@@ -14,6 +14,9 @@ pub(crate) enum Framing {
 /// Messages with a count of more than this are none.
 const MAX_COUNT_DIGITS: usize = 8;
 
+/// Memory that a connection keeps between messages.
+const KEPT: usize = 4096;
+
 /// Cuts the bytes of one connection into messages.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -90,7 +93,16 @@ impl Decoder {
             self.searched = 0;
         }
         self.buffer.drain(..at);
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            // A long message has ended, and most are short.
+            self.buffer = Vec::new();
+        }
         Ok(())
+    }
+
+    /// The memory that the unfinished message takes.
+    pub(super) fn held(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// The connection has ended: what is left is a message too.

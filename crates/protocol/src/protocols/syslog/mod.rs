@@ -5,7 +5,9 @@
 
 mod collector;
 pub(crate) mod framing;
+mod guests;
 mod listener;
+mod room;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
@@ -21,6 +23,7 @@ use framing::Framing;
 use listener::Listener;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The protocol.
 #[derive(Debug)]
@@ -95,10 +98,19 @@ static PARAMETERS: &[Parameter] = &[
         "max_connections",
         "Maximum Connections",
         Kind::Integer { min: 1, max: 10_000 },
-        "Most connections at a time. A further one is closed at once.",
+        "Most connections at a time. For a further one the connection has to go that has brought no message for the longest time; where all have brought one within ten seconds, the further one is closed.",
     )
     .default("1000")
     .rules(&[UDP]),
+    Parameter::new(
+        "idle_timeout",
+        "Idle Timeout",
+        Kind::Integer { min: 1, max: 31_536_000 },
+        "Seconds after which a connection is closed that brings no message. Many devices notice that only with the message after, which is lost then: longer than the longest silence of a device is right.",
+    )
+    .default("86400")
+    .rules(&[UDP])
+    .origin(Origin::Dsmith),
     Parameter::new(
         "certificate_file",
         "Server Certificate",
@@ -142,6 +154,7 @@ struct Listening {
     framing: Framing,
     max_payload: usize,
     max_connections: usize,
+    idle_timeout: Duration,
     certificate: PathBuf,
     key: PathBuf,
     client_ca: Option<PathBuf>,
@@ -208,6 +221,7 @@ impl Protocol for Syslog {
             },
             max_payload: number("max_payload"),
             max_connections: number("max_connections"),
+            idle_timeout: Duration::from_secs(number("idle_timeout").max(1) as u64),
             certificate: path("certificate_file").unwrap_or_default(),
             key: path("private_key_file").unwrap_or_default(),
             client_ca: path("client_ca_file"),
