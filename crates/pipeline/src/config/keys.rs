@@ -340,7 +340,7 @@ const DESTINATION: &[Key] = &[
     key(
         "format",
         Takes::Choice(&["leef1", "leef2", "cef", "json", "raw"]),
-        "What an event becomes. `raw` is its payload; line breaks in it become blanks, except in a topic.",
+        "What an event becomes. `raw` is its payload; line breaks and NULs in it become blanks, except in a topic.",
     )
     .default("leef1"),
     key(
