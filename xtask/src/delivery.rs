@@ -314,6 +314,7 @@ impl Bench {
                 rotate_bytes: None,
                 rotate_every: None,
                 keep: None,
+                mode: 0o600,
                 sync: Sync::Batch,
             })),
             Some(receiver) => Box::new(SyslogDestination::new(SyslogOptions {

@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod delivery;
+mod fuzz;
 
 use anyhow::{Context, bail};
 use authoring::replay::Corpus;
@@ -59,6 +60,18 @@ or --instructions found more of them than are committed.")]
         #[command(subcommand)]
         what: chaos::What,
     },
+    /// Feed what reads strangers' input with input made up by libFuzzer, and check what it must never do.
+    #[command(after_help = "Examples:
+  cargo xtask fuzz --list
+  cargo xtask fuzz --minutes 60
+  cargo xtask fuzz --minutes 5 --target framing --target regex
+  cargo xtask fuzz --target framing --input target/fuzz/findings/framing/crash-5ba93c9db0cff93f
+
+Its engine is compiled with a C++ compiler. What was found to be worth keeping stays in
+target/fuzz/corpus; --minimize puts the best of it into xtask/fuzz/corpus, which cargo test replays.
+
+Exit codes: 0 nothing was found, else 1.")]
+    Fuzz(fuzz::FuzzArgs),
     /// Write the generated pages of the documentation.
     Codegen {
         /// Only check that they are current.
@@ -90,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         Task::Ci => ci(),
         Task::Bench(args) => bench::run(&args),
         Task::Chaos { what } => chaos::run(&what),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Codegen { check } => codegen(check),
     }
 }

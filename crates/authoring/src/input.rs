@@ -23,12 +23,17 @@ pub struct Block {
     /// Offset of the first byte in the input.
     base: u64,
     frames: Vec<Place>,
+    faults: Vec<Fault>,
 }
 
 #[derive(Debug)]
 enum Place {
-    Payload { offset: u64, length: usize },
-    Fault(Fault),
+    Payload {
+        offset: u64,
+        length: usize,
+    },
+    /// An index. Faults are larger than places, and rare.
+    Fault(usize),
 }
 
 impl Block {
@@ -40,7 +45,7 @@ impl Block {
                 let bytes = self.bytes.get(start..)?.get(..length)?;
                 Some(Item::Payload(bytes, offset))
             }
-            Place::Fault(fault) => Some(Item::Fault(fault)),
+            Place::Fault(index) => self.faults.get(index).copied().map(Item::Fault),
         })
     }
 
@@ -52,6 +57,7 @@ impl Block {
     /// Nothing is in it any more. The memory for payloads of an unusual size goes.
     pub fn clear(&mut self) {
         self.frames.clear();
+        self.faults.clear();
         if self.bytes.capacity() > 4 * BLOCK {
             self.bytes = Vec::new();
         }
@@ -90,7 +96,10 @@ impl<R: Read> Blocks<R> {
                         offset,
                         length: bytes.len(),
                     },
-                    Frame::Fault(fault) => Place::Fault(fault),
+                    Frame::Fault(fault) => {
+                        block.faults.push(fault);
+                        Place::Fault(block.faults.len() - 1)
+                    }
                 });
             };
             let read = |space: &mut [u8]| self.reader.read(space);

@@ -135,24 +135,38 @@ impl Window {
             at
         };
         let start = clamp(label.span.start);
-        // What spans lines is shown by its first line.
-        let mut end = clamp(label.span.end).max(start);
+        // What spans lines is shown by its first line. Only the text around a label is looked at: a line may be as long
+        // as the file, and have thousands of labels.
+        let mut end = clamp(label.span.end.min(start + 2 * MAX_CONTEXT)).max(start);
         if let Some(newline) = text[start..end].find('\n') {
             end = start + newline;
         }
-        let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
-        let from = clamp(start.saturating_sub(MAX_CONTEXT).max(line_start));
-        let end = clamp(end.min(start + 2 * MAX_CONTEXT));
-        let to = clamp((end + MAX_CONTEXT).min(line_end)).max(end);
+        let before = clamp(start.saturating_sub(MAX_CONTEXT));
+        let from = text[before..start]
+            .rfind('\n')
+            .map_or(before, |newline| before + newline + 1);
+        let behind = clamp(end + MAX_CONTEXT);
+        let to = text[end..behind]
+            .find('\n')
+            .map_or(behind, |newline| end + newline);
+        let is_cut = |inside: bool, next: Option<&u8>| inside && next != Some(&b'\n');
+        let bytes = text.as_bytes();
         let (head, tail) = (
-            if from > line_start { "..." } else { "" },
-            if to < line_end { "..." } else { "" },
+            if is_cut(from == before && from > 0, bytes.get(from.wrapping_sub(1))) {
+                "..."
+            } else {
+                ""
+            },
+            if is_cut(to < text.len(), bytes.get(to)) {
+                "..."
+            } else {
+                ""
+            },
         );
         let shift = head.len();
         Self {
             text: format!("{head}{}{tail}", &text[from..to]),
-            line: text[..start].matches('\n').count() + 1,
+            line: label.file.line_column(start).0,
             span: start - from + shift..end - from + shift,
         }
     }

@@ -27,6 +27,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "simulator",
         ],
     ),
+    (
+        "fuzz",
+        &["authoring", "dsm", "leef", "pipeline", "protocol"],
+    ),
     ("leef", &[]),
     ("ordered", &[]),
     ("pipeline", &["dsm", "leef", "protocol"]),
@@ -37,6 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "authoring",
             "dsm",
+            "fuzz",
             "leef",
             "pipeline",
             "protocol",
@@ -88,6 +93,7 @@ fn name(path: &Path) -> String {
 fn packages() -> Vec<PathBuf> {
     let mut packages = folders(&root().join("crates"));
     packages.push(root().join("xtask"));
+    packages.push(root().join("xtask/fuzz"));
     packages
 }
 

@@ -16,7 +16,6 @@ use dsm::diagnostic::{Code, SourceFile};
 use dsm::mapping::Source;
 use dsm::{Mapping, Normalizer, Payload};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -97,10 +96,10 @@ fn every_fixture_of_this_repository_is_clean_but_the_one_that_shows_the_lint() {
 }
 
 #[test]
-fn a_catastrophic_pattern_is_found_and_the_engine_stays_under_fifty_milliseconds_on_its_attack() {
+fn a_catastrophic_pattern_is_found_and_the_engine_stays_within_its_budget_on_its_attack() {
     let source = source(
         r"<pattern id='Name'><![CDATA[name=(\w+)]]></pattern>
-          <pattern id='User'><![CDATA[^(?=.)(?:(?:\w+\s?)*;)*=(\w)]]></pattern>",
+          <pattern id='User'><![CDATA[^(?>)(?:(?:\w+\s?)*;)*=(\w)]]></pattern>",
         "<matcher field='EventName' order='1' pattern-id='Name' capture-group='1'/>
          <matcher field='UserName' order='1' pattern-id='User' capture-group='1'/>",
     );
@@ -112,29 +111,21 @@ fn a_catastrophic_pattern_is_found_and_the_engine_stays_under_fifty_milliseconds
 
     let mapping = Mapping::load(&source).0.unwrap();
     let regex = dsm::java_regex::JavaRegex::new(
-        r"^(?=.)(?:(?:\w+\s?)*;)*=(\w)",
+        r"^(?>)(?:(?:\w+\s?)*;)*=(\w)",
         dsm::java_regex::Flags::default(),
     )
     .unwrap();
-    let attack = regex
-        .attack(4096, mapping.options().regex_step_budget)
-        .unwrap();
+    let budget = mapping.options().regex_step_budget;
+    let attack = regex.attack(4096, budget).unwrap();
     let text = attack.text();
     assert!(text.len() < 100, "{text}");
+    let mut slots = dsm::java_regex::Slots::default();
+    assert_eq!(regex.steps(&text, &mut slots, budget), budget);
     let payload = Payload::from(text.as_str());
-    let mut normalizer = Normalizer::new(&mapping);
-    let mut times = Vec::new();
-    for _ in 0..5 {
-        let begun = Instant::now();
-        let event = normalizer.normalize(&payload, chrono::DateTime::UNIX_EPOCH);
-        times.push(begun.elapsed());
-        assert_eq!(event.budget_exceeded, 1);
-    }
-    // The best of a few: other work on the machine does not count.
-    let best = times.iter().min().unwrap();
-    // What is compiled without optimization takes some ten times as long.
-    let limit = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 });
-    assert!(*best < limit, "{times:?}");
+    let exceeded = Normalizer::new(&mapping)
+        .normalize(&payload, chrono::DateTime::UNIX_EPOCH)
+        .budget_exceeded;
+    assert_eq!(exceeded, 1);
 }
 
 #[test]

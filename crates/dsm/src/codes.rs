@@ -190,6 +190,8 @@ codes! {
         "nothing reads it"
     FixtureUnreadable = "DSM077" Error: "a fixture cannot be split into payloads without faults";
         "a fixture whose input is itself broken tests the reader, not the mapping; such input belongs to the reader's own tests"
+    FindingsOmitted = "DSM079" Warning: "there are more findings than are shown";
+        "a list holds ten thousand findings; nobody reads more, and most of them have one cause"
 
     PatternEmpty = "DSM080" Error: "a pattern is empty";
         "an empty key or path names nothing, and an empty regular expression matches every payload without reading it"
@@ -197,6 +199,8 @@ codes! {
         "the first one wins and the second never applies"
     EventMappingEmpty = "DSM082" Error: "an event mapping names neither an event ID nor a category";
         "no event can ever be found by it"
+    LimitExceeded = "DSM083" Error: "an extension exceeds a limit";
+        "the limits keep loading fast whatever a file holds, and no real mapping comes near them"
 
     RegexExponential = "DSM101" Warning: "a regular expression backtracks exponentially";
         "each further character of a hostile payload multiplies the time, and QRadar has no limit of steps"
@@ -224,6 +228,10 @@ codes! {
         "it would hide the next finding of its kind, for which nobody gave a reason"
     FixtureUnclean = "DSM113" Warning: "a fixture holds what may be somebody's";
         "many people read a fixture, and the history of a repository keeps it"
+    DateLetterDoubtful = "DSM114" Warning: "a letter of a date format stands for something else";
+        "the format is valid, and reads another time than the text says"
+    DateDayUnpadded = "DSM115" Warning: "a date format does not read the first nine days of a month";
+        "syslog pads them with a blank, which Joda-Time does not skip: the event has the time of receipt"
 
     ConfigMalformed = "CFG001" Error: "the configuration is not valid TOML";
         "what cannot be read cannot be honoured"
@@ -269,6 +277,8 @@ codes! {
         "`dsmith run` refuses to start without it"
     NamesCollide = "CFG024" Error: "two names mean the same thing where they are used";
         "events of one would count as those of the other, or one would take the place of the other"
+    ConfigKeyRenamed = "CFG025" Warning: "a key of the configuration has a new name";
+        "the old name still works, and a later version may no longer know it"
 }
 
 impl Code {

@@ -3,19 +3,40 @@
 //! Rendering (terminal, JSON, SARIF) is the business of other crates: a [`Diagnostic`] only knows its stable
 //! [`Code`], the places it talks about, why it matters and what to do about it.
 
+use crate::steps;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use crate::codes::Code;
 
 /// A text that diagnostics point into.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub struct SourceFile {
     /// The name shown to the user, usually a path relative to where the tool was started.
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// Line and column of every [`BLOCK`]th byte, made when somebody asks for a place.
+    marks: OnceLock<Vec<(usize, usize)>>,
+}
+
+/// How many bytes lie between two places whose line and column are kept.
+const BLOCK: usize = 1024;
+
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.text) == (&other.name, &other.text)
+    }
+}
+
+impl Eq for SourceFile {}
+
+impl Hash for SourceFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.name, &self.text).hash(state);
+    }
 }
 
 impl SourceFile {
@@ -24,6 +45,7 @@ impl SourceFile {
         Arc::new(Self {
             name: name.into(),
             text: text.into(),
+            marks: OnceLock::new(),
         })
     }
 
@@ -33,12 +55,35 @@ impl SourceFile {
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &self.text[..offset];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        )
+        let bytes = self.text.as_bytes();
+        let marks = self.marks.get_or_init(|| {
+            let mut place = (1, 1);
+            bytes
+                .chunks(BLOCK)
+                .map(|block| {
+                    let next = behind(place, block);
+                    std::mem::replace(&mut place, next)
+                })
+                .chain([(1, 1)])
+                .collect()
+        });
+        // A file that ends with a block has its end in the block before.
+        let block = (offset / BLOCK).min(marks.len().saturating_sub(2));
+        let (start, place) = (block * BLOCK, marks[block]);
+        steps::count(offset - start);
+        behind(place, &bytes[start..offset])
+    }
+}
+
+/// Line and column behind some bytes. They may begin or end within a character.
+fn behind((line, column): (usize, usize), bytes: &[u8]) -> (usize, usize) {
+    let starts = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    match memchr::memrchr(b'\n', bytes) {
+        Some(last) => (
+            line + memchr::memchr_iter(b'\n', bytes).count(),
+            1 + starts(&bytes[last + 1..]),
+        ),
+        None => (line, column + starts(bytes)),
     }
 }
 
@@ -150,9 +195,23 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// How many findings a list holds. What comes after them is counted.
+pub const MAX_FINDINGS: usize = 10_000;
+
+fn omitted(count: usize) -> String {
+    match count {
+        1 => "1 further finding is not shown".to_owned(),
+        _ => format!("{count} further findings are not shown"),
+    }
+}
+
 /// A list of findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    /// How many findings are left out; the last of the list says so.
+    omitted: usize,
+}
 
 impl Diagnostics {
     /// An empty list.
@@ -162,12 +221,43 @@ impl Diagnostics {
 
     /// Adds a finding.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        if self.omitted == 0 && self.list.len() < MAX_FINDINGS {
+            self.list.push(diagnostic);
+        } else {
+            self.omit(1, diagnostic.severity);
+        }
+    }
+
+    fn omit(&mut self, count: usize, severity: Severity) {
+        self.omitted += count;
+        let mut notices = self.list.iter_mut().rev();
+        let severity = match notices.find(|finding| finding.code == Code::FindingsOmitted) {
+            Some(notice) => {
+                notice.message = omitted(self.omitted);
+                notice.severity = notice.severity.max(severity);
+                return;
+            }
+            None => severity,
+        };
+        self.list.push(
+            Diagnostic::new(
+                Code::FindingsOmitted,
+                omitted(self.omitted),
+                "mend the first ones; most of the others probably have the same cause",
+            )
+            .with_severity(severity),
+        );
     }
 
     /// Adds all findings of another list.
-    pub fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
+    pub fn append(&mut self, other: Self) {
+        for finding in other.list {
+            if finding.code == Code::FindingsOmitted {
+                self.omit(other.omitted, finding.severity);
+            } else {
+                self.push(finding);
+            }
+        }
     }
 
     /// Whether there is an error among them.
@@ -177,7 +267,7 @@ impl Diagnostics {
 
     /// How many there are of one severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|d| d.severity == severity).count()
+        self.list.iter().filter(|d| d.severity == severity).count()
     }
 
     /// Sorts by file and place, so that the order says nothing about how the loader works inside. The files of a
@@ -193,34 +283,31 @@ impl Diagnostics {
                 "event-mappings.csv" => 4,
                 _ => 0,
             };
-            (folder.to_owned(), rank, file.to_owned(), offset)
+            let is_notice = finding.code == Code::FindingsOmitted;
+            (is_notice, folder.to_owned(), rank, file.to_owned(), offset)
         };
-        self.0.sort_by(|a, b| {
-            key(a)
-                .cmp(&key(b))
-                .then_with(|| a.code.cmp(&b.code))
-                .then_with(|| a.message.cmp(&b.message))
-        });
+        self.list
+            .sort_by_cached_key(|finding| (key(finding), finding.code, finding.message.clone()));
     }
 
     /// Keeps only some of the findings.
     pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
-        self.0.retain(keep);
+        self.list.retain(keep);
     }
 
     /// The findings.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 }
 
@@ -229,7 +316,7 @@ impl IntoIterator for Diagnostics {
     type IntoIter = std::vec::IntoIter<Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
@@ -238,7 +325,7 @@ impl<'a> IntoIterator for &'a Diagnostics {
     type IntoIter = std::slice::Iter<'a, Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.list.iter()
     }
 }
 
@@ -269,25 +356,73 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// `did you mean "x"? ` where a known name is near, then the list of the known ones.
 pub fn suggest(wrong: &str, what: &str, known: &[&str]) -> String {
-    let list = known.join(", ");
-    match nearest(wrong, known.iter().copied()) {
+    suggestion(nearest(wrong, known.iter().copied()), what, known)
+}
+
+fn suggestion(near: Option<&str>, what: &str, known: &[&str]) -> String {
+    let list = listed(known);
+    match near {
         Some(name) => format!("did you mean `{name}`? {what}: {list}"),
         None => format!("{what}: {list}"),
     }
 }
+
+/// How many names a list in a message shows.
+const MAX_LISTED: usize = 200;
+
+/// Names with commas between them, the first ones of a long list.
+pub(crate) fn listed(names: &[&str]) -> String {
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
+    }
+}
+
+/// How many letters a [`Suggester`] compares.
+const MAX_COMPARED: usize = 30_000_000;
+
+/// Finds what misspelt names were meant to be, until that has taken so long that the file is not one with a few slips.
+#[derive(Debug, Default)]
+pub(crate) struct Suggester {
+    compared: usize,
+}
+
+impl Suggester {
+    /// The same as [`nearest`].
+    pub(crate) fn nearest<'a>(&mut self, wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+        let length = |name: &str| name.len().min(MAX_FOLDED);
+        let letters: usize = known.iter().map(|name| 1 + length(name)).sum();
+        self.compared = self
+            .compared
+            .saturating_add(letters.saturating_mul(1 + length(wrong)));
+        if self.compared > MAX_COMPARED {
+            return None;
+        }
+        nearest(wrong, known.iter().copied())
+    }
+
+    /// The same as [`suggest`].
+    pub(crate) fn suggest(&mut self, wrong: &str, what: &str, known: &[&str]) -> String {
+        suggestion(self.nearest(wrong, known), what, known)
+    }
+}
+
+/// How many letters of a name are compared.
+const MAX_FOLDED: usize = 64;
 
 /// Case, blanks, hyphens and underscores are what people most often get wrong.
 fn fold(name: &str) -> Vec<char> {
     name.chars()
         .filter(|c| !matches!(c, '-' | '_' | ' '))
         .flat_map(char::to_lowercase)
-        .take(64)
+        .take(MAX_FOLDED)
         .collect()
 }
 
 fn edit_distance(a: &[char], b: &[char]) -> usize {
     let mut previous: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.iter().enumerate() {
+        steps::count(b.len());
         let mut current = vec![i + 1];
         for (j, cb) in b.iter().enumerate() {
             let substituted = previous[j] + usize::from(ca != cb);
@@ -316,5 +451,46 @@ mod tests {
         assert_eq!(file.line_column(0), (1, 1));
         assert_eq!(file.line_column(file.text.len() - 1), (2, 4));
         assert_eq!(file.line_column(999), (2, 5));
+    }
+
+    #[test]
+    fn lines_and_columns_are_the_same_in_a_long_file() {
+        for unit in ["é", "a\n", "\u{1F600}xy", "0123456789abcdef"] {
+            for count in [0, 1, 512, 1024, 1500] {
+                let file = SourceFile::new("f", unit.repeat(count));
+                for offset in (0..=file.text.len()).filter(|at| file.text.is_char_boundary(*at)) {
+                    let before = &file.text[..offset];
+                    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+                    let expected = (
+                        before.matches('\n').count() + 1,
+                        before[line..].chars().count() + 1,
+                    );
+                    assert_eq!(
+                        file.line_column(offset),
+                        expected,
+                        "{unit:?} {count} {offset}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn findings_that_are_left_out_are_counted_wherever_they_come_from() {
+        let finding = |code| Diagnostic::new(code, "x", "");
+        let mut all = Diagnostics::new();
+        for _ in 0..3 {
+            let mut one = Diagnostics::new();
+            for _ in 0..MAX_FINDINGS {
+                one.push(finding(Code::PatternUnused));
+            }
+            one.push(finding(Code::XmlMalformed));
+            all.append(one);
+        }
+        all.sort();
+        assert_eq!(all.len(), MAX_FINDINGS + 1);
+        let last = all.iter().last().unwrap();
+        assert_eq!(last.message, "20003 further findings are not shown");
+        assert!(all.has_errors());
     }
 }

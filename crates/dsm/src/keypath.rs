@@ -11,6 +11,10 @@
 
 use std::ops::Range;
 
+/// How many steps a JSON key path has, how many names a path in a filter, and how many elements an XML path. What is
+/// deeper in a payload is read as part of a value.
+pub const MAX_STEPS: usize = 128;
+
 /// One step of a JSON key path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -210,6 +214,18 @@ impl<'t> Cursor<'t> {
         })
     }
 
+    /// Whether a path may have a step more.
+    fn few(&self, steps: usize) -> Result<(), PathError> {
+        if steps < MAX_STEPS {
+            return Ok(());
+        }
+        Err(PathError {
+            span: self.at..self.text.len(),
+            message: format!("the path has more than {MAX_STEPS} steps"),
+            help: "end the path further up: the value there holds the rest as text".to_owned(),
+        })
+    }
+
     fn json_path(mut self) -> Result<JsonPath, PathError> {
         const HELP: &str = r#"a JSON key path looks like /"object"/"list"[0]/"name""#;
         let mut steps = Vec::new();
@@ -218,6 +234,7 @@ impl<'t> Cursor<'t> {
             return self.error("the path is empty", HELP);
         }
         while !self.rest().is_empty() {
+            self.few(steps.len())?;
             if whole_array {
                 // Empty brackets were not the end after all: they select every element.
                 steps.push(Step::Each);
@@ -232,6 +249,7 @@ impl<'t> Cursor<'t> {
                 return self.error("a name in a path stands in double quotes", HELP);
             }
             while self.rest().starts_with('[') {
+                self.few(steps.len())?;
                 if whole_array {
                     steps.push(Step::Each);
                 }
@@ -285,6 +303,7 @@ impl<'t> Cursor<'t> {
         }
         let mut path = vec![self.quoted()?];
         while self.eat("/") {
+            self.few(path.len())?;
             path.push(self.quoted()?);
         }
         self.blanks();
@@ -348,6 +367,7 @@ impl<'t> Cursor<'t> {
         const HELP: &str = r#"an XML path looks like /"root"/"element"[1] for the second element of a name, or /"root"/"element".attribute"#;
         let mut elements = Vec::new();
         while self.eat("/") {
+            self.few(elements.len())?;
             if !self.rest().starts_with('"') {
                 return self.error("a name in an XML path stands in double quotes", HELP);
             }

@@ -48,6 +48,7 @@ pub mod mapping;
 pub mod options;
 pub mod output;
 pub mod qidmap;
+mod steps;
 mod syslog;
 
 pub use engine::Normalizer;

@@ -10,6 +10,7 @@ use crate::field::{Field, Kind};
 use crate::lsx::Spanned;
 use crate::options::{OptionError, Options};
 use read::{Reader, Table};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
@@ -127,7 +128,8 @@ pub fn parse(file: &Arc<SourceFile>) -> (Manifest, Diagnostics) {
         file,
         out: Diagnostics::new(),
         prefix: "",
-        leef_keys: Vec::new(),
+        leef_keys: HashMap::new(),
+        names: HashMap::new(),
         unread: !errors.is_empty(),
     };
     let mut last_line = usize::MAX;
@@ -269,7 +271,7 @@ impl Reader<'_> {
         }
         for (table, span) in self.tables(root, "property") {
             self.prefix = "property.";
-            if let Some(property) = self.property(table, &span, &manifest.properties) {
+            if let Some(property) = self.property(table, &span) {
                 manifest.properties.push(property);
             }
             self.prefix = "";
@@ -409,7 +411,6 @@ impl Reader<'_> {
         &mut self,
         table: Table<'_, '_>,
         span: &Range<usize>,
-        earlier: &[PropertyDeclaration],
     ) -> Option<PropertyDeclaration> {
         self.known(
             table,
@@ -449,7 +450,7 @@ impl Reader<'_> {
             self.leef_key(leef_key);
         }
         let name = name?;
-        let free = self.property_name(&name, earlier);
+        let free = self.property_name(&name);
         // With a fault elsewhere the name is declared all the same: the extension may use it.
         free.then(|| PropertyDeclaration {
             name,
@@ -461,7 +462,7 @@ impl Reader<'_> {
     }
 
     /// Whether a name can be that of a further property.
-    fn property_name(&mut self, name: &Spanned<String>, earlier: &[PropertyDeclaration]) -> bool {
+    fn property_name(&mut self, name: &Spanned<String>) -> bool {
         let text = name.value.as_str();
         if Field::from_name(text).is_some() {
             self.report(
@@ -472,7 +473,7 @@ impl Reader<'_> {
             );
             return false;
         }
-        if let Some(first) = earlier.iter().find(|property| property.name.value == text) {
+        if let Some(first) = self.names.get(text) {
             self.out.push(
                 Diagnostic::new(
                     Code::PropertyNameTaken,
@@ -480,10 +481,11 @@ impl Reader<'_> {
                     "remove one of the declarations, or choose another name",
                 )
                 .at(self.file, name.span.clone(), "the second")
-                .at(self.file, first.name.span.clone(), "the first"),
+                .at(self.file, first.clone(), "the first"),
             );
             return false;
         }
+        self.names.insert(text.to_owned(), name.span.clone());
         let system = Field::NAMES
             .iter()
             .find(|system| system.eq_ignore_ascii_case(text));
@@ -505,7 +507,7 @@ impl Reader<'_> {
     fn leef_key(&mut self, key: &Spanned<String>) {
         let text = key.value.as_str();
         let foreign = text.chars().find(|c| !c.is_ascii_alphanumeric());
-        let first = self.leef_keys.iter().find(|known| known.value == text);
+        let first = self.leef_keys.get(text);
         let (message, help) = if let Some(foreign) = foreign {
             let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
             let camel: String = parts
@@ -560,11 +562,11 @@ impl Reader<'_> {
                 "give each property its own key",
             )
             .at(self.file, key.span.clone(), "the second")
-            .at(self.file, first.span.clone(), "the first");
+            .at(self.file, first.clone(), "the first");
             self.out.push(finding);
             return;
         } else {
-            self.leef_keys.push(key.clone());
+            self.leef_keys.insert(text.to_owned(), key.span.clone());
             return;
         };
         self.report(Code::LeefKeyInvalid, &key.span, message, help);

@@ -4,7 +4,7 @@
 //! and the evidence. A test holds the register and this module together. A mapping overrides an answer in the
 //! `[options]` table of its manifest.
 
-use crate::device_time::{HourWithoutMarker, MissingYear, Zone};
+use crate::device_time::{DateBlanks, HourWithoutMarker, MissingYear, Zone};
 use serde::Deserialize;
 use std::sync::LazyLock;
 
@@ -212,6 +212,13 @@ choices! {
         /// The first whole object inside it.
         NestedObject = "nested-object",
     }
+    /// Whether a custom property of type ip takes IPv6 addresses.
+    IpProperty {
+        /// It does not.
+        Ipv4 = "ipv4",
+        /// It does.
+        Any = "any",
+    }
     /// What a protocol that is neither a known name nor a number gives.
     UnknownProtocol {
         /// Number 255, if no later order yields a known one.
@@ -226,6 +233,11 @@ impl Choice for MissingYear {
         ("nearest-past", Self::NearestPast),
         ("current", Self::Current),
     ];
+}
+
+impl Choice for DateBlanks {
+    const VALUES: &'static [(&'static str, Self)] =
+        &[("exact", Self::Exact), ("skipped", Self::Skipped)];
 }
 
 impl Choice for HourWithoutMarker {
@@ -261,6 +273,8 @@ pub struct Options {
     pub unknown_protocol: UnknownProtocol,
     pub missing_year: MissingYear,
     pub hour_without_marker: HourWithoutMarker,
+    pub date_blanks: DateBlanks,
+    pub ip_property: IpProperty,
     pub time_zone: Zone,
     pub pair_delimiter: String,
     pub name_value_delimiter: String,
@@ -292,6 +306,8 @@ impl Default for Options {
             unknown_protocol: Default::default(),
             missing_year: Default::default(),
             hour_without_marker: Default::default(),
+            date_blanks: Default::default(),
+            ip_property: Default::default(),
             time_zone: Zone::UTC,
             pair_delimiter: AUTO.to_owned(),
             name_value_delimiter: "=".to_owned(),
@@ -340,6 +356,8 @@ impl Options {
         "unknown-protocol",
         "missing-year",
         "hour-without-marker",
+        "date-blanks",
+        "ip-property",
         "time-zone",
         "pair-delimiter",
         "name-value-delimiter",
@@ -374,6 +392,8 @@ impl Options {
             "unknown-protocol" => choose(&mut self.unknown_protocol, value),
             "missing-year" => choose(&mut self.missing_year, value),
             "hour-without-marker" => choose(&mut self.hour_without_marker, value),
+            "date-blanks" => choose(&mut self.date_blanks, value),
+            "ip-property" => choose(&mut self.ip_property, value),
             "time-zone" => {
                 self.time_zone = value.parse().map_err(|_| {
                     OptionError::Unreadable(

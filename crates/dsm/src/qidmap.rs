@@ -3,7 +3,7 @@
 mod rows;
 
 use crate::categories::{self, Category};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, nearest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, Suggester};
 use crate::options::{QidCase, QidFallback};
 use rows::{Row, rows};
 use std::borrow::Cow;
@@ -79,7 +79,7 @@ pub fn parse(
     let (list, complete) = rows(qid_file, &QID_COLUMNS, &mut out);
     qids.lost = !complete;
     for row in list {
-        match record(qid_file, &row, &mut out) {
+        match record(qid_file, &row, &mut qids.suggester, &mut out) {
             Ok(record) => {
                 let cell = row.cells[0].1.clone();
                 if let Some((_, first)) = qids.known.get(&record.qid) {
@@ -104,14 +104,14 @@ pub fn parse(
         }
     }
     let (list, complete) = rows(mapping_file, &MAPPING_COLUMNS, &mut out);
-    qids.names = map
-        .records
-        .iter()
-        .map(|record| (record.name.clone(), record.qid))
-        .collect();
+    for record in &map.records {
+        let named = (record.name.clone(), record.qid);
+        let key = record.name.to_ascii_lowercase();
+        qids.names.entry(key).or_insert(named);
+    }
     let mut complete = complete;
     for row in list {
-        complete &= map.mapping(mapping_file, &row, &qids, &mut out);
+        complete &= map.mapping(mapping_file, &row, &mut qids, &mut out);
     }
     // A row that could not be read may be the one that leads there.
     if complete {
@@ -129,11 +129,13 @@ struct Qids {
     faulty: HashSet<u32>,
     /// Whether there are rows whose number could not be read.
     lost: bool,
-    names: Vec<(String, u32)>,
+    /// Names of records in lower case: the first one of a name, and its number.
+    names: HashMap<String, (String, u32)>,
+    suggester: Suggester,
 }
 
 /// What to write instead of a text that is not a number.
-fn number_help(column: usize, text: &str) -> String {
+fn number_help(column: usize, text: &str, suggester: &mut Suggester) -> String {
     let digits: String = text
         .chars()
         .filter(|c| !matches!(c, '.' | ',' | ' ' | '\'' | '_' | '\u{a0}'))
@@ -151,7 +153,8 @@ fn number_help(column: usize, text: &str) -> String {
             let exact =
                 names().find(|category| category.low_name.eq_ignore_ascii_case(text.trim()));
             let near = || {
-                let near = nearest(text, names().map(|category| category.low_name))?;
+                let known: Vec<&str> = names().map(|category| category.low_name).collect();
+                let near = suggester.nearest(text, &known)?;
                 names().find(|category| category.low_name == near)
             };
             match exact.or_else(near) {
@@ -169,9 +172,10 @@ fn number_help(column: usize, text: &str) -> String {
 fn record(
     file: &Arc<SourceFile>,
     row: &Row,
+    suggester: &mut Suggester,
     out: &mut Diagnostics,
 ) -> Result<QidRecord, Option<u32>> {
-    let number = |column: usize, out: &mut Diagnostics| {
+    let mut number = |column: usize, out: &mut Diagnostics| {
         let (text, span) = &row.cells[column];
         let parsed = text.trim().parse::<u32>().ok();
         if parsed.is_none() {
@@ -182,7 +186,7 @@ fn record(
                         "`{text}` in column {} is not a whole number",
                         QID_COLUMNS[column]
                     ),
-                    number_help(column, text),
+                    number_help(column, text, suggester),
                 )
                 .at(file, span.clone(), ""),
             );
@@ -304,7 +308,7 @@ impl QidMap {
         &mut self,
         file: &Arc<SourceFile>,
         row: &Row,
-        qids: &Qids,
+        qids: &mut Qids,
         out: &mut Diagnostics,
     ) -> bool {
         let (text, span) = &row.cells[2];
@@ -333,13 +337,10 @@ impl QidMap {
             }
         }
         let Ok(qid) = text.trim().parse::<u32>() else {
-            let named = qids
-                .names
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
+            let named = qids.names.get(&text.trim().to_ascii_lowercase());
             let help = match named {
                 Some((name, qid)) => format!("{name} is QID {qid}; write the number"),
-                None => number_help(2, text),
+                None => number_help(2, text, &mut qids.suggester),
             };
             out.push(
                 Diagnostic::new(

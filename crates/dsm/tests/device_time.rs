@@ -6,14 +6,15 @@
     reason = "the helpers of tests may panic as the tests themselves"
 )]
 
+#[path = "java/jdk.rs"]
+mod jdk;
+
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use dsm::device_time::{
-    DateFormat, Dialect, FormatError, HourWithoutMarker, MissingYear, TimeContext, TimeError, Zone,
-    recognise,
+    DateBlanks, DateFormat, Dialect, Doubt, FormatError, HourWithoutMarker, MissingYear,
+    TimeContext, TimeError, Zone, recognise,
 };
 
 const CASES: &str = include_str!("java/time-cases.tsv");
@@ -103,29 +104,12 @@ fn every_row_of_the_table_holds() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Whether the `java` on the path is a JDK 17, which can run a source file.
-fn jdk_17_is_here() -> bool {
-    let modules = Command::new("java").arg("--list-modules").output();
-    modules.is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .any(|module| module.starts_with("jdk.compiler@17"))
-    })
-}
-
 #[test]
 fn the_java_column_is_what_the_jdk_says() {
-    if !jdk_17_is_here() {
-        println!("skipped: no JDK 17 on the path, the committed column stands unchecked");
+    let Some(mut java) = jdk::oracle("TimeOracle.java") else {
         return;
-    }
-    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java/TimeOracle.java");
-    let mut child = Command::new("java")
-        .arg(oracle)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    };
+    let mut child = java.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         let writing = scope.spawn(move || stdin.write_all(CASES.as_bytes()));
@@ -265,6 +249,107 @@ fn a_text_of_other_characters_is_refused_on_a_character_boundary() {
 }
 
 #[test]
+fn letters_that_mean_something_else_than_their_place_says_are_found() {
+    let meant = |pattern: &str, dialect: Dialect| {
+        let doubts: Vec<Doubt> = DateFormat::doubts(pattern, dialect);
+        DateFormat::as_meant(pattern, &doubts)
+    };
+    for (wrong, right) in [
+        ("yyyy-MM-DD", "yyyy-MM-dd"),
+        ("YYYY-MM-DD HH:MM:SS", "YYYY-MM-dd HH:mm:ss"),
+        ("yyyy-mm-dd HH:MM", "yyyy-MM-dd HH:mm"),
+        ("dd/mm/yyyy hh:mm a", "dd/MM/yyyy hh:mm a"),
+        ("mm/dd/yyyy", "MM/dd/yyyy"),
+        ("yyyymmddHHMMSS", "yyyyMMddHHmmss"),
+        ("yyyy-MM-dd'T'HH:mm:ss.sss", "yyyy-MM-dd'T'HH:mm:ss.SSS"),
+        ("HH:mm:SS dd.MM.yyyy", "HH:mm:ss dd.MM.yyyy"),
+        ("MMM DD HH:mm:ss", "MMM dd HH:mm:ss"),
+        ("EEE, DD MMM yyyy kk:MM", "EEE, dd MMM yyyy kk:mm"),
+    ] {
+        assert_eq!(meant(wrong, Dialect::Joda), right);
+        assert_eq!(
+            meant(right, Dialect::Joda),
+            right,
+            "the right one is left alone"
+        );
+    }
+    for (wrong, right) in [("YYYY-MM-dd", "yyyy-MM-dd"), ("uuuu-MM-dd", "yyyy-MM-dd")] {
+        assert_eq!(meant(wrong, Dialect::SimpleDateFormat), right);
+    }
+    for fine in [
+        "yyyy-DDD HH:mm",
+        "yyyyDDD",
+        "HH:mm:ss.SSS",
+        "mm:ss",
+        "ss.SSS",
+        "mm:ss.SS",
+        "MMM d HH:mm:ss",
+        "'DD' yyyy-MM-dd 'mm'",
+        "dd/MMM/YYYY:hh:mm:ss Z",
+        "H'h' m'min' d.M.yyyy",
+        "xxxx-ww-e",
+        "yyyy-MM-dd D",
+    ] {
+        assert_eq!(meant(fine, Dialect::Joda), fine);
+    }
+    assert_eq!(
+        meant("YYYY-'W'ww-u", Dialect::SimpleDateFormat),
+        "YYYY-'W'ww-u"
+    );
+    // Read by Joda-Time as it stands, the first one is the 23rd of January.
+    let wrong = DateFormat::new("yyyy-MM-DD", Dialect::Joda).unwrap();
+    let read = wrong.parse("2026-11-23", &now()).map(written);
+    assert_eq!(read.unwrap(), "2026-01-23T00:00:00Z");
+    assert!(DateFormat::unpadded_day("MMM d HH:mm:ss").is_some());
+    for fine in [
+        "MMM  d HH:mm:ss",
+        "MMM d yyyy",
+        "d MMM HH:mm",
+        "MMM/d HH:mm",
+        "MM d HH:mm",
+    ] {
+        assert_eq!(DateFormat::unpadded_day(fine), None, "{fine}");
+    }
+}
+
+#[test]
+fn a_joda_format_takes_blanks_to_the_letter() {
+    let read = |format: &str, text: &str, blanks: DateBlanks| {
+        let ctx = TimeContext { blanks, ..now() };
+        let format = DateFormat::new(format, Dialect::Joda).unwrap();
+        format.parse(text, &ctx).map(written)
+    };
+    let exact = |format: &str, text: &str| read(format, text, DateBlanks::Exact);
+    for (format, text) in [
+        ("MMM d yyyy HH:mm:ss", "Mar  4 2026 10:00:00"),
+        ("MMM dd yyyy HH:mm:ss", "Mar  4 2026 10:00:00"),
+        ("MMM  d yyyy HH:mm:ss", "Mar 14 2026 10:00:00"),
+        ("yyyy-MM-dd H:mm", "2026-03-04  7:30"),
+        ("yyyy-MM-dd HH:mm z", "2026-03-04 07:30  UTC"),
+        ("MMM d yyyy", " Mar 4 2026"),
+        ("EEE MMM d yyyy", "Wed  Mar 4 2026"),
+    ] {
+        assert!(exact(format, text).is_err(), "{format} {text}");
+        let sdf = DateFormat::new(format, Dialect::SimpleDateFormat).unwrap();
+        if !format.contains("  ") {
+            assert!(
+                read(format, text, DateBlanks::Skipped).is_ok(),
+                "{format} {text}"
+            );
+            assert!(sdf.parse(text, &now()).is_ok(), "{format} {text}");
+        }
+    }
+    let fourth = "2026-03-04T10:00:00Z";
+    for (format, text) in [
+        ("MMM d yyyy HH:mm:ss", "Mar 4 2026 10:00:00"),
+        ("MMM  d yyyy HH:mm:ss", "Mar  4 2026 10:00:00"),
+        ("MMM dd yyyy HH:mm:ss", "Mar 04 2026 10:00:00"),
+    ] {
+        assert_eq!(exact(format, text).unwrap(), fourth, "{format} {text}");
+    }
+}
+
+#[test]
 fn a_half_day_hour_without_a_marker_is_of_the_whole_day_unless_strict() {
     let format = sdf("yyyy-MM-dd hh:mm");
     let lenient = now();
@@ -400,6 +485,10 @@ mod properties {
                 hour12: match strict {
                     true => HourWithoutMarker::Strict,
                     false => HourWithoutMarker::Lenient24,
+                },
+                blanks: match current != strict {
+                    true => DateBlanks::Skipped,
+                    false => DateBlanks::Exact,
                 },
             },
         )

@@ -195,6 +195,9 @@ pub(crate) struct RunArgs {
     /// Give up the events of a log source that wait for a destination it no longer has.
     #[arg(long, value_name = "LOG_SOURCE/DESTINATION")]
     pub(crate) forget: Vec<String>,
+    /// Give up events that are missing from the state directory, and go on with the others.
+    #[arg(long)]
+    pub(crate) forget_missing: bool,
 }
 
 /// A number with a unit: `90s`, `5m`, `2h`.

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 pub(crate) fn run(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
+    crate::memory::keep_private();
     // What is missing here may be there where it runs.
     let (loaded, findings) = load(&args.config.path, Severity::Warning)?;
     let format = match args.format {

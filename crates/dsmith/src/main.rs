@@ -16,6 +16,7 @@ mod import;
 mod library;
 mod lint;
 mod lsp;
+mod memory;
 mod new;
 mod parse;
 mod place;

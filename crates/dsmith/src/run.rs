@@ -1,7 +1,7 @@
 //! `dsmith run`.
 
 use crate::args::RunArgs;
-use crate::{Exit, UsageError, check_config, terminal};
+use crate::{Exit, UsageError, check_config, memory, terminal};
 use anyhow::Context;
 use authoring::folder::Library;
 use authoring::render::{self, Format};
@@ -39,6 +39,7 @@ const END: Duration = Duration::from_secs(28);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    memory::keep_private();
     let (plan, findings) = plan_of(args)?;
     let Some(plan) = plan else {
         show(&findings);
@@ -53,13 +54,24 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     }
     let signals = Signals::of_process().context("cannot receive signals")?;
     end_in_time(&signals)?;
-    let store = Arc::new(Store::open(
+    let store = Arc::new(Store::open_unchecked(
         &plan.config.state_directory,
         plan.config.limits,
     )?);
+    // Also what is missing from a state that is not whole.
     for route in &args.forget {
         forget(&store, route)?;
     }
+    if args.forget_missing {
+        for (log_source, events) in store.forget_missing()? {
+            tracing::warn!(
+                log_source,
+                events,
+                "events that are missing from the state were given up"
+            );
+        }
+    }
+    store.check()?;
     let board = Arc::new(Board::default());
     let run = Run {
         store,

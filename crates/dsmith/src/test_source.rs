@@ -15,6 +15,7 @@ use std::io::Write as _;
 const NAME_WIDTH: usize = 44;
 
 pub(crate) fn run(args: &TestSourceArgs) -> anyhow::Result<Exit> {
+    crate::memory::keep_private();
     let (config, findings) = pipeline::config::load(&args.config.path);
     if findings.has_errors() {
         let text = render::render(&findings, Format::Human, terminal::stderr_is_styled());

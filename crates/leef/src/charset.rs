@@ -1,5 +1,6 @@
 //! Which characters the format cannot carry, decided byte by byte.
 
+use crate::control;
 use crate::delimiter::Delimiter;
 use wide::u8x16;
 
@@ -24,9 +25,8 @@ impl Place {
 
 /// The characters that cannot be written, as a table over bytes.
 ///
-/// These are: every C0 control character (TAB, CR, LF and NUL among them) and
-/// the line breaks U+0085, U+2028 and U+2029; in a header also `|`; in a value
-/// also the delimiter. A byte is flagged if such a character can begin with
+/// These are those of [`control`]; in a header also `|`; in a value also the
+/// delimiter. A byte is flagged if such a character can begin with
 /// it, so an unflagged text needs no further look, and a flagged lead byte of
 /// UTF-8 needs a comparison.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Charset {
         let mut table = [0; 256];
         for (byte, class) in (0..=u8::MAX).zip(table.iter_mut()) {
             *class = match byte {
-                0..=0x1f | 0xc2 | 0xe2 => HEADER | VALUE,
+                byte if control::is_lead(byte) => HEADER | VALUE,
                 b'|' => HEADER,
                 _ => 0,
             };
@@ -112,7 +112,7 @@ impl Charset {
     fn flags(&self, block: &[u8; 16]) -> u8x16 {
         let block = u8x16::new(*block);
         let delimiter = block.simd_eq(u8x16::new(self.delimiters));
-        block | delimiter | block.simd_eq(block.min(u8x16::splat(0x1f)))
+        delimiter | control::flags(block)
     }
 
     /// The first character at or after `from` that cannot be written: where
@@ -150,12 +150,9 @@ impl Charset {
     /// The length of the unwritable character that `text` begins with, or 0.
     pub(crate) fn bad_at(&self, text: &[u8], place: Place) -> usize {
         match text {
-            [0..=0x1f, ..] => 1,
-            [0xc2, 0x85, ..] => 2,
-            [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
             [b'|', ..] if place == Place::Header => 1,
             _ if place == Place::Value && text.starts_with(self.delimiter()) => self.delimiter_len,
-            _ => 0,
+            _ => control::length(text),
         }
     }
 }
@@ -211,8 +208,8 @@ mod tests {
     #[test]
     fn what_is_called_plain_has_nothing_bad_in_it_at_any_length_and_place() {
         for (delimiter, bad_ones) in [
-            ('\t', ["\t", "\n", "\u{85}"]),
-            ('^', ["^", "\0", "\u{2028}"]),
+            ('\t', ["\t", "\u{7f}", "\u{85}"]),
+            ('^', ["^", "\0", "\u{202e}"]),
         ] {
             let set = Charset::with_separator(delimiter);
             for length in 0..70 {

@@ -63,6 +63,7 @@
 
 pub mod attribute;
 mod charset;
+pub mod control;
 mod delimiter;
 mod header;
 mod key;

@@ -5,9 +5,9 @@ use crate::header::Version;
 
 /// What becomes of characters that the format cannot carry.
 ///
-/// LEEF has no escapes. What cannot be carried is, everywhere: the C0 control
-/// characters (TAB, CR, LF and NUL among them) and the line breaks U+0085,
-/// U+2028 and U+2029; in the header also `|`; in a value also the delimiter.
+/// LEEF has no escapes. What cannot be carried is, everywhere: the characters
+/// of [`control`](crate::control), TAB, CR, LF and NUL among them; in the header
+/// also `|`; in a value also the delimiter.
 /// A backslash is an ordinary character, and so is `=` in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Substitution {

@@ -162,6 +162,27 @@ fn what_cannot_be_carried_follows_the_policy() {
 }
 
 #[test]
+fn what_steers_a_terminal_or_turns_the_text_round_is_substituted_everywhere() {
+    let header = Header {
+        event_id: "log\u{7f}on",
+        ..HEADER
+    };
+    let values = [
+        ("a", "\u{9b}31mred\u{202e}der\u{1b}[0m"),
+        ("b", "\u{2066}é\u{200f}"),
+    ];
+    let (text, report) = write(unmarked(Substitution::Space), &header, &values).unwrap();
+    assert_eq!(
+        text,
+        "LEEF:1.0|Example|Guard|1|log on|a= 31mred der [0m\tb= é "
+    );
+    assert_eq!(
+        changed(&report),
+        [("headerEventId", 1, 0), ("a", 3, 0), ("b", 2, 0)]
+    );
+}
+
+#[test]
 fn percent_signs_are_encoded_where_decoding_will_happen() {
     let values = [("a", "50%\n%0A%"), ("b", "%0A")];
     let (text, report) = write(unmarked(Substitution::Percent), &HEADER, &values).unwrap();

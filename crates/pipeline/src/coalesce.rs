@@ -29,6 +29,15 @@ struct Window {
     folded: Option<u64>,
 }
 
+impl Window {
+    /// Whether it is over at a time. It is too where it would begin much later: the clock was set back meanwhile, and
+    /// nobody should have to wait until it is there again.
+    fn is_over(&self, now: DateTime<Utc>) -> bool {
+        let age = now.timestamp_millis().saturating_sub(self.began);
+        age.saturating_abs() >= WINDOW.num_milliseconds()
+    }
+}
+
 /// A record that stands for several events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folded {
@@ -102,8 +111,7 @@ impl Coalescer {
 
     /// Closes the windows that are over at a time, and returns their records in the order of their events.
     pub fn close(&mut self, now: DateTime<Utc>) -> Vec<Folded> {
-        let over = (now - WINDOW).timestamp_millis();
-        self.close_where(|window| window.began <= over)
+        self.close_where(|window| window.is_over(now))
     }
 
     /// Closes all windows, because delivery ends.
@@ -129,7 +137,7 @@ impl Coalescer {
 
     /// Whether a window would be closed at a time.
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
-        self.next_close().is_some_and(|at| at <= now)
+        self.windows.values().any(|window| window.is_over(now))
     }
 
     /// When the next window is over.
@@ -210,6 +218,21 @@ mod tests {
                 ]
             )
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_the_windows_and_a_small_step_back_does_not() {
+        let hour = 3_600_000;
+        let (single, records) = run(&[hour, hour, hour, hour, hour - 500, 0, 1, 2, 3]);
+        let counts: Vec<(u64, u64)> = records.iter().map(|r| (r.sequence, r.count)).collect();
+        assert_eq!((single, counts), (6, vec![(4, 2), (9, 1)]));
+        // Nothing is held back for longer than two windows, however far the clock was set.
+        let mut coalescer = Coalescer::default();
+        for sequence in 1..=4 {
+            coalescer.take("k", sequence, at(hour));
+        }
+        assert_eq!(coalescer.close(at(hour - 9_999)), []);
+        assert_eq!(coalescer.close(at(hour - 10_000)).len(), 1);
     }
 
     #[test]

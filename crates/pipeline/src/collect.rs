@@ -54,7 +54,7 @@ impl StoreSink {
             .map(|(identifier, part)| (identifier.and_then(owner).unwrap_or(self.source), part))
             .collect();
         self.store
-            .take(self.source, &lane.lane, &parts, self.clock.now())
+            .take(self.source, &lane.lane, &parts, self.clock.wall())
     }
 }
 
@@ -66,7 +66,7 @@ impl Sink for StoreSink {
                 &lane.lane,
                 &page.payloads,
                 page.cursor.as_text(),
-                self.clock.now(),
+                self.clock.wall(),
             ),
             Keeps::Remote => self.take(lane, page),
         };
@@ -221,7 +221,7 @@ impl Opener<'_> {
                     let mut sink = sink(&id);
                     if config.is_shared {
                         if cursor == Cursor::START {
-                            cursor = polled.poll.begin(self.clock.now());
+                            cursor = polled.poll.begin(self.clock.wall());
                         }
                         let store = Arc::clone(self.store);
                         let first = sink.first;
@@ -293,7 +293,7 @@ impl Lane {
                 break LaneEnd::Stopped;
             }
             let step = self.step(clock);
-            self.publish(board, clock.now());
+            self.publish(clock, board);
             if let Some(patience) = &mut patience {
                 match self.collector.progress() {
                     Progress::CaughtUp => break LaneEnd::CaughtUp,
@@ -321,21 +321,28 @@ impl Lane {
         self.sink.hasten(&id);
         self.collector.close(clock, &mut self.sink);
         self.settle();
-        self.publish(board, clock.now());
+        // Where it was told to stop, the board may have forgotten it.
+        if !stop.is_set() {
+            self.publish(clock, board);
+        }
         end
     }
 
-    /// Shows how it is doing.
-    fn publish(&self, board: &Board, now: DateTime<Utc>) {
-        let status = self.collector.status();
+    /// Shows how the lane is doing, in the time of the machine's clock.
+    fn publish(&self, clock: &dyn Clock, board: &Board) {
+        let (id, status) = (self.collector.id(), self.collector.status());
+        let by = clock.set_by();
         // Nobody is asked by a listener, so listening is its success.
-        if status.state == State::Ok && self.is_endless() {
-            let mut status = status.clone();
-            status.last_success = Some(now);
-            board.set_lane(self.collector.id(), &status);
-        } else {
-            board.set_lane(self.collector.id(), status);
+        let is_listening = status.state == State::Ok && self.is_endless();
+        if by.is_zero() && !is_listening {
+            board.set_lane(id, status);
+            return;
         }
+        let mut status = status.moved_by(by);
+        if is_listening {
+            status.last_success = Some(clock.wall());
+        }
+        board.set_lane(id, &status);
     }
 
     /// Waits for a while until what was accepted is delivered, where another process goes on from there.
@@ -431,7 +438,7 @@ name = \"out\"
 type = \"stdout\"
 [group]
 name = \"collectors\"
-bootstrap_servers = [\"192.0.2.1:9092\"]
+bootstrap_server_list = [\"192.0.2.1:9092\"]
 [[log_source]]
 identifier = \"alpha\"
 type = \"microsoft-365-defender\"

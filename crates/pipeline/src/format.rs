@@ -153,7 +153,7 @@ impl Formatter {
                 written.repaired = !report.changed.is_empty();
                 written.truncated = !report.dropped.is_empty();
             }
-            (Format::Cef, _) => cef::write(event, out),
+            (Format::Cef, _) => written.repaired = cef::write(event, out),
             (Format::Json | Format::Leef(_), _) => self.append_json(event, out)?,
             (Format::Verbatim, _) => out.extend_from_slice(raw),
             (Format::Raw, _) => {

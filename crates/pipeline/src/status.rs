@@ -7,7 +7,7 @@ use protocol::Keeps;
 use protocol::status::State;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The name of the file.
@@ -102,6 +102,9 @@ pub struct LaneRow {
     /// Elements that were not what the source promises.
     #[serde(default)]
     pub malformed: u64,
+    /// How often input was gone, or may have been, before it could be read.
+    #[serde(default)]
+    pub gaps: u64,
 }
 
 /// A destination.
@@ -166,6 +169,7 @@ impl Status {
     pub fn of(board: &Board, waiting: &Peek, rates: &mut Rates, now: DateTime<Utc>) -> Self {
         let lanes = board.lanes().into_iter().map(|(id, status)| LaneRow {
             rate: rates.sample(&id.log_source, &id.lane, now, status.payloads),
+            gaps: status.all_gaps(),
             log_source: id.log_source,
             lane: id.lane,
             state: status.state.as_str().to_owned(),
@@ -232,7 +236,9 @@ impl Status {
     /// The file cannot be written.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         let new = dir.join(format!("{FILE}.new"));
-        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        let mut file = crate::store::create_private(&new)?;
+        file.set_len(0)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
         std::fs::rename(new, dir.join(FILE))
     }
 
@@ -351,6 +357,11 @@ impl Overview {
                 0 => String::new(),
                 count => format!("; {count} malformed so far"),
             };
+            let gaps = match lane.gaps {
+                0 => String::new(),
+                1 => "; 1 gap so far".to_owned(),
+                count => format!("; {count} gaps so far"),
+            };
             rows.push(vec![
                 lane.log_source.clone(),
                 lane.lane.clone(),
@@ -358,7 +369,7 @@ impl Overview {
                 stamp(lane.last_success),
                 age(lane.last_success, now),
                 format!("{:.1}", lane.rate),
-                format!("{}{remedy}{malformed}", lane.message),
+                format!("{}{remedy}{malformed}{gaps}", lane.message),
             ]);
         }
         rows.extend(self.idle.iter().cloned());
@@ -543,6 +554,7 @@ mod tests {
                 position: None,
                 rate: 1.25,
                 malformed: 2,
+                gaps: 3,
             }],
             destinations: vec![DestinationRow {
                 name: "qradar".to_owned(),
@@ -581,7 +593,7 @@ mod tests {
                  group collectors  OK  8 of 16 partitions of dsmith-log-sources\n\
                  \n\
                  LOG SOURCE        LANE  STATE  LAST SUCCESS          AGO  EVENTS/S  MESSAGE\n\
-                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  60m  1.2       403 forbidden: grant the permission; 2 malformed so far\n\
+                 contoso-defender  eu    ERROR  2026-09-21T13:13:20Z  60m  1.2       403 forbidden: grant the permission; 2 malformed so far; 3 gaps so far\n\
                  \n\
                  LOG SOURCE        DESTINATION  STATE  WAITING  OLDEST  LAST SUCCESS  MESSAGE\n\
                  contoso-defender  archive      -      0        -       -             -\n\

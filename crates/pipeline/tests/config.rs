@@ -175,9 +175,9 @@ fn each_fault_has_its_code_and_names_the_thing() {
         ),
         (
             "max_event_bytes = 1000",
-            "client_key = \"/k.pem\"",
+            "private_key_file = \"/k.pem\"",
             "CFG003",
-            "client_certificate",
+            "certificate_file",
         ),
         (
             "delimiter = \"~\"",
@@ -378,6 +378,81 @@ fn a_secret_in_the_file_is_refused_and_never_shown() {
     assert_eq!(&label.file.text[label.span.clone()], "\"********\"");
 }
 
+#[test]
+fn a_secret_in_the_place_of_its_name_or_in_an_address_is_never_shown() {
+    let secrets = [
+        "aBc8Q~Zx4vT.1kLmN0pQrStUvWxYz_AbCdEfGhIj",
+        "hunter2x",
+        "5f4dcc3b5aa765d61d8327deb882cf99",
+    ];
+    let good = "client_secret = { env = \"ALPHA_SECRET\" }";
+    let proxy = |server: &str| {
+        format!("{good}\nuse_proxy = true\nproxy_port = 8080\nproxy_server = {server}")
+    };
+    for secret in secrets {
+        for (from, to) in [
+            (good, format!("client_secret = {{ env = \"{secret}\" }}")),
+            (good, format!("client_secret = {{ file = \"{secret}\" }}")),
+            (
+                good,
+                format!("client_secret = {{ file = \"/etc/dsmith/{secret}\" }}"),
+            ),
+            (good, format!("client_secret = {{ env = {secret} }}")),
+            (good, format!("client_secret.env = \"{secret}\"")),
+            (
+                good,
+                format!("{good}\nproxy_password = {{ env = \"{secret}\" }}"),
+            ),
+            (
+                good,
+                proxy(&format!("\"http://user:{secret}@proxy.example.com:8080\"")),
+            ),
+            (good, proxy(&format!("\"user:{secret}@proxy.example.com\""))),
+            (good, proxy(&format!("\"user:{secret}\""))),
+            (
+                good,
+                proxy(&format!("http://user:{secret}@proxy.example.com")),
+            ),
+            (
+                good,
+                format!("{good}\nendpoint_override = \"https://user:{secret}@127.0.0.1:8080\""),
+            ),
+            (
+                "address = \"qradar.example.com:514\"",
+                format!("address = \"user:{secret}@qradar.example.com:514\""),
+            ),
+            (
+                "address = \"qradar.example.com:514\"",
+                format!("address = user:{secret}@qradar.example.com:514"),
+            ),
+        ] {
+            let text = GOOD.replace(from, &to);
+            assert_ne!(text, GOOD);
+            // Whatever else is wrong in the file is shown with the lines around it.
+            for text in [
+                text.clone(),
+                text.replace("spool =", "spoool ="),
+                text.replace("[limits]", "[limits"),
+            ] {
+                let (config, mut found) = parse(&text);
+                config.check_surroundings(&NoSecrets, Severity::Error, &mut found);
+                let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+                let shown = format!("{config:?}\n{found:?}\n{lines:?}");
+                assert!(!shown.contains(secret), "{to}: {shown}");
+                assert!(found.has_errors(), "{to}");
+            }
+        }
+    }
+    // The line can be found all the same, and what to do is said.
+    let (config, mut found) = parse(&GOOD.replace(good, "client_secret = { env = \"hunter2x\" }"));
+    config.check_surroundings(&NoSecrets, Severity::Error, &mut found);
+    let line = found.iter().next().unwrap().to_string();
+    assert!(
+        line.contains("write where the secret is, not the secret"),
+        "{line}"
+    );
+}
+
 #[derive(Debug)]
 struct NoSecrets;
 
@@ -410,15 +485,15 @@ const TOPIC: &str = r#"
 [[destination]]
 name = "topic"
 type = "kafka"
-bootstrap_servers = ["broker-1.example.com:9092", "[2001:db8::1]:9092"]
+bootstrap_server_list = ["broker-1.example.com:9092", "[2001:db8::1]:9092"]
 topic = "alerts"
 key = "alert-id"
 compression = "gzip"
 format = "raw"
 security_protocol = "sasl-ssl"
 sasl_mechanism = "scram-sha-512"
-user = "dsmith"
-password = { file = "secrets/kafka" }
+sasl_username = "dsmith"
+sasl_password = { file = "secrets/kafka" }
 ca_file = "ca.pem"
 "#;
 
@@ -442,6 +517,7 @@ fn brokers() -> KafkaBrokers {
         ],
         tls: Some(KafkaTls {
             ca: Some("/etc/dsmith/ca.pem".into()),
+            ca_only: false,
             client: None,
         }),
         sasl: Some(KafkaSasl::Password {
@@ -490,7 +566,7 @@ fn a_topic_is_read_with_its_brokers_and_how_to_sign_in() {
 
 /// The topic, of which the signing in is replaced.
 fn with_tokens(signing_in: &str) -> String {
-    let password = "sasl_mechanism = \"scram-sha-512\"\nuser = \"dsmith\"\npassword = { file = \"secrets/kafka\" }\n";
+    let password = "sasl_mechanism = \"scram-sha-512\"\nsasl_username = \"dsmith\"\nsasl_password = { file = \"secrets/kafka\" }\n";
     with_topic(password, signing_in)
 }
 
@@ -535,9 +611,9 @@ fn a_topic_is_signed_in_to_with_tokens() {
         ),
         (
             "token_client_id",
-            "user = \"x\"\ntoken_client_id",
+            "sasl_username = \"x\"\ntoken_client_id",
             "CFG006",
-            "user",
+            "sasl_username",
         ),
         ("oauthbearer", "oauth", "CFG004", "oauth"),
     ] {
@@ -562,9 +638,9 @@ fn a_topic_without_a_broker_a_name_or_a_password_is_an_error_and_no_password_is_
             "port",
         ),
         ("\"alert-id\"", "\"alert\"", "CFG004", "`key`"),
-        ("user = \"dsmith\"\n", "", "CFG003", "user"),
+        ("sasl_username = \"dsmith\"\n", "", "CFG003", "user"),
         (
-            "password = { file = \"secrets/kafka\" }\n",
+            "sasl_password = { file = \"secrets/kafka\" }\n",
             "",
             "CFG003",
             "password",
@@ -602,12 +678,12 @@ fn a_topic_without_a_broker_a_name_or_a_password_is_an_error_and_no_password_is_
 const GROUP: &str = r#"
 [group]
 name = "collectors"
-bootstrap_servers = ["broker-1.example.com:9092", "[2001:db8::1]:9092"]
+bootstrap_server_list = ["broker-1.example.com:9092", "[2001:db8::1]:9092"]
 partitions = 8
 security_protocol = "sasl-ssl"
 sasl_mechanism = "scram-sha-512"
-user = "dsmith"
-password = { file = "secrets/kafka" }
+sasl_username = "dsmith"
+sasl_password = { file = "secrets/kafka" }
 ca_file = "ca.pem"
 [[log_source]]
 identifier = "lines"
@@ -644,7 +720,7 @@ fn a_group_has_brokers_and_shares_the_log_sources_that_any_machine_can_go_on_wit
         let mut lines = lines.iter();
         lines.any(|line| line.contains(code) && line.contains(text))
     };
-    assert!(has("CFG018", "`password` of the group"), "{lines:#?}");
+    assert!(has("CFG018", "`sasl_password` of the group"), "{lines:#?}");
     assert!(has("CFG019", "the group: "), "{lines:#?}");
     let (config, _) = parse(GOOD);
     assert!(config.group.is_none());
@@ -669,7 +745,7 @@ fn a_group_without_a_name_brokers_or_a_password_is_an_error_and_no_password_is_s
             "topic of a group",
         ),
         ("partitions = 8", "partitions = 0", "CFG004", "partitions"),
-        ("user = \"dsmith\"\n", "", "CFG003", "user"),
+        ("sasl_username = \"dsmith\"\n", "", "CFG003", "user"),
         ("sasl-ssl", "sasl-plaintext", "CFG006", "ca_file"),
         (
             "{ file = \"secrets/kafka\" }",
@@ -687,6 +763,104 @@ fn a_group_without_a_name_brokers_or_a_password_is_an_error_and_no_password_is_s
         );
         assert!(!found[0].contains("hunter2"), "{found:#?}");
     }
+}
+
+#[test]
+fn old_spellings_are_read_and_the_warning_names_the_new_one_and_its_line() {
+    let old = [
+        ("bootstrap_server_list", "bootstrap_servers"),
+        ("sasl_username", "user"),
+        ("sasl_password", "password"),
+    ];
+    let client = "certificate_file = \"c.pem\"\nprivate_key_file = \"k.pem\"\n";
+    let group = GROUP.replace(
+        "ca_file = \"ca.pem\"\n",
+        &format!("ca_file = \"ca.pem\"\n{client}"),
+    );
+    let (config, found) = parse(&format!("{GOOD}{group}"));
+    assert!(found.is_empty(), "{found:#?}");
+    let mut text = format!("{GOOD}{group}");
+    let old = old.into_iter().chain([
+        ("certificate_file", "client_certificate"),
+        ("private_key_file", "client_key"),
+    ]);
+    for (new, old) in old {
+        text = text.replace(&format!("\n{new} ="), &format!("\n{old} ="));
+        let line = text
+            .lines()
+            .position(|line| line.starts_with(&format!("{old} =")))
+            .unwrap()
+            + 1;
+        let found = findings(&text);
+        let said = found
+            .iter()
+            .find(|said| said.contains(&format!("`{new}`")))
+            .unwrap();
+        assert!(
+            said.contains("CFG025") && said.contains(&format!("`{old}`")),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("dsmith.toml:{line}:")),
+            "{line}: {said}"
+        );
+    }
+    let (same, found) = parse(&text);
+    assert_eq!(found.iter().count(), 5);
+    assert!(!found.has_errors());
+    assert_eq!(same.group.unwrap().value, config.group.unwrap().value);
+    // Both at once are one key twice.
+    let twice = text.replace(
+        "user = \"dsmith\"",
+        "user = \"dsmith\"\nsasl_username = \"other\"",
+    );
+    let found = findings(&twice);
+    assert!(
+        found
+            .iter()
+            .any(|said| said.contains("CFG007") && said.contains("the same key")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn words_that_are_chosen_from_a_list_are_taken_in_any_case() {
+    let text = GOOD
+        .replace("\"tls\"", "\"TLS\"")
+        .replace("\"leef2\"", "\"LEEF2\"")
+        .replace("\"rfc5424\"", "\"RFC5424\"");
+    let (config, found) = parse(&text);
+    assert!(found.is_empty(), "{found:#?}");
+    let same = parse(GOOD).0;
+    for (one, other) in config.destinations.iter().zip(&same.destinations) {
+        assert_eq!(one.target, other.target);
+        assert_eq!(one.format, other.format);
+    }
+}
+
+#[test]
+fn a_file_of_authorities_is_trusted_besides_the_system_unless_it_alone_is_asked_for() {
+    let with = |more: &str| {
+        let text = GOOD.replace("max_event_bytes = 1000", more);
+        let (config, found) = parse(&text);
+        let Target::Syslog(options) = &config.destinations[0].target else {
+            panic!("{config:?}");
+        };
+        let Transport::Tls(_, files) = &options.transport else {
+            panic!("{options:?}");
+        };
+        (files.ca.is_some(), files.ca_only, found)
+    };
+    let (file, only, found) = with("ca_file = \"ca.pem\"");
+    assert_eq!((file, only, found.is_empty()), (true, false, true));
+    let (file, only, found) = with("ca_file = \"ca.pem\"\nca_file_only = true");
+    assert_eq!((file, only, found.is_empty()), (true, true, true));
+    let (_, _, found) = with("ca_file_only = true");
+    let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(
+        said[0].contains("CFG003") && said[0].contains("`ca_file`"),
+        "{said:?}"
+    );
 }
 
 #[test]

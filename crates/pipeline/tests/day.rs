@@ -188,7 +188,10 @@ fn life(
     let image = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        std::fs::copy(&path, image.path().join(path.file_name().unwrap())).unwrap();
+        // Room that is set aside holds nothing.
+        if !path.ends_with("reserve") {
+            std::fs::copy(&path, image.path().join(path.file_name().unwrap())).unwrap();
+        }
     }
     (collecting.pauses, image)
 }

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -49,6 +50,7 @@ fn file_options(path: &Path) -> FileOptions {
         rotate_bytes: None,
         rotate_every: None,
         keep: None,
+        mode: 0o600,
         sync: Sync::Batch,
     }
 }
@@ -57,7 +59,7 @@ fn rotated(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| name != "events.log")
+        .filter(|name| name != "events.log" && !name.starts_with('.'))
         .collect();
     names.sort();
     names
@@ -74,21 +76,149 @@ fn a_file_gets_the_lines_of_a_batch_and_goes_on_after_a_restart() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
 }
 
+/// What a process leaves that is killed while it writes: all of a batch up to a place within a line.
+fn killed_after(path: &Path, lines: &[&str], written: u64) {
+    let mut file = FileDestination::new(file_options(path));
+    let before = fs::metadata(path).map_or(0, |there| there.len());
+    assert_eq!(file.send(&batch(lines), at(0)), ACCEPTED);
+    let ours = fs::OpenOptions::new().write(true).open(path).unwrap();
+    ours.set_len(before + written).unwrap();
+    // It had noted what it was about to write, and was killed before it could take the note back.
+    let there = fs::metadata(path).unwrap();
+    let end = before + batch(lines).bytes.len() as u64;
+    let note = format!("{} {} {before} {end}\n", there.dev(), there.ino());
+    let name = path.file_name().unwrap().to_str().unwrap();
+    fs::write(path.with_file_name(format!(".{name}.dsmith")), note).unwrap();
+}
+
 #[test]
 fn a_line_that_a_crash_left_unfinished_is_cut_off() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("events.log");
     // The unfinished line is longer than the block in which its beginning is looked for.
-    for (before, kept) in [
-        (format!("whole\n{}", "x".repeat(200_000)), "whole\n"),
-        ("only half".to_owned(), ""),
-        ("whole\n".to_owned(), "whole\n"),
+    let long = "x".repeat(200_000);
+    for (lines, written, kept) in [
+        (vec!["whole", &long], 150_000, "whole\n"),
+        (vec!["only half"], 4, ""),
+        (vec!["whole", "half"], 6, "whole\n"),
     ] {
-        fs::write(&path, before).unwrap();
-        let mut file = FileDestination::new(file_options(&path));
-        assert_eq!(file.send(&batch(&["next"]), at(0)), ACCEPTED);
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}next\n"));
+        for first in ["", "theirs\n"] {
+            fs::write(&path, first).unwrap();
+            killed_after(&path, &lines, written);
+            let mut file = FileDestination::new(file_options(&path));
+            assert_eq!(file.send(&batch(&["next"]), at(0)), ACCEPTED);
+            let expected = format!("{first}{kept}next\n");
+            assert!(fs::read_to_string(&path).unwrap() == expected);
+        }
     }
+}
+
+#[test]
+fn what_others_have_written_into_the_file_is_never_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.log");
+    let long = "x".repeat(200_000);
+    for theirs in ["precious", "a\nprecious", &long] {
+        fs::write(&path, theirs).unwrap();
+        let mut file = FileDestination::new(file_options(&path));
+        assert_eq!(file.send(&batch(&["ours"]), at(0)), ACCEPTED);
+        let expected = format!("{theirs}\nours\n");
+        assert!(fs::read_to_string(&path).unwrap() == expected);
+        // They write on while we have it open, after us and after an orderly end.
+        for (line, again) in [("second", false), ("third", true)] {
+            if again {
+                file.finish();
+                file = FileDestination::new(file_options(&path));
+            }
+            let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
+            other.write_all(b"no line feed").unwrap();
+            assert_eq!(file.send(&batch(&[line]), at(0)), ACCEPTED);
+        }
+        let expected = format!("{expected}no line feed\nsecond\nno line feed\nthird\n");
+        assert!(fs::read_to_string(&path).unwrap() == expected);
+    }
+    // Another file in the place of ours is theirs, whatever we had begun to write into ours.
+    fs::write(&path, "").unwrap();
+    killed_after(&path, &["only half"], 4);
+    fs::rename(&path, dir.path().join("ours")).unwrap();
+    fs::write(&path, "only").unwrap();
+    let mut file = FileDestination::new(file_options(&path));
+    assert_eq!(file.send(&batch(&["next"]), at(0)), ACCEPTED);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "only\nnext\n");
+}
+
+#[test]
+fn dead_letters_cut_nothing_of_others_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("letters/out.ndjson");
+    fs::create_dir(dir.path().join("letters")).unwrap();
+    fs::write(&path, "precious").unwrap();
+    let letter = DeadLetter {
+        log_source: "alpha",
+        destination: "out",
+        sequence: 1,
+        received: at(0),
+        reason: "too long",
+        payload: b"x",
+    };
+    DeadLetters::new(path.clone())
+        .add(&[letter], at(0))
+        .unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("precious\n{"), "{text}");
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_file_with_events_is_private_unless_the_configuration_says_otherwise() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    for (wanted, folder) in [(0o600, 0o700), (0o640, 0o750), (0o644, 0o755)] {
+        let options = FileOptions {
+            mode: wanted,
+            ..file_options(&dir.path().join(format!("{wanted:o}/events.log")))
+        };
+        let mut file = FileDestination::new(options.clone());
+        assert_eq!(file.send(&batch(&["one"]), at(0)), ACCEPTED);
+        assert_eq!(mode(&options.path), wanted);
+        assert_eq!(mode(options.path.parent().unwrap()), folder);
+        // A file that was more open is tightened; one that was more private stays so.
+        for (before, after) in [(0o666, wanted), (0o400 | 0o200, 0o600)] {
+            fs::set_permissions(&options.path, fs::Permissions::from_mode(before)).unwrap();
+            let mut file = FileDestination::new(options.clone());
+            assert_eq!(file.send(&batch(&["two"]), at(0)), ACCEPTED);
+            assert_eq!(mode(&options.path), after, "{before:o}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_make_the_newest_rotated_file_the_oldest() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.log");
+    let mut file = FileDestination::new(FileOptions {
+        rotate_bytes: Some(4),
+        keep: Some(2),
+        ..file_options(&path)
+    });
+    for (line, seconds) in [
+        ("aaa", 0),
+        ("bbb", 1),
+        ("ccc", -86_400),
+        ("ddd", -86_399),
+        ("eee", 5),
+    ] {
+        assert_eq!(file.send(&batch(&[line]), at(seconds)), ACCEPTED);
+    }
+    let kept: Vec<String> = rotated(dir.path())
+        .iter()
+        .map(|name| fs::read_to_string(dir.path().join(name)).unwrap())
+        .collect();
+    assert_eq!(kept, ["ccc\n", "ddd\n"]);
 }
 
 #[test]
@@ -436,6 +566,7 @@ fn tls_knows_the_receiver_by_its_authority_and_shows_a_client_certificate() {
     authority.issue("sender.example.com");
     let files = TlsFiles {
         ca: Some(authority.path("ca.pem")),
+        ca_only: false,
         client: Some((
             authority.path("sender.example.com.pem"),
             authority.path("sender.example.com.key"),
@@ -472,6 +603,7 @@ fn tls_refuses_a_receiver_of_another_name_or_authority_and_sends_nothing() {
     ] {
         let files = TlsFiles {
             ca: Some(ca),
+            ca_only: false,
             client: Some(client.clone()),
             server_name: Some(name.to_owned()),
         };
@@ -503,6 +635,7 @@ fn tls_files_that_cannot_be_used_are_named() {
     ] {
         let files = TlsFiles {
             ca: Some(authority.path(ca)),
+            ca_only: false,
             client,
             server_name: None,
         };
@@ -516,6 +649,7 @@ fn a_receiver_without_the_client_certificate_it_demands_leaves_the_batch_with_us
     let authority = Authority::new();
     let files = TlsFiles {
         ca: Some(authority.path("ca.pem")),
+        ca_only: false,
         client: None,
         server_name: Some("receiver.example.com".to_owned()),
     };

@@ -1,7 +1,11 @@
 //! What the store promises: a page and its cursor together or not at all, positions that stand for themselves, nothing
 //! dropped, and an error with a remedy where the state cannot be used.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests too"
+)]
 
 use chrono::{DateTime, Utc};
 use pipeline::store::{FORMAT, Limits, MemoryLimits, Position, Store, StoreError};
@@ -34,7 +38,10 @@ fn crash(dir: &Path) -> tempfile::TempDir {
     let image = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, image.path().join(path.file_name().unwrap())).unwrap();
+        // Room that is set aside holds nothing.
+        if !path.ends_with("reserve") {
+            fs::copy(&path, image.path().join(path.file_name().unwrap())).unwrap();
+        }
     }
     image
 }
@@ -361,6 +368,302 @@ fn a_look_from_outside_shows_what_waits_and_since_when() {
     assert_eq!(peek.waiting[0].events, 3);
     assert_eq!(peek.waiting[0].oldest, Some(at(60)));
     assert_eq!(peek.bytes, store.bytes());
+}
+
+#[test]
+fn an_empty_database_beside_what_a_run_has_left_is_an_error_and_not_a_new_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let source = store.source("alpha").unwrap();
+    store.position(source, "file").unwrap();
+    store
+        .accept(source, "", &payloads(0..3), Some("c1"), at(0))
+        .unwrap();
+    let refused = |image: &Path| {
+        let log = fs::read(image.join("state.db-wal")).unwrap_or_default();
+        let text = Store::open(image, ROOMY).unwrap_err().to_string();
+        assert!(text.contains("restore state.db from a copy"), "{text}");
+        let peeked = Store::peek(image).unwrap_err().to_string();
+        assert!(peeked.contains("restore state.db from a copy"), "{peeked}");
+        let left = fs::read(image.join("state.db-wal")).unwrap_or_default();
+        assert!(left == log, "the log was touched");
+    };
+    // The file was cut to nothing, or moved away, and the log is there.
+    let image = crash(dir.path());
+    fs::write(image.path().join("state.db"), "").unwrap();
+    refused(image.path());
+    fs::remove_file(image.path().join("state.db")).unwrap();
+    refused(image.path());
+    // Only that there was a run is known.
+    let image = crash(dir.path());
+    fs::remove_file(image.path().join("state.db-wal")).unwrap();
+    fs::write(image.path().join("state.db"), "").unwrap();
+    fs::write(image.path().join("status.json"), "{}").unwrap();
+    refused(image.path());
+    // A process that was killed before it had begun is no run, and whoever moves everything away begins anew.
+    let fresh = tempfile::tempdir().unwrap();
+    fs::write(fresh.path().join("state.db"), "").unwrap();
+    fs::write(fresh.path().join("lock"), "1").unwrap();
+    drop(open(fresh.path()));
+    let image = crash(dir.path());
+    for name in ["state.db", "state.db-wal"] {
+        fs::remove_file(image.path().join(name)).unwrap();
+    }
+    drop(open(image.path()));
+}
+
+#[test]
+fn events_that_are_gone_from_the_spool_are_an_error_that_names_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for name in ["alpha", "beta"] {
+        let source = store.source(name).unwrap();
+        for destination in ["file", "qradar"] {
+            store.position(source, destination).unwrap();
+        }
+        for page in 0..6 {
+            let page = payloads(page * 10..page * 10 + 10);
+            store.accept(source, "", &page, None, at(0)).unwrap();
+        }
+        store.advance(source, "file", &Position::at(21)).unwrap();
+        store.advance(source, "qradar", &Position::at(15)).unwrap();
+    }
+    drop(store);
+    for (change, said) in [
+        (
+            "DELETE FROM chunk WHERE log_source = 2 AND first = 11",
+            "`beta` 6 (15 to 20)",
+        ),
+        (
+            "DELETE FROM chunk WHERE log_source = 2 AND first = 31",
+            "`beta` 10 (31 to 40)",
+        ),
+        (
+            "DELETE FROM chunk WHERE log_source = 1 AND first >= 41",
+            "`alpha` 20 (41 to 60)",
+        ),
+        (
+            "DELETE FROM chunk",
+            "`alpha` 46 (15 to 60), of `beta` 46 (15 to 60)",
+        ),
+        (
+            "UPDATE position SET next = 70, keep = 70 WHERE log_source = 2",
+            "of `beta`",
+        ),
+        (
+            "UPDATE log_source SET next_sequence = 31 WHERE id = 1",
+            "of `alpha`",
+        ),
+        (
+            "DELETE FROM log_source WHERE id = 2",
+            "belong to no log source",
+        ),
+        (
+            "UPDATE chunk SET first = first - 3 WHERE first = 31",
+            "twice",
+        ),
+    ] {
+        let image = crash(dir.path());
+        rusqlite::Connection::open(image.path().join("state.db"))
+            .unwrap()
+            .execute_batch(change)
+            .unwrap();
+        let Err(error) = Store::open(image.path(), ROOMY) else {
+            panic!("{change}: nobody noticed");
+        };
+        let text = error.to_string();
+        assert!(text.contains(said), "{change}: {text}");
+        assert!(text.contains("restore state.db from a copy"), "{text}");
+        assert!(!error.is_pause());
+    }
+    // What has been delivered everywhere is not missed, and what is missed can be given up by name.
+    let image = crash(dir.path());
+    rusqlite::Connection::open(image.path().join("state.db"))
+        .unwrap()
+        .execute_batch("DELETE FROM chunk WHERE log_source = 2 AND first = 11")
+        .unwrap();
+    let store = Store::open_unchecked(image.path(), ROOMY).unwrap();
+    let text = store.check().unwrap_err().to_string();
+    assert!(text.contains("--forget-missing"), "{text}");
+    let beta = store.source("beta").unwrap();
+    store.forget(beta, "qradar").unwrap();
+    store.check().unwrap();
+}
+
+#[test]
+fn events_that_are_gone_can_be_given_up_and_all_others_are_delivered() {
+    for (change, gone, left) in [
+        (
+            "DELETE FROM chunk WHERE first = 31",
+            10,
+            vec![(14, 30), (40, 60)],
+        ),
+        ("DELETE FROM chunk WHERE first = 11", 6, vec![(20, 60)]),
+        ("DELETE FROM chunk WHERE first >= 41", 20, vec![(14, 40)]),
+        (
+            "DELETE FROM chunk WHERE first IN (21, 51)",
+            20,
+            vec![(14, 20), (30, 50)],
+        ),
+        ("DELETE FROM chunk", 46, vec![]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let source = store.source("alpha").unwrap();
+        for destination in ["file", "qradar"] {
+            store.position(source, destination).unwrap();
+        }
+        for page in 0..6 {
+            let page = payloads(page * 10..page * 10 + 10);
+            store.accept(source, "", &page, None, at(0)).unwrap();
+        }
+        // One of the two is ahead, behind what is gone.
+        store.advance(source, "file", &Position::at(55)).unwrap();
+        store.advance(source, "qradar", &Position::at(15)).unwrap();
+        drop(store);
+        rusqlite::Connection::open(dir.path().join("state.db"))
+            .unwrap()
+            .execute_batch(change)
+            .unwrap();
+        Store::open(dir.path(), ROOMY).unwrap_err();
+        let store = Store::open_unchecked(dir.path(), ROOMY).unwrap();
+        let given_up = store.forget_missing().unwrap();
+        assert_eq!(given_up, [("alpha".to_owned(), gone)], "{change}");
+        drop(store);
+        // It is said once, and not with each start again.
+        let store = open(dir.path());
+        assert_eq!(store.forget_missing().unwrap(), []);
+        let source = store.source("alpha").unwrap();
+        let next = store.position(source, "qradar").unwrap().next;
+        let left: Vec<String> = left
+            .into_iter()
+            .flat_map(|(from, to)| payloads(from..to))
+            .collect();
+        assert_eq!(texts(&store, source, next), left, "{change}");
+        // What arrives from now on goes to both, and nothing waits for ever.
+        store.accept(source, "", &["new"], None, at(1)).unwrap();
+        for destination in ["file", "qradar"] {
+            let next = store.position(source, destination).unwrap().next;
+            let batch = store.read(source, next, 100, 1 << 20).unwrap();
+            let last = batch.iter().last().unwrap();
+            assert_eq!(last.payload, b"new", "{change}: {destination}");
+            let behind = Position::at(batch.next().unwrap());
+            store.advance(source, destination, &behind).unwrap();
+        }
+        assert!(
+            store
+                .look()
+                .unwrap()
+                .waiting
+                .iter()
+                .all(|row| row.events == 0)
+        );
+        assert_eq!(store.bytes(), 0);
+        drop(store);
+        drop(open(dir.path()));
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn whatever_holds_payloads_is_private_also_where_the_folder_was_there_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    fs::create_dir(&state).unwrap();
+    set_mode(&state, 0o755);
+    for round in 0..2 {
+        let store = open(&state);
+        let source = store.source("alpha").unwrap();
+        store
+            .accept(source, "", &payloads(0..3), None, at(0))
+            .unwrap();
+        assert_eq!(mode(&state), 0o700, "{round}");
+        let names: Vec<String> = fs::read_dir(&state)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(names.contains(&"state.db-wal".to_owned()), "{names:?}");
+        for name in names {
+            assert_eq!(
+                mode(&state.join(&name)) & 0o077,
+                0,
+                "{name} in round {round}"
+            );
+        }
+        // A version that was not careful has left them open.
+        std::mem::forget(store);
+        fs::remove_file(state.join("lock")).unwrap();
+        fs::create_dir_all(state.join("dead-letters")).unwrap();
+        fs::write(state.join("dead-letters/out.jsonl"), "{}\n").unwrap();
+        fs::write(state.join("status.json"), "{}").unwrap();
+        for entry in fs::read_dir(&state).unwrap() {
+            let path = entry.unwrap().path();
+            set_mode(&path, if path.is_dir() { 0o755 } else { 0o644 });
+        }
+        set_mode(&state.join("dead-letters/out.jsonl"), 0o644);
+        set_mode(&state, 0o755);
+    }
+    let _store = open(&state);
+    assert_eq!(mode(&state.join("dead-letters")), 0o700);
+    assert_eq!(mode(&state.join("dead-letters/out.jsonl")), 0o600);
+    assert_eq!(mode(&state.join("status.json")), 0o600);
+}
+
+#[test]
+fn a_folder_that_others_use_too_keeps_its_mode_and_the_state_in_it_is_private() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("dsmith.toml"), "of somebody else").unwrap();
+    set_mode(dir.path(), 0o755);
+    let _store = open(dir.path());
+    assert_eq!(mode(dir.path()), 0o755);
+    assert_eq!(mode(&dir.path().join("state.db")), 0o600);
+    assert_eq!(mode(&dir.path().join("dsmith.toml")), 0o644);
+}
+
+#[test]
+fn a_link_in_the_place_of_a_file_of_the_state_is_refused_and_not_followed() {
+    for name in ["state.db", "state.db-wal", "lock", "reserve"] {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let target = elsewhere.path().join("precious");
+        fs::write(&target, "of somebody else").unwrap();
+        set_mode(&target, 0o644);
+        std::os::unix::fs::symlink(&target, dir.path().join(name)).unwrap();
+        if name == "state.db-wal" {
+            // A log without a database would be refused for another reason.
+            let first = tempfile::tempdir().unwrap();
+            drop(open(first.path()));
+            fs::copy(first.path().join("state.db"), dir.path().join("state.db")).unwrap();
+        }
+        let text = match Store::open(dir.path(), ROOMY) {
+            Ok(_) => panic!("{name} was followed"),
+            Err(error) => error.to_string(),
+        };
+        assert!(text.contains(name) && text.contains("link"), "{text}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "of somebody else");
+        assert_eq!(mode(&target), 0o644);
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_written_is_an_error_that_says_so() {
+    // The superuser may write everywhere; what a read-only disk does is in `small_disk`.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "").unwrap();
+    let text = Store::open(&path.join("state"), ROOMY)
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("cannot be used"), "{text}");
 }
 
 fn golden() -> PathBuf {

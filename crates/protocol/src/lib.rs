@@ -16,6 +16,8 @@ pub mod clock;
 pub mod cloud;
 pub mod cursor;
 pub mod driver;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod json;
 pub mod kafka;
@@ -28,6 +30,7 @@ pub mod secret;
 mod source;
 mod stamp;
 pub mod status;
+pub mod trust;
 
 pub use cursor::Cursor;
 pub use source::{

@@ -6,7 +6,9 @@ use crate::clock::Clock;
 use crate::driver::Trouble;
 use crate::http::{Endpoint, Request, Transport, TransportError, UreqTransport};
 use crate::oauth::{ClientCredentials, Token};
+use crate::secret::masked;
 use crate::source::{Lane, Source};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -223,7 +225,8 @@ impl Tested {
         at_most: Duration,
         report: &mut dyn FnMut(&Probe),
     ) -> bool {
-        let Place { host, port, suffix } = place;
+        let Place { port, suffix, .. } = place;
+        let host = place.shown();
         let mut addresses = Vec::new();
         self.step(
             format!("DNS {host}{suffix}"),
@@ -326,9 +329,19 @@ struct Place<'a> {
     suffix: &'static str,
 }
 
+impl Place<'_> {
+    /// The host as it is shown: in the place of a proxy somebody may have written a password.
+    fn shown(&self) -> Cow<'_, str> {
+        match self.suffix {
+            "" => Cow::Borrowed(self.host),
+            _ => masked(self.host),
+        }
+    }
+}
+
 fn resolve(place: &Place<'_>, network: &dyn Network) -> Result<Vec<SocketAddr>, Trouble> {
     let bare = place.host.trim_matches(['[', ']']);
-    let trouble = || Trouble::of_transport(&TransportError::Dns(place.host.to_owned()));
+    let trouble = || Trouble::of_transport(&TransportError::Dns(place.shown().into_owned()));
     match network.resolve(bare, place.port) {
         Ok(addresses) if addresses.is_empty() => Err(trouble()),
         Ok(addresses) => Ok(addresses),
@@ -357,7 +370,7 @@ fn connect(
             Err(error) => reason = error.to_string(),
         }
     }
-    let host = place.host.to_owned();
+    let host = place.shown().into_owned();
     Probe::of(
         name,
         Trouble::of_transport(&TransportError::Connect { host, reason }),
@@ -371,7 +384,7 @@ fn page(
     clock: &dyn Clock,
 ) -> Probe {
     let name = format!("page {}", lane.name);
-    let now = clock.now();
+    let now = clock.wall();
     let cursor = lane.poll.begin(now);
     let secret = lane
         .credentials
@@ -403,7 +416,7 @@ fn page(
         return fail(Trouble::of_status(
             &response,
             lane.poll.permission(),
-            clock.now(),
+            clock.wall(),
         ));
     }
     match lane.poll.read(&response, &cursor, now) {

@@ -1,7 +1,7 @@
 //! How a lane is doing, for people and for metrics.
 
 use crate::source::{LaneId, Page, SinkError};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
 /// The states that QRadar shows for a log source.
@@ -80,6 +80,45 @@ impl RetryReason {
     }
 }
 
+/// Why input was gone, or may have been, before it could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum GapReason {
+    /// A file is gone that had not been read to its end, or after which other files may have come and gone.
+    Missing,
+    /// A file was truncated or overwritten, and no copy of its old content was found.
+    Overwritten,
+    /// A file was truncated after it had been copied. The copy is read; what was written between the copying and the
+    /// truncation is in neither of them.
+    CopyTruncated,
+    /// A file is compressed in a format that is not read, or damaged.
+    Unreadable,
+    /// There are more files than are read.
+    TooMany,
+}
+
+impl GapReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Missing,
+        Self::Overwritten,
+        Self::CopyTruncated,
+        Self::Unreadable,
+        Self::TooMany,
+    ];
+
+    /// The value of the label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Overwritten => "overwritten",
+            Self::CopyTruncated => "copytruncate",
+            Self::Unreadable => "unreadable",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
 /// How a lane is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LaneStatus {
@@ -120,6 +159,7 @@ pub struct LaneStatus {
     /// The sink was full at the last attempt: collection waits.
     pub paused: bool,
     retries: [u64; RetryReason::ALL.len()],
+    gaps: [u64; GapReason::ALL.len()],
 }
 
 impl LaneStatus {
@@ -128,8 +168,35 @@ impl LaneStatus {
         self.retries[reason as usize]
     }
 
+    /// The same with all times moved, for who reads them by another clock. The newest time stamp of the source stays.
+    #[must_use]
+    pub fn moved_by(&self, by: TimeDelta) -> Self {
+        let moved = |time: Option<DateTime<Utc>>| time.map(|time| time + by);
+        Self {
+            since: moved(self.since),
+            last_success: moved(self.last_success),
+            last_payload: moved(self.last_payload),
+            next_step: moved(self.next_step),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn count_retry(&mut self, reason: RetryReason) {
         self.retries[reason as usize] += 1;
+    }
+
+    /// How often input was gone, or may have been, before it could be read, for this reason.
+    pub fn gaps(&self, reason: GapReason) -> u64 {
+        self.gaps[reason as usize]
+    }
+
+    /// How often input was gone, or may have been, before it could be read.
+    pub fn all_gaps(&self) -> u64 {
+        self.gaps.iter().sum()
+    }
+
+    pub(crate) fn count_gap(&mut self, reason: GapReason) {
+        self.gaps[reason as usize] += 1;
     }
 
     /// The sink has taken a page.
@@ -198,5 +265,12 @@ mod tests {
         for (index, reason) in RetryReason::ALL.into_iter().enumerate() {
             assert_eq!(status.retries(reason), index as u64 + 1);
         }
+        for (index, reason) in GapReason::ALL.into_iter().enumerate() {
+            for _ in 0..=index {
+                status.count_gap(reason);
+            }
+            assert_eq!(status.gaps(reason), index as u64 + 1);
+        }
+        assert_eq!(status.all_gaps(), 15);
     }
 }

@@ -7,6 +7,7 @@ mod loopback;
 use loopback::{Server, answers, certificate};
 use protocol::http::{HttpSettings, Method, ProxySettings, Request, Transport, UreqTransport};
 use protocol::secret::Secret;
+use protocol::trust::Trust;
 use std::sync::Mutex;
 
 static SHOWN: Mutex<String> = Mutex::new(String::new());
@@ -70,7 +71,7 @@ fn no_secret_is_logged_at_any_level() {
     let mut get = Request::get(plain.url("/b"));
     get.bearer = Some(Secret::new("SECRET-bearer"));
     let direct = UreqTransport::new(HttpSettings {
-        ca_file: Some(folder.join("ca.pem")),
+        trust: Trust::with(Some(folder.join("ca.pem"))),
         ..HttpSettings::default()
     })
     .unwrap();

@@ -10,8 +10,8 @@ use chrono::TimeDelta;
 use protocol::clock::{Clock, VirtualClock};
 use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
-use protocol::status::State;
-use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
+use protocol::status::{GapReason, State};
+use protocol::{Collector, Cursor, LaneId, Page, Progress, Sink, SinkError, Source, Step};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -329,4 +329,310 @@ fn a_cursor_of_another_protocol_is_an_error() {
     };
     let cursor = Cursor::from_text(r#"{"version":1,"position":{"bookmark":"2026"}}"#);
     assert!(stream.start(id, cursor).is_err());
+}
+
+/// Lines with a number, a thousand bytes each.
+fn lines(numbers: std::ops::Range<u32>) -> String {
+    numbers.map(|n| format!("{n:0999}\n")).collect()
+}
+
+/// What a sink took, as numbers.
+fn numbers(sink: &mut Collected) -> Vec<u32> {
+    taken(sink)
+        .iter()
+        .map(|line| line.parse().unwrap())
+        .collect()
+}
+
+fn text(path: &Path, cursor: &Cursor) -> Run {
+    Run::new(path, &[("format", "text")], cursor)
+}
+
+/// Reads as `run --once` does: until the collector says that it has caught up, and no longer.
+fn read_once(path: &Path, sink: &mut Collected) -> Run {
+    let mut run = text(path, &sink.cursor.clone());
+    for _ in 0..10_000 {
+        let step = run.collector.step(&run.clock, sink);
+        match (run.collector.progress(), step) {
+            (Progress::Behind, Step::Again) => {}
+            (Progress::Behind, Step::Wait(until)) => run.clock.advance_to(until),
+            _ => return run,
+        }
+    }
+    panic!("it does not come to an end");
+}
+
+fn rotate(folder: &Folder, generations: u32) {
+    for number in (1..=generations).rev() {
+        let of = |number| match number {
+            0 => folder.log(),
+            number => folder.0.join(format!("app.log.{number}")),
+        };
+        let _ = fs::rename(of(number - 1), of(number));
+    }
+}
+
+#[test]
+fn one_run_reads_all_generations_and_the_file_with_the_name_and_waits_for_nothing() {
+    let folder = Folder::new("all-generations");
+    append(&folder.log(), &lines(0..5));
+    let mut sink = Collected::default();
+    let run = read_once(&folder.log(), &mut sink);
+    assert_eq!(run.collector.progress(), Progress::CaughtUp);
+    append(&folder.log(), &lines(5..10));
+    rotate(&folder, 3);
+    append(&folder.log(), &lines(10..2000));
+    rotate(&folder, 3);
+    append(&folder.log(), &lines(2000..2010));
+    let run = read_once(&folder.log(), &mut sink);
+    assert_eq!(run.collector.progress(), Progress::CaughtUp);
+    assert_eq!(
+        run.clock.now(),
+        Run::new(&folder.log(), &[], &Cursor::START).clock.now()
+    );
+    assert_eq!(numbers(&mut sink), (0..2010).collect::<Vec<_>>());
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn a_run_over_a_missing_file_or_an_unfinished_line_is_blocked_and_says_so() {
+    let folder = Folder::new("blocked");
+    let mut sink = Collected::default();
+    let blocked = |run: &Run| match run.collector.progress() {
+        Progress::Blocked(reason) => reason,
+        progress => panic!("{progress:?}"),
+    };
+    assert!(blocked(&read_once(&folder.log(), &mut sink)).contains("app.log cannot be read"));
+    append(&folder.log(), "one\ntwo");
+    let reason = blocked(&read_once(&folder.log(), &mut sink));
+    assert!(reason.contains("no line end follows"), "{reason}");
+    assert_eq!(taken(&mut sink), ["one"]);
+    append(&folder.log(), "\n");
+    let run = read_once(&folder.log(), &mut sink);
+    assert_eq!(run.collector.progress(), Progress::CaughtUp);
+    assert_eq!(taken(&mut sink), ["two"]);
+}
+
+#[test]
+fn rotations_while_the_sink_is_full_lose_nothing() {
+    let folder = Folder::new("full-rotated");
+    append(&folder.log(), &lines(0..3000));
+    let mut sink = Collected::default();
+    let mut run = text(&folder.log(), &Cursor::START);
+    while sink.payloads.is_empty() {
+        run.collector.step(&run.clock, &mut sink);
+    }
+    sink.full = true;
+    run.run(&mut sink, 60);
+    for generation in 1..=4 {
+        rotate(&folder, 9);
+        append(
+            &folder.log(),
+            &lines(generation * 3000..(generation + 1) * 3000),
+        );
+        run.run(&mut sink, 60);
+    }
+    sink.full = false;
+    run.run(&mut sink, 60);
+    assert_eq!(numbers(&mut sink), (0..15_000).collect::<Vec<_>>());
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn a_truncated_file_that_has_grown_again_is_read_from_its_beginning_and_it_is_said() {
+    let folder = Folder::new("regrown");
+    append(&folder.log(), &lines(0..5000));
+    let mut sink = Collected::default();
+    let mut run = text(&folder.log(), &Cursor::START);
+    run.run(&mut sink, 5);
+    let truncate = || {
+        let file = OpenOptions::new().write(true).open(folder.log()).unwrap();
+        file.set_len(0).unwrap();
+    };
+    truncate();
+    append(&folder.log(), &lines(5000..12_000));
+    run.run(&mut sink, 5);
+    assert_eq!(numbers(&mut sink), (0..12_000).collect::<Vec<_>>());
+    assert_eq!(run.collector.status().gaps(GapReason::Overwritten), 1);
+    assert_eq!(run.collector.status().state, State::Warn);
+    assert!(run.collector.status().message.contains("was truncated"));
+    // While nothing runs, with a head of 1,100 bytes that stays the same.
+    let head = format!("{}\n", "0".repeat(1100));
+    truncate();
+    append(&folder.log(), &(head.clone() + &lines(0..1000)));
+    run.run(&mut sink, 5);
+    drop(run);
+    truncate();
+    append(&folder.log(), &(head + &lines(1000..3000)));
+    taken(&mut sink);
+    let mut run = text(&folder.log(), &sink.cursor.clone());
+    run.run(&mut sink, 5);
+    assert_eq!(numbers(&mut sink)[1..], (1000..3000).collect::<Vec<_>>());
+    assert_eq!(run.collector.status().gaps(GapReason::Overwritten), 1);
+}
+
+#[test]
+fn a_link_that_leads_to_another_file_is_followed_over_all_that_came_between() {
+    let folder = Folder::new("link");
+    fs::create_dir(folder.0.join("data")).unwrap();
+    let link = |number: u32| {
+        let target = folder.0.join(format!("data/app.{number:03}.log"));
+        append(&target, "");
+        let _ = fs::remove_file(folder.log());
+        std::os::unix::fs::symlink(target, folder.log()).unwrap();
+    };
+    link(1);
+    append(&folder.log(), &lines(0..300));
+    let mut sink = Collected::default();
+    text(&folder.log(), &Cursor::START).run(&mut sink, 5);
+    append(&folder.log(), &lines(300..600));
+    link(2);
+    append(&folder.log(), &lines(600..900));
+    link(3);
+    append(&folder.log(), &lines(900..1200));
+    let run = read_once(&folder.log(), &mut sink);
+    assert_eq!(numbers(&mut sink), (0..1200).collect::<Vec<_>>());
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn files_that_fit_a_pattern_are_read_each_by_itself_also_those_that_come_later() {
+    let folder = Folder::new("pattern");
+    let file = |name: &str| folder.0.join(name);
+    append(&file("a.log"), "a1\n");
+    append(&file("b.log"), "b1\n");
+    append(&file("a.log.1"), "old\n");
+    append(&file("other.txt"), "no\n");
+    let mut sink = Collected::default();
+    let path = file("*.log");
+    let mut run = text(&path, &Cursor::START);
+    run.run(&mut sink, 10);
+    assert_eq!(taken(&mut sink), ["a1", "b1"]);
+    append(&file("c.log"), "c1\n");
+    append(&file("a.log"), "a2\n");
+    run.run(&mut sink, 10);
+    drop(run);
+    fs::rename(file("b.log"), file("b.log.1")).unwrap();
+    append(&file("b.log.1"), "b2\n");
+    append(&file("b.log"), "b3\n");
+    append(&file("d.log"), "d1\n");
+    let run = read_once(&path, &mut sink);
+    assert_eq!(run.collector.progress(), Progress::CaughtUp);
+    let mut found = taken(&mut sink);
+    found.sort();
+    assert_eq!(found, ["a2", "b2", "b3", "c1", "d1"]);
+    assert_eq!(run.collector.status().all_gaps(), 0);
+    assert!(
+        run.collector
+            .status()
+            .message
+            .starts_with("reading 4 files of")
+    );
+}
+
+#[test]
+fn files_over_the_limit_are_not_read_and_that_is_said() {
+    let folder = Folder::new("many");
+    for number in 0..30 {
+        append(&folder.0.join(format!("{number:02}.log")), "x\n");
+    }
+    let mut sink = Collected::default();
+    let path = folder.0.join("*.log");
+    let mut parameters = BTreeMap::from([
+        ("path".to_owned(), Value::Text(path.display().to_string())),
+        ("format".to_owned(), Value::Text("text".to_owned())),
+    ]);
+    parameters.insert("max_files".to_owned(), Value::Integer(20));
+    let protocol = protocol::protocols::find("file").unwrap();
+    let parameters = protocol.validate(&parameters).unwrap();
+    let opened = protocol.open("x", &parameters, &GivenSecrets::default());
+    let Ok(Source::Stream(stream)) = opened else {
+        panic!("a file is a stream");
+    };
+    let id = LaneId {
+        log_source: "x".to_owned(),
+        lane: "file".to_owned(),
+    };
+    let mut run = Run {
+        collector: stream.start(id, Cursor::START).unwrap(),
+        clock: VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap()),
+    };
+    run.run(&mut sink, 20);
+    assert_eq!(taken(&mut sink).len(), 20);
+    let status = run.collector.status();
+    assert_eq!(status.gaps(GapReason::TooMany), 1);
+    assert_eq!(status.state, State::Warn);
+    assert!(
+        status.message.contains("10 more are not read"),
+        "{}",
+        status.message
+    );
+}
+
+#[test]
+fn a_pattern_over_any_number_of_levels_is_refused_before_it_runs() {
+    let values = BTreeMap::from([(
+        "path".to_owned(),
+        Value::Text("/var/log/**/app.log".to_owned()),
+    )]);
+    let protocol = protocol::protocols::find("file").unwrap();
+    let faults = protocol.validate(&values).unwrap_err();
+    assert!(faults[0].message.contains("`**` is no wildcard"));
+}
+
+#[test]
+fn a_position_that_the_first_version_stored_is_read() {
+    let folder = Folder::new("version-1");
+    append(&folder.log(), "one\ntwo\n");
+    let metadata = fs::metadata(folder.log()).unwrap();
+    let (device, inode) = {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    };
+    // SHA-256 of `one` and a line end, the first twelve bytes.
+    let stored = format!(
+        r#"{{"version":1,"position":{{"file":[{device},{inode}],"offset":4,"head":"2c8b08da5ce60398e1f19af0","in_list":false}}}}"#
+    );
+    rotate(&folder, 1);
+    append(&folder.log(), "three\n");
+    let mut sink = Collected {
+        cursor: Cursor::from_text(stored),
+        ..Collected::default()
+    };
+    let run = read_once(&folder.log(), &mut sink);
+    assert_eq!(taken(&mut sink), ["two", "three"]);
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn a_generation_that_cannot_be_unpacked_is_named_and_counted() {
+    let folder = Folder::new("unreadable");
+    append(&folder.log(), &lines(0..10));
+    let mut sink = Collected::default();
+    text(&folder.log(), &Cursor::START).run(&mut sink, 5);
+    append(&folder.log(), &lines(10..20));
+    fs::remove_file(folder.log()).unwrap();
+    append(&folder.0.join("app.log.2.xz"), "packed");
+    let file = fs::File::options()
+        .append(true)
+        .open(folder.0.join("app.log.2.xz"))
+        .unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(2))
+        .unwrap();
+    // The second half of it is missing.
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(lines(20..4000).as_bytes()).unwrap();
+    let packed = encoder.finish().unwrap();
+    fs::write(folder.0.join("app.log.1.gz"), &packed[..packed.len() / 2]).unwrap();
+    append(&folder.log(), &lines(4000..4010));
+    let run = read_once(&folder.log(), &mut sink);
+    let status = run.collector.status();
+    assert_eq!(status.gaps(GapReason::Unreadable), 2);
+    assert!(
+        status.message.contains("app.log.1.gz is damaged"),
+        "{}",
+        status.message
+    );
+    let found = numbers(&mut sink);
+    assert!(found.contains(&4009) && found.contains(&20) && !found.contains(&3999));
 }

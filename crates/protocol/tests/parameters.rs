@@ -138,7 +138,16 @@ fn other_region_stands_in_for_region_and_takes_commas() {
         faults("other_region = \"au, eu\""),
         ["Contradiction: `other_region` and `region` both hold \"eu\" (remove one of them)"]
     );
-    for hostile in ["au.example.com/", "a@b", "-x", "AU"] {
+    // Regions are taken in any case, as in `region`, and told apart without it.
+    let parameters = validate("region = \"US\"\nother_region = [\"AU\", \"ca\"]").unwrap();
+    assert_eq!(parameters.list("region"), ["us"]);
+    assert_eq!(parameters.list("other_region"), ["au", "ca"]);
+    assert_eq!(
+        faults("other_region = \"EU\""),
+        ["Contradiction: `other_region` and `region` both hold \"eu\" (remove one of them)"]
+    );
+    assert!(faults("other_region = \"AU, au\"")[0].contains("twice"));
+    for hostile in ["au.example.com/", "a@b", "-x"] {
         let found = faults(&format!("other_region = {hostile:?}"));
         assert!(
             found[0].starts_with("Pattern: `other_region` is"),

@@ -14,6 +14,7 @@ use protocol::http::{
     UreqTransport,
 };
 use protocol::secret::Secret;
+use protocol::trust::Trust;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -374,7 +375,7 @@ fn a_certificate_is_trusted_when_its_authority_is_named_and_otherwise_not() {
     let send = |ca_file: Option<&std::path::Path>| {
         let server = Server::with_tls(vec![answers("200 OK", "", "[]")], config.clone());
         let settings = HttpSettings {
-            ca_file: ca_file.map(Into::into),
+            trust: Trust::with(ca_file.map(Into::into)),
             ..settings()
         };
         let url = format!("https://localhost:{}/", server.address.port());

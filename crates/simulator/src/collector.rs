@@ -111,6 +111,12 @@ impl Collector {
         let mut files = fs::read_dir(self.output())?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<io::Result<Vec<PathBuf>>>()?;
+        // What dsmith keeps beside a file for itself is hidden.
+        let is_hidden = |path: &PathBuf| {
+            let name = path.file_name();
+            name.is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        };
+        files.retain(|path| !is_hidden(path));
         files.sort();
         Ok(files)
     }

@@ -1,7 +1,8 @@
 //! What shows by its form that it is a secret, an address or a name.
 
+use super::work;
 use regex_automata::meta::Regex;
-use regex_automata::{Input, PatternID};
+use regex_automata::{Anchored, Input, Match, PatternID};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -121,8 +122,9 @@ pub(super) enum Form {
     Domain,
 }
 
+/// Short pieces. What may be as long as the text, mail addresses and domains, is looked for apart: a search for the
+/// leftmost of all would go through a long run of letters and dots again for each short piece in it.
 const FORMS: &[&str] = &[
-    r"[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b",
     r"\b[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\b",
     r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b",
     r"\b(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}\b",
@@ -130,38 +132,158 @@ const FORMS: &[&str] = &[
     r"(?:[0-9A-Fa-f]{0,4}:){2,6}[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
     r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}",
     r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b",
-    r"\b(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?:com|net|org|edu|gov|mil|io|dev|cloud|biz|eu|de|uk|fr|nl|ch|es|pl|se|dk|fi|ca|au|nz|jp|cn|br|ru|local|lan|internal|intra|corp|example)\b",
 ];
 
 static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new_many(FORMS).ok());
 
+/// From the sign on.
+static MAIL: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b").ok());
+
+static DOMAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?:com|net|org|edu|gov|mil|io|dev|cloud|biz|eu|de|uk|fr|nl|ch|es|pl|se|dk|fi|ca|au|nz|jp|cn|br|ru|local|lan|internal|intra|corp|example)\b").ok()
+});
+
+/// The next piece that an expression finds. It is found again only where the text before it was taken for something else.
+struct Ahead {
+    regex: &'static Regex,
+    next: Option<Match>,
+    is_known: bool,
+}
+
+impl Ahead {
+    fn new(regex: &'static LazyLock<Option<Regex>>) -> Option<Self> {
+        Some(Self {
+            regex: LazyLock::force(regex).as_ref()?,
+            next: None,
+            is_known: false,
+        })
+    }
+
+    fn from(&mut self, text: &str, at: usize) -> Option<Match> {
+        if !self.is_known || self.next.is_some_and(|next| next.start() < at) {
+            self.is_known = true;
+            self.next = self.regex.find(Input::new(text).range(at..));
+            work::count(self.next.map_or(text.len(), |next| next.end()) - at);
+        }
+        self.next
+    }
+}
+
+/// The mail addresses of a text, by their signs.
+struct Mails {
+    regex: &'static Regex,
+    /// The next sign, and the range of the address around it.
+    sign: usize,
+    around: Option<Range<usize>>,
+    /// Where the search for the sign behind it begins.
+    behind: usize,
+}
+
+impl Mails {
+    fn new() -> Option<Self> {
+        Some(Self {
+            regex: LazyLock::force(&MAIL).as_ref()?,
+            sign: 0,
+            around: None,
+            behind: 0,
+        })
+    }
+
+    /// The next address, or the rest of the one that begins before `at`.
+    fn from(&mut self, text: &str, at: usize) -> Option<Range<usize>> {
+        loop {
+            if let Some(Range { start, end }) = self.around
+                && at < self.sign
+            {
+                return Some(start.max(at)..end);
+            }
+            let sign = self.behind + text[self.behind..].find('@')?;
+            let is_local = |byte: &u8| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'\'' | b'-')
+            };
+            let before = &text.as_bytes()[self.behind..sign];
+            let local = before
+                .iter()
+                .rev()
+                .take_while(|byte| is_local(byte))
+                .count();
+            let tail = Input::new(text).range(sign..).anchored(Anchored::Yes);
+            let tail = self.regex.find(tail);
+            work::count(tail.map_or(sign, |tail| tail.end()) - self.behind);
+            self.around = tail
+                .filter(|_| local > 0)
+                .map(|tail| sign - local..tail.end());
+            (self.sign, self.behind) = (sign, sign + 1);
+        }
+    }
+}
+
 /// The pieces of a text that show by their form what they are, in order.
 pub(super) fn forms(text: &str) -> Vec<(Range<usize>, Form)> {
-    let Some(regex) = &*FORM else {
+    let (Some(mut mails), Some(mut short), Some(mut domains)) =
+        (Mails::new(), Ahead::new(&FORM), Ahead::new(&DOMAIN))
+    else {
         return Vec::new();
     };
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(hit) = regex.find(Input::new(text).range(at..)) {
-        let range = hit.range();
-        match form(text, &range, hit.pattern()) {
-            Some(form) => {
-                at = range.end;
-                found.push((range, form));
-            }
-            // It is long as the text may be, and holds nothing else: a mail address begins where it does.
-            None if hit.pattern().as_usize() == FORMS.len() - 1 => at = range.end,
-            // It may hold something else.
-            None => {
-                let step = text[range.start..].chars().next().map_or(1, char::len_utf8);
-                at = range.start + step;
-            }
-        }
-        if at > text.len() {
+    while at <= text.len() {
+        // The leftmost counts; of those that begin together a mail address, and a domain last.
+        let mail = mails.from(text, at).map(|range| (range, 0));
+        let piece = short.from(text, at).map(|hit| (hit.range(), 1));
+        let domain = domains.from(text, at).map(|hit| (hit.range(), 2));
+        let all = [mail, piece, domain].into_iter().flatten();
+        let Some((range, sort)) = all.min_by_key(|(range, sort)| (range.start, *sort)) else {
             break;
-        }
+        };
+        let form = match sort {
+            0 => Some(Form::Mail),
+            1 => match short.next {
+                Some(hit) => form(text, &range, hit.pattern()),
+                None => None,
+            },
+            _ => is_domain(text, &range).then_some(Form::Domain),
+        };
+        at = match form {
+            Some(form) => {
+                let end = range.end;
+                found.push((range, form));
+                end
+            }
+            None if sort == 1 => behind_piece(text, &range),
+            // It is long as the text may be, and holds nothing else: a mail address begins where it does.
+            None => range.end,
+        };
     }
     found
+}
+
+/// Where something else may begin in or behind a piece that is not what it looks like: a part of a longer number.
+fn behind_piece(text: &str, range: &Range<usize>) -> usize {
+    let bytes = text.as_bytes();
+    let step = text[range.start..].chars().next().map_or(1, char::len_utf8);
+    let run = |is_in: fn(&u8) -> bool| {
+        let rest = bytes[range.start..].iter();
+        range.start + rest.take_while(|byte| is_in(byte)).count()
+    };
+    let piece = &text[range.clone()];
+    let next = if piece.contains(':') {
+        // Between colons no address begins; behind the last one of the run something may.
+        let end = run(|byte| byte.is_ascii_hexdigit() || *byte == b':');
+        let last = bytes[range.start..end]
+            .iter()
+            .rposition(|byte| *byte == b':');
+        last.map_or(range.start, |last| range.start + last + 1)
+    } else if piece.contains('.') {
+        run(|byte| byte.is_ascii_digit() || *byte == b'.')
+    } else {
+        // A label of a domain, with 63 characters, may begin at each hyphen.
+        run(|byte| byte.is_ascii_hexdigit() || *byte == b'-').saturating_sub(64)
+    };
+    work::count(next.saturating_sub(range.start));
+    next.max(range.start + step)
 }
 
 fn form(text: &str, range: &Range<usize>, pattern: PatternID) -> Option<Form> {
@@ -169,37 +291,42 @@ fn form(text: &str, range: &Range<usize>, pattern: PatternID) -> Option<Form> {
     let before = text[..range.start].chars().next_back();
     let after = text[range.end..].chars().next();
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    // A number or a name goes on behind it.
-    let goes_on =
-        after == Some('.') && text[range.end + 1..].starts_with(|c: char| c.is_alphanumeric());
     match pattern.as_usize() {
-        0 => Some(Form::Mail),
-        1 => Some(Form::Guid),
-        2 | 3 => {
+        0 => Some(Form::Guid),
+        1 | 2 => {
             let is_longer = [before, after].iter().any(|c| matches!(c, Some(':' | '-')));
             (!is_longer).then_some(Form::Mac)
         }
-        4 => Some(Form::Sid),
-        5 | 6 => {
+        3 => Some(Form::Sid),
+        4 | 5 => {
             if is_word(before) || is_word(after) || after == Some(':') || before == Some(':') {
                 return None;
             }
             let address: Ipv6Addr = piece.parse().ok()?;
             Some(Form::Address(address.into()))
         }
-        7 => {
-            if goes_on || before == Some('.') || is_word(before) {
+        _ => {
+            if goes_on(text, range.end) || before == Some('.') || is_word(before) {
                 return None;
             }
             let address: Ipv4Addr = piece.parse().ok()?;
             Some(Form::Address(address.into()))
         }
-        _ => {
-            let is_name =
-                !goes_on && !matches!(before, Some('#' | '.' | '@')) && after != Some('(');
-            (is_name && !is_key(text, range.end)).then_some(Form::Domain)
-        }
     }
+}
+
+/// Whether a number or a name goes on behind a dot.
+fn goes_on(text: &str, end: usize) -> bool {
+    let behind = text[end..].strip_prefix('.');
+    behind.is_some_and(|behind| behind.starts_with(char::is_alphanumeric))
+}
+
+fn is_domain(text: &str, range: &Range<usize>) -> bool {
+    let before = text[..range.start].chars().next_back();
+    !goes_on(text, range.end)
+        && !matches!(before, Some('#' | '.' | '@'))
+        && !text[range.end..].starts_with('(')
+        && !is_key(text, range.end)
 }
 
 /// Whether what ends here is the name of something: a key of JSON or of a pair.
@@ -311,6 +438,18 @@ pub(super) fn is_clean_mac(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_within_a_longer_one_is_none_and_what_follows_is_found() {
+        assert_eq!(
+            pieces("1.2.3.4.5 aa-bb-cc-dd-ee-ff-00-x.acme.com 10:20:30:10.1.2.3 a:b:c:d.acme.com"),
+            ["cc-dd-ee-ff-00-x.acme.com", "10.1.2.3", "d.acme.com"]
+        );
+        assert_eq!(
+            pieces("@@a@b.acme.com@c.de a@b@c.de x@y 1.2.3.4@acme.com jo@acme.com.1 ü@acme.com"),
+            ["a@b.acme.com", "b@c.de", "1.2.3.4@acme.com", "jo@acme.com"]
+        );
+    }
 
     fn pieces(text: &str) -> Vec<&str> {
         forms(text)

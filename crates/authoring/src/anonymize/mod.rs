@@ -6,6 +6,7 @@
 
 mod detect;
 mod pool;
+mod work;
 
 pub use detect::{Secret, secrets};
 
@@ -163,6 +164,9 @@ const COMMON: &[&str] = &[
     "builtin",
     "local",
 ];
+
+/// A longer text, in bytes, is not the name of a user or a machine.
+const MAX_NAME: usize = 256;
 
 impl Anonymizer {
     /// The same seed gives the same stand-ins for the same texts.
@@ -341,15 +345,16 @@ impl Anonymizer {
         for (automaton, spellings) in self.finder.iter().flat_map(|finder| &finder.parts) {
             let mut at = 0;
             while let Some(hit) = automaton.find(aho_corasick::Input::new(text).range(at..)) {
+                work::count(hit.end() - at);
                 if is_whole_word(text, &hit.range()) && !is_key(text, hit.end()) {
                     found.push((hit.range(), spellings[hit.pattern().as_usize()].clone()));
                     at = hit.end();
                 } else {
-                    // Whatever begins within it may be one.
-                    let step = text[hit.start()..].chars().next().map_or(1, char::len_utf8);
-                    at = hit.start() + step;
+                    // Whatever begins within it at the beginning of a word may be one.
+                    at = next_word(text, hit.start());
                 }
             }
+            work::count(text.len().saturating_sub(at));
         }
         // The first one counts, and of those that begin together the longest.
         found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
@@ -437,19 +442,35 @@ fn ascii_escaped(text: &str) -> String {
     out
 }
 
+fn is_in_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 fn is_whole_word(text: &str, range: &Range<usize>) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut before = text[..range.start].chars().rev();
     // The name of an element is part of the format.
     if text[..range.start].ends_with('<') || text[..range.start].ends_with("</") {
         return false;
     }
-    let starts = match (before.next(), before.next()) {
+    begins_word(text, range.start) && !text[range.end..].starts_with(is_in_word)
+}
+
+/// Whether a word may begin at a place.
+fn begins_word(text: &str, at: usize) -> bool {
+    let mut before = text[..at].chars().rev();
+    match (before.next(), before.next()) {
         // The letter of an escape such as `\n` is no letter of a word.
         (Some('n' | 't' | 'r'), Some('\\')) | (None, _) => true,
-        (Some(c), _) => !is_word(c),
-    };
-    starts && !text[range.end..].starts_with(is_word)
+        (Some(c), _) => !is_in_word(c),
+    }
+}
+
+/// The next place behind one at which a word may begin, or the end.
+fn next_word(text: &str, at: usize) -> usize {
+    let mut places = text[at..].char_indices().skip(1).map(|(step, _)| at + step);
+    let next = places.find(|place| begins_word(text, *place));
+    let next = next.unwrap_or(text.len());
+    work::count(next - at);
+    next
 }
 
 /// The labels of a machine, and its domain: the last two labels, or three where the last but one names a kind of domain.
@@ -504,7 +525,8 @@ fn named_in(text: &str, found: &mut Vec<(String, String, Sort)>) {
             let end = rest.find(['\\', '/', '"', '\'', ' ', '<', '>', ',', ';']);
             let name = &rest[..end.unwrap_or(rest.len())];
             let shared = ["public", "default", "all", "shared"];
-            if !name.is_empty() && !shared.contains(&name.to_lowercase().as_str()) {
+            let is_name = name.len() <= MAX_NAME && name.contains(char::is_alphanumeric);
+            if is_name && !shared.contains(&name.to_lowercase().as_str()) {
                 found.push((folder.clone(), name.to_owned(), Sort::User));
             }
         }
@@ -548,7 +570,8 @@ fn add(key: &str, parent: &str, text: &str, found: &mut Vec<(String, String, Sor
     };
     let (key_name, parent_name) = (normal(key), normal(parent));
     let text = text.trim();
-    if text.is_empty() || text.len() > 256 || text.contains(['\n', '{']) {
+    let is_name = text.len() <= MAX_NAME && text.contains(char::is_alphanumeric);
+    if !is_name || text.contains(['\n', '{']) {
         return;
     }
     let of_person = [
@@ -727,6 +750,50 @@ mod tests {
         let text = r#"{"src":"8.8.8.8","mac":"a4:83:e7:00:11:22","v6":"2a00:1450::1","mail":"joe@corp.local","host":"db1.corp.local"}"#;
         assert_eq!(findings(text).len(), 5);
         assert_eq!(findings(&anonymized(text)), []);
+    }
+
+    #[test]
+    fn long_runs_take_time_in_proportion() {
+        let text = |unit: &str, count: usize| unit.repeat(count);
+        for (what, begin, unit, end) in [
+            ("tabs in a path", r"C:\\Users\\", "\t", ""),
+            (
+                "a name again and again",
+                "user=aaaaaaaaaaaaaaaaaaaaaaaa ",
+                "a",
+                "=x",
+            ),
+            (
+                "words of one letter",
+                "user=a-a-a-a-a-a-a-a-a-a ",
+                "a-",
+                "=x",
+            ),
+            ("numbers with dots", "", "1.2.3.", ""),
+            ("numbers and letters with dots", "", "a.1.2.3.4.", ""),
+            ("pairs of digits", "", "aa-", ""),
+            ("groups of digits", "", "1:", ""),
+            ("labels", "", "aa-bb-cc-dd-ee-ff-00.", "com"),
+            ("signs", "", "a@", ""),
+            ("mail addresses", "", "a@b.c@", ""),
+            ("letters without a sign", "10.1.2.3 ", "ab.", ""),
+            ("folders", "", "/users/", ""),
+            ("domains", "", "a.acme.com user=jo ", ""),
+        ] {
+            let bytes = |count: usize| {
+                let text = format!("{begin}{}{end}", text(unit, count));
+                work::of(|| {
+                    let mut anonymizer = Anonymizer::new(0);
+                    anonymizer.learn(&text);
+                    let _ = anonymizer.apply(&text);
+                })
+            };
+            let (one, two) = (bytes(4_000), bytes(8_000));
+            assert!(
+                two <= one * 5 / 2,
+                "{what}: {one} bytes, {two} for twice the text"
+            );
+        }
     }
 
     #[test]

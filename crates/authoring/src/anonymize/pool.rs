@@ -217,11 +217,8 @@ impl Pool {
 
     /// A domain of the documentation; after the first three those below the top level `example`.
     pub(super) fn domain(&mut self, text: &str) -> String {
-        let taken = self
-            .taken
-            .iter()
-            .filter(|(sort, _)| *sort == Sort::Domain)
-            .count();
+        let domains = (Sort::Domain, String::new())..(Sort::Id, String::new());
+        let taken = self.taken.range(domains).take(DOMAINS.len()).count();
         self.give(Sort::Domain, &text.to_ascii_lowercase(), |number, _| {
             if taken < DOMAINS.len() {
                 DOMAINS[usize::try_from(number % 3).unwrap_or_default()].to_owned()

@@ -5,6 +5,7 @@
 //! gives the same event afterwards.
 
 mod attack;
+mod dates;
 mod fix;
 mod fixtures;
 mod json;
@@ -23,7 +24,7 @@ use dsm::java_regex::JavaRegex;
 use dsm::lsx::{self, Document, PatternType};
 use dsm::mapping::Source;
 use dsm::options::Options;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -123,6 +124,7 @@ pub fn lint(source: &Source, corpus: &Corpus) -> Report {
     attack::lint(&subject, &mut findings);
     fixable(&subject, &mut findings);
     values::lint(&subject, &mut findings);
+    dates::lint(&subject, &mut findings);
     qradar::lint(&subject, &mut findings);
     fixtures::lint(&subject, &mut findings);
     let (mut findings, allowed) = allow(&mapping, source, findings);
@@ -316,17 +318,17 @@ impl<'s> Subject<'s> {
                 }
             }
         }
+        let bases: HashSet<&str> = document
+            .patterns
+            .iter()
+            .filter_map(|pattern| Some(pattern.within.as_ref()?.value.as_str()))
+            .collect();
         let regexes = document
             .patterns
             .iter()
             .zip(read)
             .map(|(pattern, read)| {
-                let within = document.patterns.iter().any(|other| {
-                    other
-                        .within
-                        .as_ref()
-                        .is_some_and(|id| id.value == pattern.id.value)
-                });
+                let within = bases.contains(pattern.id.value.as_str());
                 (read || within && pattern.kind() == PatternType::JavaPattern)
                     .then(|| pattern.regex(mapping.options()))
                     .flatten()

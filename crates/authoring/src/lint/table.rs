@@ -91,6 +91,12 @@ lints! {
     FixtureUnclean = "DSM113-address-of-somebody" / "payloads.log" "text"
         rule: "A fixture of the log source type holds a secret (a token, a key, a password, a connection string), or an address, a MAC address, a mail address or a domain that may be somebody's. Clean are addresses of the documentation (RFC 5737, RFC 3849) and for benchmarks (RFC 2544); of private networks (RFC 1918, RFC 6598, RFC 4193), of a link, loopback, multicast and masks, because they name nobody, and a mapping may have to tell internal hosts from others; MAC addresses of the documentation (RFC 7042) and those that dsmith anonymize gives; example domains (RFC 2606), contoso.com and fabrikam.com, and domains of vendors whose interfaces everybody names. An IPv6 address that was made of a MAC address counts as one of the machine. Payloads of `--corpus` are no fixtures and are left in peace. Names of people and machines cannot be told from other words, and are not judged."
         remedy: "`dsmith anonymize fixtures/<slug> --in-place` replaces everything but secrets; then read the snapshots with `dsmith test`, and take them over with `--accept`. Take a secret out by hand, and revoke it if it was ever good.";
+    DateLetterDoubtful = "DSM114-letters-of-the-wrong-case" / "extension.xml" "xml"
+        rule: "A format in `ext-data` or `datetime_format` has a letter in a place that asks for another one: `mm` beside year or day without an hour before it, `MM` behind the hour, `D` beside a month without a `d`, `SS` behind the minute without an `s`, a second `s` behind the first. In `datetime_format`, which is Java's, also `Y` without a week, and `u` without a `y`."
+        remedy: "Write the letter that the report names. There is no fix, because the events change with it: `yyyy-MM-DD` reads `2026-11-23` as January 23.";
+    DateDayUnpadded = "DSM115-days-padded-with-a-blank" / "extension.xml" "xml"
+        rule: "A format in `ext-data` begins with the name of the month, a single blank and the day, and has no year: the time stamp of syslog, which writes `Mar  4` with two blanks. No other matcher of the group has the same format with two blanks, and the option `date-blanks` is not `skipped`."
+        remedy: "Add a matcher with the next order whose format has two blanks and a single `d`; or leave `ext-data` out, because dsmith and QRadar recognise the stamp without a format. If the source writes `Mar 04` or `Mar 4`, allow the finding.";
 }
 
 #[cfg(test)]

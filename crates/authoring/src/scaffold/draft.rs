@@ -87,7 +87,7 @@ pub(super) const PROGRAM: &str =
 
 /// Formats that need to be said, in Joda-Time's letters. What stands behind a time is not read, so a format goes before
 /// those that are its beginning.
-const FORMATS: [&str; 10] = [
+const FORMATS: [&str; 11] = [
     "dd/MMM/yyyy:HH:mm:ss Z",
     "dd.MM.yyyy HH:mm:ss Z",
     "dd.MM.yyyy HH:mm:ss",
@@ -98,6 +98,8 @@ const FORMATS: [&str; 10] = [
     "yyyy.MM.dd HH:mm:ss",
     "yyyyMMddHHmmss",
     "EEE MMM dd HH:mm:ss yyyy",
+    // Days that are padded with a blank.
+    "EEE MMM  d HH:mm:ss yyyy",
 ];
 
 /// The format of times that none of the forms without a format fits, or that it is not clear.

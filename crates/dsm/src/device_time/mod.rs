@@ -45,8 +45,9 @@
 //!
 //! ## Text
 //!
-//! - Blanks and tabs before a number or a zone are skipped, so `MMM dd` reads `Mar  7` **\[J\]**; here they are before a
-//!   name too, unlike Java **\[O\]**. Literal text must be there as written **\[J\]**, in Joda-Time in any case
+//! - `SimpleDateFormat` skips blanks and tabs before a number or a zone, so `MMM dd` reads `Mar  7` **\[J\]**; here
+//!   it does before a name too, unlike Java **\[O\]**. Joda-Time skips none: `MMM d` refuses `Mar  7`, and `MMM  d`
+//!   with two blanks reads it **\[T\]**; [`DateBlanks::Skipped`] skips them all the same. Literal text must be there as written **\[J\]**, in Joda-Time in any case
 //!   **\[T\]**. Text after the match is ignored. **\[J\]**
 //! - A number takes all digits there are, but when another number follows at once, as in `yyyyMMdd`, it takes as many
 //!   as it has letters. **\[J\]** A sign before a number is refused, unlike Java. **\[O\]**
@@ -70,7 +71,7 @@
 //! - An abbreviation that the zone of the context uses itself means that zone's offset; of the others each has one
 //!   fixed meaning. `IST` is India's with `Asia/Kolkata`, Ireland's with `Europe/Dublin`, and else Israel's; `CST` is
 //!   China's with `Asia/Shanghai` and else North America's; `BST` is Britain's. **\[J\]** `EST` is -05:00 in July
-//!   too. **\[J\]**
+//!   too. `VET` and `Venezuela Time` are -04:30 from 2007 to 2016, and else -04:00. **\[J\]**
 //! - A text without a zone is in [`TimeContext::zone`]; QRadar takes the zone of the collector. **\[M\]**
 //!   A quoted `'Z'` is literal text and says no zone. **\[J\]**
 //! - A time that the zone skips when daylight saving begins is read with the offset before the gap: 02:30 is 03:30.
@@ -103,6 +104,7 @@
 //! A date in digits that does not begin with the year (`03/04/2015`) is refused whatever its numbers, because the same
 //! source would be read in two ways; and text after the stamp is refused, because it could be a part of it. **\[O\]**
 
+mod doubt;
 mod fields;
 mod pattern;
 mod recognise;
@@ -114,6 +116,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use doubt::Doubt;
 use pattern::Program;
 pub use recognise::recognise;
 pub use zone::{Zone, ZoneError};
@@ -137,6 +140,16 @@ pub enum MissingYear {
     Current,
 }
 
+/// Whether a Joda-Time pattern skips blanks before a field. A `SimpleDateFormat` pattern always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DateBlanks {
+    /// Every blank of the text is one of the pattern.
+    #[default]
+    Exact,
+    /// Blanks and tabs before a field are skipped.
+    Skipped,
+}
+
 /// What `h` and `K` mean in a pattern without an AM/PM marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum HourWithoutMarker {
@@ -158,6 +171,8 @@ pub struct TimeContext {
     pub missing_year: MissingYear,
     /// What a half-day hour means without AM or PM.
     pub hour12: HourWithoutMarker,
+    /// Whether Joda-Time patterns skip blanks.
+    pub blanks: DateBlanks,
 }
 
 impl TimeContext {
@@ -169,6 +184,7 @@ impl TimeContext {
             zone: Zone::UTC,
             missing_year: MissingYear::default(),
             hour12: HourWithoutMarker::default(),
+            blanks: DateBlanks::default(),
         }
     }
 }

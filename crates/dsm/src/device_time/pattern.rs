@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc, Weekday};
 use super::fields::{DateRule, Fields, Hour, Rules, Weeks};
 use super::scan::{Found, MONTHS, Scan, WEEKDAYS};
 use super::zone::{self, Repeated};
-use super::{Dialect, FormatError, HourWithoutMarker, TimeContext, TimeError};
+use super::{DateBlanks, Dialect, FormatError, HourWithoutMarker, TimeContext, TimeError};
 
 /// What a run of one letter stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +198,7 @@ impl Program {
     pub(super) fn parse(&self, text: &str, ctx: &TimeContext) -> Result<DateTime<Utc>, TimeError> {
         let mut scan = Scan::new(text);
         let mut fields = Fields::default();
+        let skips = self.dialect == Dialect::SimpleDateFormat || ctx.blanks == DateBlanks::Skipped;
         for item in &self.items {
             match item {
                 Item::Literal(literal) => {
@@ -206,17 +207,19 @@ impl Program {
                     }
                 }
                 Item::Field(field) if field.kind.is_text() => {
-                    scan.skip_blanks();
+                    if skips {
+                        scan.skip_blanks();
+                    }
                     read_text(*field, &mut scan, &mut fields, ctx)?;
                 }
                 Item::Field(field) if field.kind == Kind::Fraction => {
-                    let most = window(*field, &mut scan)?;
+                    let most = window(*field, skips, &mut scan)?;
                     fields.nanos = scan
                         .fraction(most)
                         .ok_or_else(|| scan.expected(&field.wanted()))?;
                 }
                 Item::Field(field) => {
-                    let most = window(*field, &mut scan)?;
+                    let most = window(*field, skips, &mut scan)?;
                     let found = scan
                         .digits(most)
                         .ok_or_else(|| scan.expected(&field.wanted()))?;
@@ -291,16 +294,18 @@ impl Program {
     }
 }
 
-/// Skips the blanks before a number and returns how many digits it may have. In `yyyyMMdd` every number but the last is
+/// Skips the blanks before a number, if they are skipped, and returns how many digits it may have. In `yyyyMMdd` every number but the last is
 /// as wide as its letters, and as in Java the blanks before it count.
-fn window(field: Field, scan: &mut Scan<'_>) -> Result<usize, TimeError> {
+fn window(field: Field, skips: bool, scan: &mut Scan<'_>) -> Result<usize, TimeError> {
     let from = scan.at();
     if let Some(width) = field.width
         && scan.rest().len() < width
     {
         return Err(scan.expected(&field.wanted()));
     }
-    scan.skip_blanks();
+    if skips {
+        scan.skip_blanks();
+    }
     let blanks = scan.at() - from;
     Ok(field
         .width

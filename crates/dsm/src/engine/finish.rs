@@ -22,6 +22,8 @@ impl<'m> Normalizer<'m> {
         let Some(name) = event
             .field(Field::EventName)
             .map(|property| property.text.clone())
+            // With `empty-capture = "empty-value"` the name may be one that no format can carry.
+            .filter(|name| !name.is_empty())
         else {
             return;
         };

@@ -142,6 +142,7 @@ impl<'m> Normalizer<'m> {
             zone: options.time_zone,
             missing_year: options.missing_year,
             hour12: options.hour_without_marker,
+            blanks: options.date_blanks,
             ..TimeContext::new(received)
         };
         let mut properties: Vec<Property<'e>> = std::mem::take(&mut self.spare);
@@ -645,6 +646,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn patterns_that_need_much_memory_give_it_back() {
+        let (mut patterns, mut matchers) = (String::new(), String::new());
+        for at in 1..=150 {
+            // No part can tell which way to go, so that all engines are tried.
+            let shape = match at % 3 {
+                0 => format!("(?:a|b|ab|ba){{1,40}}c{{{at}}}"),
+                1 => format!(r"(?>a?)(?:a|ab?|b)+c{{{at}}}"),
+                _ => format!(r"(?=(?:a|ab?|b)*c{{{at}}})."),
+            };
+            patterns += &format!("<pattern id=\"p{at}\"><![CDATA[{shape}]]></pattern>\n");
+            matchers += &format!(
+                "<matcher field=\"EventName\" pattern-id=\"p{at}\" order=\"{at}\" capture-group=\"0\"/>\n"
+            );
+        }
+        let text = format!(
+            "<device-extension xmlns=\"event_parsing/device_extension\">{patterns}<match-group order=\"1\">{matchers}</match-group></device-extension>"
+        );
+        let file = Arc::new(SourceFile::new("extension.xml", text));
+        let (mapping, findings) = Mapping::from_extension("test", &file);
+        let mapping = mapping.unwrap_or_else(|| panic!("{findings:?}"));
+        let mut normalizer = Normalizer::new(&mapping);
+        let mut most = 0;
+        for text in ["ab".repeat(4_000) + "c", "abbaab".repeat(700) + "cc"] {
+            let payload = Payload::from(text.as_str());
+            normalizer.normalize(&payload, DateTime::UNIX_EPOCH);
+            let kept = normalizer.values.regex_memory();
+            assert!(kept <= values::MAX_REGEX_MEMORY, "{kept}");
+            most = most.max(kept);
+        }
+        assert!(most > 0);
     }
 
     #[test]

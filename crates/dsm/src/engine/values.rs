@@ -17,13 +17,18 @@ const MAX_TIME_FORMATS: usize = 64;
 /// A longer format is none: a compiled one takes many times its length.
 const MAX_TIME_FORMAT: usize = 128;
 
-/// What is known about the payload so far. All memory is kept for the next one.
+/// The bytes of working memory that the regular expressions of a mapping may keep for the next payload, all together.
+pub(super) const MAX_REGEX_MEMORY: usize = 32 << 20;
+
+/// What is known about the payload so far. Memory is kept for the next one.
 #[derive(Debug)]
 pub(super) struct Values {
     docs: Vec<DocState>,
     regexes: Vec<RegexState>,
     /// What is known about the payload for all regular expressions over it.
     set: SetState,
+    /// The bytes of working memory that the regular expressions keep.
+    regex_memory: usize,
     time_formats: HashMap<String, Option<DateFormat>>,
     settings: json::Settings,
     /// Counts payloads, from 1 on.
@@ -58,12 +63,21 @@ impl Values {
             docs,
             regexes,
             set: SetState::default(),
+            regex_memory: 0,
             time_formats: HashMap::new(),
             settings: mapping.json_settings(),
             generation: 0,
             traced: false,
             budget_exceeded: 0,
         }
+    }
+
+    /// The bytes of working memory that the regular expressions really keep.
+    #[cfg(test)]
+    pub(super) fn regex_memory(&self) -> usize {
+        let kept = self.regexes.iter().map(|state| state.slots.kept()).sum();
+        assert_eq!(self.regex_memory, kept);
+        kept
     }
 
     /// What is wrong with the JSON of the payload itself.
@@ -218,6 +232,7 @@ impl Values {
         }
         state.generation = self.generation;
         let (slots, budget) = (&mut state.slots, mapping.options().regex_step_budget);
+        let kept = slots.kept();
         let found = match mapping.patterns[pattern].doc {
             0 => {
                 let set = &mapping.regexes;
@@ -233,7 +248,15 @@ impl Values {
                 RegexOutcome::BudgetExceeded
             }
         };
-        state.outcome
+        let outcome = state.outcome;
+        self.regex_memory = self.regex_memory + state.slots.kept() - kept;
+        if self.regex_memory > MAX_REGEX_MEMORY {
+            for state in &mut self.regexes {
+                state.slots.release();
+            }
+            self.regex_memory = 0;
+        }
+        outcome
     }
 
     /// The value of a pattern as a piece of the payload, where it is one and little has to be done to find it. Nothing

@@ -62,6 +62,10 @@ const DEAR: u64 = 60_000;
 const SERIES: u64 = 300_000;
 /// How often the pump is repeated in a first try.
 const FIRST: usize = 24;
+/// The longest text that is made of a part, in bytes, and how many sets and repetitions are looked at.
+const TEXT: usize = 4096;
+const SETS: usize = 64;
+const SITES: usize = 256;
 
 /// Looks for an attack; see [`JavaRegex::attack`].
 pub(super) fn find(regex: &JavaRegex, tree: &Tree, longest: usize, budget: u64) -> Option<Attack> {
@@ -224,6 +228,9 @@ fn candidates(tree: &Tree) -> Vec<Parts> {
         ];
         let mut pumps: Vec<String> = pumps.into_iter().filter(|pump| !pump.is_empty()).collect();
         pumps.truncate(24);
+        if out.len() >= MAX_TRIES {
+            break;
+        }
         for prefix in [prefix.as_str(), ""] {
             for pump in &pumps {
                 for suffix in &suffixes {
@@ -251,7 +258,7 @@ impl<'t> Sites<'t> {
     fn visit(&mut self, node: &'t Node, prefix: String) {
         match node {
             Node::Repeat { body, max, .. } => {
-                if *max > 8 {
+                if *max > 8 && self.found.len() < SITES {
                     self.found.push((prefix.clone(), body));
                 }
                 self.visit(body, prefix);
@@ -287,6 +294,7 @@ impl<'t> Sites<'t> {
 
 fn collect_sets(node: &Node, out: &mut Vec<CharSet>) {
     if let Node::Set(set) = node
+        && out.len() < SETS
         && !out.contains(set)
     {
         out.push((**set).clone());
@@ -312,24 +320,48 @@ fn sample(set: &CharSet) -> Option<String> {
     Some(c.to_string())
 }
 
-/// A text that the node matches, with each repetition at least so many times; assertions are taken to hold.
+/// A text that the node matches, with each repetition at least so many times; assertions are taken to hold. It is cut where
+/// it becomes too long.
 fn witness(node: &Node, least: u32) -> String {
+    let mut out = String::new();
+    add_witness(node, least, &mut out);
+    out
+}
+
+fn add_witness(node: &Node, least: u32, out: &mut String) {
+    if out.len() >= TEXT {
+        return;
+    }
     match node {
-        Node::Set(set) => sample(set).unwrap_or_default(),
-        Node::LineBreak => "\n".to_owned(),
-        Node::Concat(parts) => parts.iter().map(|part| witness(part, least)).collect(),
-        Node::Alternation(branches) => branches
-            .first()
-            .map_or_else(String::new, |branch| witness(branch, least)),
+        Node::Set(set) => out.push_str(&sample(set).unwrap_or_default()),
+        Node::LineBreak => out.push('\n'),
+        Node::Grapheme => out.push('a'),
+        Node::Concat(parts) => {
+            for part in parts {
+                add_witness(part, least, out);
+                if out.len() >= TEXT {
+                    break;
+                }
+            }
+        }
+        Node::Alternation(branches) => {
+            if let Some(branch) = branches.first() {
+                add_witness(branch, least, out);
+            }
+        }
         Node::Repeat { body, min, max, .. } => {
-            let times = (*min).max(least.min(*max)).min(64);
-            witness(body, least).repeat(times as usize)
+            let times = (*min).max(least.min(*max)).min(64) as usize;
+            let mut one = String::new();
+            add_witness(body, least, &mut one);
+            for _ in 0..times.min((TEXT - out.len()) / one.len().max(1) + 1) {
+                out.push_str(&one);
+            }
         }
         Node::Group { kind, body } => match kind {
-            GroupKind::Ahead { .. } | GroupKind::Behind { .. } => String::new(),
-            _ => witness(body, least),
+            GroupKind::Ahead { .. } | GroupKind::Behind { .. } => {}
+            _ => add_witness(body, least, out),
         },
-        Node::Empty | Node::Assert(_) | Node::BackReference { .. } => String::new(),
+        Node::Empty | Node::Assert(_) | Node::BackReference { .. } => {}
     }
 }
 
@@ -349,13 +381,25 @@ fn variants(node: &Node) -> Vec<String> {
         }
         Node::Concat(parts) => {
             // One part at a time goes another way.
-            let usual: Vec<String> = parts.iter().map(|part| witness(part, 1)).collect();
+            let mut usual: Vec<String> = Vec::new();
+            let mut length = 0;
+            for part in parts {
+                let text = witness(part, 1);
+                length += text.len();
+                if length > TEXT {
+                    break;
+                }
+                usual.push(text);
+            }
             let mut out = vec![usual.concat()];
-            for (at, part) in parts.iter().enumerate() {
+            for (at, part) in parts.iter().enumerate().take(usual.len()) {
+                // Those that go another way later on would be cut off below.
+                if out.len() > 4 * MOST {
+                    break;
+                }
                 for variant in variants(part) {
-                    let mut pieces = usual.clone();
-                    pieces[at] = variant;
-                    out.push(pieces.concat());
+                    let (before, after) = (usual[..at].concat(), usual[at + 1..].concat());
+                    out.push([before, variant, after].concat());
                 }
             }
             out

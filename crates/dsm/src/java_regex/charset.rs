@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 pub(super) const MAX: u32 = 0x10_FFFF;
 
 /// A set of code points: sorted ranges that neither touch nor overlap, and a bitmap for the ASCII part.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CharSet {
     ranges: Vec<(u32, u32)>,
     ascii: [u64; 2],
@@ -15,6 +15,7 @@ pub(super) struct CharSet {
 impl CharSet {
     /// The set of the given ranges, in any order.
     pub(super) fn new(mut ranges: Vec<(u32, u32)>) -> CharSet {
+        super::work::make(1 + ranges.len());
         ranges.retain(|(low, high)| low <= high);
         ranges.sort_unstable();
         let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
@@ -117,7 +118,7 @@ impl CharSet {
 }
 
 /// How letters of different case compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fold {
     /// `A` and `a` differ.
     Exact,
@@ -185,13 +186,37 @@ pub(super) fn fold(c: u32) -> u32 {
 }
 
 /// The code points whose upper case or lower case is another one.
-fn cased() -> &'static [u32] {
-    static CASED: OnceLock<Vec<u32>> = OnceLock::new();
+struct Cased {
+    /// Each with its upper case, in the order of the upper cases.
+    by_upper: Vec<(u32, u32)>,
+    /// Each with what it folds to, in the order of that.
+    by_fold: Vec<(u32, u32)>,
+}
+
+fn cased() -> &'static Cased {
+    static CASED: OnceLock<Cased> = OnceLock::new();
     CASED.get_or_init(|| {
-        (0..=0x1_FFFF)
-            .filter(|&c| to_upper(c) != c || fold(c) != c)
-            .collect()
+        let cased = (0..=0x1_FFFF).filter(|&c| to_upper(c) != c || fold(c) != c);
+        let cased: Vec<u32> = cased.collect();
+        let sorted = |key: fn(u32) -> u32| {
+            let mut pairs: Vec<(u32, u32)> = cased.iter().map(|&c| (key(c), c)).collect();
+            pairs.sort_unstable();
+            pairs
+        };
+        Cased {
+            by_upper: sorted(to_upper),
+            by_fold: sorted(fold),
+        }
     })
+}
+
+/// The members of a sorted list whose key is in a range.
+fn with_keys(pairs: &[(u32, u32)], low: u32, high: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+    let start = pairs.partition_point(|&(key, _)| key < low);
+    let pairs = pairs[start..]
+        .iter()
+        .take_while(move |&&(key, _)| key <= high);
+    pairs.map(|&(_, c)| (c, c))
 }
 
 /// What the literal `c` matches.
@@ -205,13 +230,8 @@ pub(super) fn literal(c: u32, how: Fold) -> CharSet {
             if upper == lower {
                 return CharSet::one(c);
             }
-            let others = cased().iter().filter(|&&other| fold(other) == lower);
-            CharSet::new(
-                others
-                    .map(|&other| (other, other))
-                    .chain([(lower, lower)])
-                    .collect(),
-            )
+            let others = with_keys(&cased().by_fold, lower, lower);
+            CharSet::new(others.chain([(lower, lower)]).collect())
         }
     }
 }
@@ -239,14 +259,34 @@ pub(super) fn class_range(low: u32, high: u32, how: Fold) -> CharSet {
                 .chain([plain])
                 .collect(),
         ),
-        Fold::Unicode => CharSet::new(
-            cased()
-                .iter()
-                .filter(|&&c| inside(to_upper(c)) || inside(fold(c)))
-                .map(|&c| (c, c))
-                .chain([plain])
-                .collect(),
-        ),
+        Fold::Unicode => {
+            let Cased { by_upper, by_fold } = cased();
+            let others = with_keys(by_upper, low, high).chain(with_keys(by_fold, low, high));
+            CharSet::new(others.chain([plain]).collect())
+        }
+    }
+}
+
+/// A union that grows by many sets. It is put in order from time to time, so that its memory is in proportion to what the
+/// union holds, and the time to what was added.
+#[derive(Debug, Default)]
+pub(super) struct Union {
+    ranges: Vec<(u32, u32)>,
+    /// How many ranges are in order.
+    ordered: usize,
+}
+
+impl Union {
+    pub(super) fn add(&mut self, set: &CharSet) {
+        self.ranges.extend_from_slice(set.ranges());
+        if self.ranges.len() > 2 * self.ordered + 4096 {
+            self.ranges = CharSet::new(std::mem::take(&mut self.ranges)).ranges;
+            self.ordered = self.ranges.len();
+        }
+    }
+
+    pub(super) fn finish(self) -> CharSet {
+        CharSet::new(self.ranges)
     }
 }
 

@@ -2,21 +2,40 @@
 
 use std::sync::Arc;
 
+use super::Flags;
 use super::charset::CharSet;
-use super::parser::{Parsed, Parser, ascii, digit, invalid, unsupported};
-use super::property;
+use super::parser::{Parsed, Parser, ascii, digit, invalid};
 use super::syntax::{Assertion, Node, SyntaxError};
+use super::{names, property};
+
+/// A set of characters that is written as one.
+#[derive(Clone)]
+pub(super) struct Family {
+    pub(super) set: Arc<CharSet>,
+    /// Java looks for its members by single UTF-16 units, and so never in a surrogate pair.
+    pub(super) is_bmp: bool,
+}
 
 /// What an escape sequence stands for.
 pub(super) enum Escaped {
     Char(u32),
-    Set(Arc<CharSet>),
+    Set(Family),
     Node(Node),
+}
+
+/// What is shown of a name that may be as long as the pattern.
+const SHOWN: usize = 40;
+
+pub(super) fn shown(name: &str) -> String {
+    match name.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name.to_owned(),
+    }
 }
 
 impl Parser {
     /// From the `\` of `\p` or `\P` on.
-    pub(super) fn family(&mut self) -> Parsed<CharSet> {
+    pub(super) fn family(&mut self) -> Parsed<Family> {
         let start = self.cursor;
         let negated = self.next_escaped() == 'P' as u32;
         let name = if self.next() == '{' as u32 {
@@ -38,21 +57,63 @@ impl Parser {
             self.read();
             self.text(at..at + 1)
         };
-        let flags = self.flags;
-        let found = property::lookup(&name, flags.case_insensitive, flags.unicode_character_class);
-        let span = self.span(start);
-        match found {
-            property::Property::Set(set) => Ok(if negated { set.negate() } else { set }),
-            property::Property::Unknown => {
-                Err(invalid(span, format!("Java knows no property `{name}`"))
-                    .help("examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{javaLowerCase}"))
-            }
-            property::Property::NoTable => Err(unsupported(
-                span,
-                format!("the property `{name}` cannot be honoured: there is no table for it"),
-            )
-            .help("use a range such as [\\x{370}-\\x{3ff}], or a script such as \\p{IsGreek}")),
+        let Flags {
+            case_insensitive,
+            unicode_character_class: unicode,
+            ..
+        } = self.flags;
+        let key = (name, negated, case_insensitive, unicode);
+        if let Some(known) = self.families.get(&key) {
+            return Ok(known.clone());
         }
+        let span = self.span(start);
+        let set = match property::lookup(&key.0, case_insensitive, unicode) {
+            property::Property::Set(set) => set,
+            property::Property::Unknown => {
+                let name = shown(&key.0);
+                return Err(
+                    invalid(span, format!("Java knows no property `{name}`")).help(
+                        "examples: \\p{Alpha}, \\p{Lu}, \\p{IsLatin}, \\p{InGreek}, \\p{javaLowerCase}",
+                    ),
+                );
+            }
+        };
+        let set = if negated { set.negate() } else { set };
+        self.charge(set.ranges().len())?;
+        let family = Family {
+            set: self.intern(Arc::new(set)),
+            is_bmp: !negated && property::is_bmp(&key.0, unicode),
+        };
+        self.families.insert(key, family.clone());
+        Ok(family)
+    }
+
+    /// The name of a character, from behind `\N` on.
+    fn named_character(&mut self, start: usize) -> Parsed<u32> {
+        if self.read() != '{' as u32 {
+            return Err(invalid(
+                self.span(start),
+                r"`\N` is not followed by the name of a character",
+            )
+            .help(r"write `\N{LATIN SMALL LETTER A}`, or `.` for any character"));
+        }
+        let from = self.cursor;
+        while self.read() != '}' as u32 {
+            if self.at_end() {
+                return Err(
+                    invalid(self.span(start), "the name of the character is not closed")
+                        .help("add `}`"),
+                );
+            }
+        }
+        let name = self.text(from..self.cursor - 1);
+        names::code_point(&name).ok_or_else(|| {
+            invalid(
+                self.span(start),
+                format!("Java knows no character of the name `{}`", shown(&name)),
+            )
+            .help(r"write the name as Unicode 13 has it, or the code point: \x{…}")
+        })
     }
 
     fn read_or_brace(&mut self) -> u32 {
@@ -88,17 +149,10 @@ impl Parser {
             'r' => Escaped::Char(13),
             't' => Escaped::Char(9),
             'v' if range => Escaped::Char(11),
-            'd' | 'h' | 's' | 'v' | 'w' => Escaped::Set(property::escape(letter, unicode)),
-            'D' | 'H' | 'S' | 'V' | 'W' => Escaped::Set(Arc::new(
-                property::escape(letter.to_ascii_lowercase(), unicode).negate(),
-            )),
-            'N' => {
-                return Err(unsupported(
-                    self.span(start),
-                    "`\\N{…}` cannot be honoured: there is no table of character names",
-                )
-                .help("write the code point: \\x{…}"));
+            'd' | 'h' | 's' | 'v' | 'w' | 'D' | 'H' | 'S' | 'V' | 'W' => {
+                Escaped::Set(self.predefined(letter, unicode))
             }
+            'N' => Escaped::Char(self.named_character(start)?),
             _ if !letter.is_ascii_alphanumeric() => {
                 if self.cursor > self.len {
                     self.cursor = self.len;
@@ -122,24 +176,22 @@ impl Parser {
             })),
             'b' => {
                 if self.peek() == '{' as u32 && self.raw(1) == 'g' as u32 {
-                    return Err(unsupported(
-                        self.span(start),
-                        "`\\b{g}` cannot be honoured: there is no table of grapheme clusters",
-                    ));
+                    self.skip();
+                    if self.read() != '}' as u32 {
+                        return Err(
+                            invalid(self.span(start), r"`\b{g` is not closed").help("add `}`")
+                        );
+                    }
+                    Escaped::Node(Node::Assert(Assertion::Cluster))
+                } else {
+                    Escaped::Node(Node::Assert(Assertion::Word {
+                        negated: false,
+                        unicode,
+                    }))
                 }
-                Escaped::Node(Node::Assert(Assertion::Word {
-                    negated: false,
-                    unicode,
-                }))
             }
             'R' => Escaped::Node(Node::LineBreak),
-            'X' => {
-                return Err(unsupported(
-                    self.span(start),
-                    "`\\X` cannot be honoured: there is no table of grapheme clusters",
-                )
-                .help(r"use `.` or `\P{M}\p{M}*`"));
-            }
+            'X' => Escaped::Node(Node::Grapheme),
             'k' => {
                 if self.read() != '<' as u32 {
                     return Err(invalid(self.span(start), r"`\k` is not followed by `<`")
@@ -150,7 +202,7 @@ impl Parser {
                 let Some(&group) = self.names.get(&name) else {
                     return Err(invalid(
                         self.span(start),
-                        format!("there is no group `{name}` before this reference"),
+                        format!("there is no group `{}` before this reference", shown(&name)),
                     )
                     .help("a named group must be opened before it is referred to"));
                 };
@@ -161,6 +213,26 @@ impl Parser {
             }
             _ => return Err(self.unknown_escape(start, letter, false)),
         })
+    }
+
+    /// The set of `\d` and its likes.
+    fn predefined(&mut self, letter: char, unicode: bool) -> Family {
+        let key = (format!("\\{letter}"), false, false, unicode);
+        if let Some(known) = self.families.get(&key) {
+            return known.clone();
+        }
+        let set = property::escape(letter.to_ascii_lowercase(), unicode);
+        let negated = letter.is_ascii_uppercase();
+        let family = Family {
+            set: if negated {
+                self.intern(Arc::new(set.negate()))
+            } else {
+                set
+            },
+            is_bmp: !negated && (!unicode || matches!(letter, 'h' | 'v')),
+        };
+        self.families.insert(key, family.clone());
+        family
     }
 
     fn unknown_escape(&self, start: usize, letter: char, in_class: bool) -> SyntaxError {

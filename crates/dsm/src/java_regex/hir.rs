@@ -8,7 +8,7 @@ use std::fmt;
 use regex_automata::meta;
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Look, Repetition};
 
-use super::charset::CharSet;
+use super::charset::{CharSet, Union};
 use super::syntax::{Assertion, Greed, GroupKind, Node, Tree, UNBOUNDED, Written};
 
 /// Why a pattern needs the backtracking engine.
@@ -31,6 +31,8 @@ pub enum Reason {
     RepeatedCapture,
     /// `\R` in a repetition, where Java never gives back half of `\r\n`.
     RepeatedLineBreak,
+    /// `\X`, `\b{g}`
+    Grapheme,
     /// The linear engine would need too much memory, as for `\w{1000}{1000}`.
     TooLarge,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Reason {
             Reason::RepeatedEmpty => "a repetition of something that can match nothing",
             Reason::RepeatedCapture => "a capturing group inside a repeated group",
             Reason::RepeatedLineBreak => r"a repeated \R",
+            Reason::Grapheme => "grapheme clusters",
             Reason::TooLarge => "its size",
         })
     }
@@ -67,7 +70,15 @@ struct Needs {
 pub(super) struct Linear {
     pub(super) regex: meta::Regex,
     needs: Needs,
+    /// About how many states it has.
+    states: u64,
 }
+
+/// An engine of so many states does not take long for each byte of a text, whatever the text.
+const FEW_STATES: u64 = 1024;
+
+/// The most states times bytes of the text: in the worst case so much is done, in about a second.
+const MAX_WORK: u64 = 1 << 28;
 
 impl Linear {
     /// Whether the linear engine gives Java's result on this text.
@@ -77,8 +88,11 @@ impl Linear {
             open_end,
             plain_lines,
         } = self.needs;
+        let is_quick =
+            self.states <= FEW_STATES || self.states.saturating_mul(text.len() as u64) <= MAX_WORK;
         let ends = |c: char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
-        (!ascii || text.is_ascii())
+        is_quick
+            && (!ascii || text.is_ascii())
             && (!open_end || !text.ends_with(ends))
             && (!plain_lines
                 || (!text.is_empty()
@@ -93,9 +107,12 @@ pub(super) fn build(tree: &Tree) -> Result<Linear, Vec<Reason>> {
     let mut translator = Translator {
         needs: Needs::default(),
         reasons: Vec::new(),
+        weight: 0,
     };
     let hir = translator.node(&tree.root, false);
-    let Translator { needs, mut reasons } = translator;
+    let Translator {
+        needs, mut reasons, ..
+    } = translator;
     if !reasons.is_empty() {
         reasons.sort_unstable();
         reasons.dedup();
@@ -108,12 +125,42 @@ pub(super) fn build(tree: &Tree) -> Result<Linear, Vec<Reason>> {
         .configure(config)
         .build_from_hir(&hir)
         .map_err(|_| vec![Reason::TooLarge])?;
-    Ok(Linear { regex, needs })
+    Ok(Linear {
+        regex,
+        needs,
+        states: states(&tree.root),
+    })
 }
+
+/// About how many states a node becomes: what is repeated is there as often as it is counted.
+fn states(node: &Node) -> u64 {
+    let all = |parts: &[Node]| {
+        let parts = parts.iter().map(states);
+        parts.fold(1, u64::saturating_add)
+    };
+    match node {
+        Node::Set(set) => match set.ranges() {
+            [.., (_, high)] if *high >= 0x80 => 4 + set.ranges().len() as u64,
+            _ => 1,
+        },
+        Node::Concat(parts) | Node::Alternation(parts) => all(parts),
+        Node::Group { body, .. } => states(body).saturating_add(2),
+        Node::Repeat { body, min, max, .. } => {
+            let count = if *max == UNBOUNDED { *min } else { *max };
+            states(body).saturating_mul(u64::from(count.max(1)))
+        }
+        _ => 1,
+    }
+}
+
+/// The most parts of a pattern, where a class counts with its ranges. More of them do not fit into the memory of the linear
+/// engine, and are not worth the time to find that out.
+const MAX_WEIGHT: usize = 100_000;
 
 struct Translator {
     needs: Needs,
     reasons: Vec<Reason>,
+    weight: usize,
 }
 
 impl Translator {
@@ -124,9 +171,18 @@ impl Translator {
 
     /// `repeated`: some repetition is around the node.
     fn node(&mut self, node: &Node, repeated: bool) -> Hir {
+        super::work::make(1);
+        self.weight += match node {
+            Node::Set(set) => set.ranges().len(),
+            _ => 1,
+        };
+        if self.weight > MAX_WEIGHT {
+            return self.refuse(Reason::TooLarge);
+        }
         match node {
             Node::Empty => Hir::empty(),
             Node::Set(set) => class(set),
+            Node::Grapheme => self.refuse(Reason::Grapheme),
             Node::Assert(what) => self.assertion(*what),
             Node::LineBreak if repeated => self.refuse(Reason::RepeatedLineBreak),
             Node::LineBreak => {
@@ -137,12 +193,7 @@ impl Translator {
             Node::Concat(parts) => {
                 Hir::concat(parts.iter().map(|part| self.node(part, repeated)).collect())
             }
-            Node::Alternation(branches) => Hir::alternation(
-                branches
-                    .iter()
-                    .map(|branch| self.node(branch, repeated))
-                    .collect(),
-            ),
+            Node::Alternation(branches) => self.alternation(branches, repeated),
             Node::Group { kind, body } => match kind {
                 GroupKind::Plain => self.node(body, repeated),
                 GroupKind::Capture(group) => {
@@ -155,6 +206,8 @@ impl Translator {
                 }
                 GroupKind::Atomic => self.refuse(Reason::AtomicGroup),
                 GroupKind::Ahead { .. } | GroupKind::Behind { .. } => {
+                    // Whether what is inside can be had in linear time is asked too.
+                    self.node(body, repeated);
                     self.refuse(Reason::LookAround)
                 }
             },
@@ -201,11 +254,33 @@ impl Translator {
         }
     }
 
+    /// Neighbours that are one character each become one class: the library would join them one after the other, each time
+    /// with all that came before.
+    fn alternation(&mut self, branches: &[Node], repeated: bool) -> Hir {
+        let is_set = |node: &Node| matches!(node, Node::Set(_));
+        let neighbours = branches.chunk_by(|a, b| is_set(a) && is_set(b));
+        let branches = neighbours.map(|branches| {
+            if let [one] = branches {
+                return self.node(one, repeated);
+            }
+            let mut union = Union::default();
+            for branch in branches {
+                if let Node::Set(set) = branch {
+                    self.weight += set.ranges().len();
+                    union.add(set);
+                }
+            }
+            class(&union.finish())
+        });
+        Hir::alternation(branches.collect())
+    }
+
     fn assertion(&mut self, what: Assertion) -> Hir {
         Hir::look(match what {
             Assertion::TextStart => Look::Start,
             Assertion::TextEnd => Look::End,
             Assertion::SearchStart => return self.refuse(Reason::SearchStart),
+            Assertion::Cluster => return self.refuse(Reason::Grapheme),
             Assertion::LineStart { .. } => {
                 self.needs.plain_lines = true;
                 Look::StartLF
@@ -235,8 +310,9 @@ impl Translator {
 }
 
 fn can_be_empty(node: &Node) -> bool {
+    super::work::make(1);
     match node {
-        Node::Set(_) | Node::LineBreak => false,
+        Node::Set(_) | Node::LineBreak | Node::Grapheme => false,
         Node::Empty
         | Node::Assert(_)
         | Node::BackReference { .. }

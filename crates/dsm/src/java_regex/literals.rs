@@ -51,6 +51,7 @@ fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>>
 }
 
 fn study(node: &Node) -> Known {
+    super::work::make(1);
     match node {
         Node::Empty
         | Node::Assert(_)
@@ -63,7 +64,7 @@ fn study(node: &Node) -> Known {
             Some(texts) => Known::Exactly(texts),
             None => Known::Holds(None),
         },
-        Node::LineBreak | Node::BackReference { .. } => Known::Holds(None),
+        Node::LineBreak | Node::Grapheme | Node::BackReference { .. } => Known::Holds(None),
         Node::Group { body, .. } => study(body),
         Node::Concat(parts) => sequence(parts.iter().map(study)),
         Node::Alternation(branches) => alternatives(branches),

@@ -18,113 +18,117 @@ const NOTHING: Length = Length {
     valid: true,
 };
 
-/// What comes after the nodes at hand.
-struct Rest<'a> {
-    nodes: &'a [Node],
-    after: Option<&'a Rest<'a>>,
-}
-
 /// The least and most characters of the body of a look-behind, or nothing if Java refuses it.
 pub(super) fn reach(body: &Node) -> Option<(i32, i32)> {
-    let mut length = NOTHING;
-    study(std::slice::from_ref(body), None, &mut length);
+    let length = measure(body);
     length.valid.then_some((length.min, length.max))
 }
 
-fn alone(node: &Node) -> Length {
-    let mut length = NOTHING;
-    study(std::slice::from_ref(node), None, &mut length);
-    length
+fn measure(node: &Node) -> Length {
+    measure_behind(node, NOTHING)
 }
 
-fn study(nodes: &[Node], after: Option<&Rest<'_>>, length: &mut Length) {
-    let Some((node, nodes)) = nodes.split_first() else {
-        if let Some(rest) = after {
-            study(rest.nodes, rest.after, length);
-        }
-        return;
-    };
-    let rest = Rest { nodes, after };
-    match node {
-        Node::Set(_) => {
-            length.min = length.min.wrapping_add(1);
-            length.max = length.max.wrapping_add(1);
-        }
-        Node::LineBreak => {
-            length.min = length.min.wrapping_add(1);
-            length.max = length.max.wrapping_add(2);
-        }
-        Node::BackReference { .. } => length.valid = false,
-        Node::Empty
-        | Node::Assert(_)
-        | Node::Group {
-            kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
-            ..
-        } => {}
-        Node::Group {
-            kind: GroupKind::Atomic,
-            body,
-        } => study(std::slice::from_ref(body), None, length),
-        Node::Group { body, .. } => return study(std::slice::from_ref(body), Some(&rest), length),
-        Node::Concat(parts) => return study(parts, Some(&rest), length),
-        Node::Alternation(branches) => {
-            return alternatives(
-                &branches.iter().map(Some).collect::<Vec<_>>(),
-                &rest,
-                length,
-            );
-        }
-        Node::Repeat {
-            body,
-            greed,
-            written: Written::Question,
-            ..
-        } => {
-            let group = matches!(
-                **body,
-                Node::Group {
-                    kind: GroupKind::Capture(_) | GroupKind::Plain,
-                    ..
-                }
-            );
-            if group && *greed != Greed::Possessive {
-                return alternatives(&[Some(body), None], &rest, length);
+/// The length of what comes before, which decides where the arithmetic overflows, and of the node. Java goes by recursion
+/// from each node to the next; here the nodes that are still to come are on a stack.
+fn measure_behind(node: &Node, before: Length) -> Length {
+    let mut length = before;
+    let mut todo = vec![std::slice::from_ref(node).iter()];
+    // What alternatives add to the length of all that comes behind them.
+    let mut alternatives = Vec::new();
+    while let Some(nodes) = todo.last_mut() {
+        let Some(node) = nodes.next() else {
+            todo.pop();
+            continue;
+        };
+        super::work::make(1);
+        match node {
+            Node::Set(_) => {
+                length.min = length.min.wrapping_add(1);
+                length.max = length.max.wrapping_add(1);
             }
-            // Java adds the longest length to what it has so far, and keeps the shortest.
-            let min = length.min;
-            study(std::slice::from_ref(body), None, length);
-            length.min = min;
-        }
-        Node::Repeat {
-            body,
-            greed,
-            written,
-            min,
-            max,
-        } => {
-            let single = matches!(**body, Node::Set(_));
-            let group = matches!(
-                **body,
-                Node::Group {
-                    kind: GroupKind::Capture(_) | GroupKind::Plain,
-                    ..
+            Node::LineBreak => {
+                length.min = length.min.wrapping_add(1);
+                length.max = length.max.wrapping_add(2);
+            }
+            // Java forgets that such a node has no limit.
+            Node::Grapheme => length.min = length.min.wrapping_add(1),
+            Node::BackReference { .. } => length.valid = false,
+            Node::Empty
+            | Node::Assert(_)
+            | Node::Group {
+                kind: GroupKind::Ahead { .. } | GroupKind::Behind { .. },
+                ..
+            } => {}
+            Node::Group {
+                kind: GroupKind::Atomic,
+                body,
+            } => length = measure_behind(body, length),
+            Node::Group { body, .. } => todo.push(std::slice::from_ref(&**body).iter()),
+            Node::Concat(parts) => todo.push(parts.iter()),
+            Node::Alternation(branches) => {
+                alternatives.push(widest(branches.iter().map(measure), length));
+                length = NOTHING;
+            }
+            Node::Repeat {
+                body,
+                greed,
+                written: Written::Question,
+                ..
+            } => {
+                let group = matches!(
+                    **body,
+                    Node::Group {
+                        kind: GroupKind::Capture(_) | GroupKind::Plain,
+                        ..
+                    }
+                );
+                if group && *greed != Greed::Possessive {
+                    alternatives.push(widest([measure(body), NOTHING], length));
+                    length = NOTHING;
+                } else {
+                    // Java adds the longest length to what it has so far, and keeps the shortest.
+                    length = Length {
+                        min: length.min,
+                        ..measure_behind(body, length)
+                    };
                 }
-            );
-            if single && *written == Written::Symbol && *greed == Greed::Greedy {
-                length.min = length.min.wrapping_add(*min as i32);
-                if length.valid {
-                    length.max = length.max.wrapping_add(i32::MAX);
+            }
+            Node::Repeat {
+                body,
+                greed,
+                written,
+                min,
+                max,
+            } => {
+                let single = matches!(**body, Node::Set(_));
+                let group = matches!(
+                    **body,
+                    Node::Group {
+                        kind: GroupKind::Capture(_) | GroupKind::Plain,
+                        ..
+                    }
+                );
+                if single && *written == Written::Symbol && *greed == Greed::Greedy {
+                    length.min = length.min.wrapping_add(*min as i32);
+                    if length.valid {
+                        length.max = length.max.wrapping_add(i32::MAX);
+                    }
+                } else if group && *greed != Greed::Possessive && !body.is_deterministic() {
+                    // Java stops measuring at such a loop.
+                    length.valid = false;
+                    todo.clear();
+                } else {
+                    repeated(measure(body), *min as i32, *max as i32, &mut length);
                 }
-            } else if group && *greed != Greed::Possessive && !body.is_deterministic() {
-                // Java stops measuring at such a loop.
-                length.valid = false;
-                return;
-            } else {
-                repeated(alone(body), *min as i32, *max as i32, length);
             }
         }
     }
-    study(nodes, after, length);
+    for branches in alternatives.into_iter().rev() {
+        length.min = length.min.wrapping_add(branches.min);
+        length.max = length.max.wrapping_add(branches.max);
+        length.valid &= branches.valid;
+    }
+    length
 }
 
 fn repeated(body: Length, min: i32, max: i32, length: &mut Length) {
@@ -143,18 +147,17 @@ fn repeated(body: Length, min: i32, max: i32, length: &mut Length) {
     }
 }
 
-fn alternatives(branches: &[Option<&Node>], rest: &Rest<'_>, length: &mut Length) {
-    let (mut min, mut max, mut valid) = (i32::MAX, -1, length.valid);
+/// The least and the most of some branches, on top of what comes before them.
+fn widest(branches: impl IntoIterator<Item = Length>, before: Length) -> Length {
+    let (mut min, mut max, mut valid) = (i32::MAX, -1, before.valid);
     for branch in branches {
-        let branch = branch.map_or(NOTHING, alone);
         min = min.min(branch.min);
         max = max.max(branch.max);
         valid &= branch.valid;
     }
-    let (min, max) = (min.wrapping_add(length.min), max.wrapping_add(length.max));
-    *length = NOTHING;
-    study(rest.nodes, rest.after, length);
-    length.min = length.min.wrapping_add(min);
-    length.max = length.max.wrapping_add(max);
-    length.valid &= valid;
+    Length {
+        min: min.wrapping_add(before.min),
+        max: max.wrapping_add(before.max),
+        valid,
+    }
 }

@@ -7,11 +7,13 @@
 //! steps.
 //!
 //! The linear one is three: patterns of one shape need no engine (`simple`); most of the others are matched by a lean one
-//! (`direct`); where that one would have to try too much, [`regex_automata`] does it.
+//! (`direct`); where that one would have to try too much, [`regex_automata`] does it, or, if the pattern has look-arounds,
+//! the lean one once more with a memo of what it has tried.
 //!
-//! Where this departs from Java, on purpose: half of a surrogate pair is never a character, also where Java steps into
-//! the middle of one (`(?<!^).` on a lone emoji; a look-behind over emoji counts them as one each); and a deep recursion
-//! that ends in Java's `StackOverflowError` simply goes on here until the budget is used up.
+//! Where this departs from Java, on purpose: half of a surrogate pair at the beginning or the end of a group is left out,
+//! because UTF-8 has no form for it (Java steps into the middle of a pair in some places, as for `(?<!^).` on a lone
+//! emoji; that is done here too); and a deep recursion that ends in Java's `StackOverflowError` simply goes on here until
+//! the budget is used up.
 //!
 //! ```
 //! use dsm::java_regex::{Flags, JavaRegex, Slots};
@@ -25,14 +27,19 @@
 
 mod attack;
 mod backtrack;
+mod blocks;
 mod charset;
 mod class;
 mod cover;
 mod direct;
 mod escape;
+mod grapheme;
 mod hir;
+#[cfg(test)]
+mod limits;
 mod literals;
 mod measure;
+mod names;
 mod parser;
 mod place;
 mod print;
@@ -41,13 +48,14 @@ mod property;
 mod set;
 mod simple;
 mod syntax;
+mod work;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use regex_automata::Input;
 use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Input, meta};
 
 pub use attack::{Attack, Growth};
 pub use backtrack::BudgetExceeded;
@@ -77,8 +85,8 @@ pub struct Flags {
 /// Which engine a pattern runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// Time in proportion to the text. A text that a precondition rules out (one with a line terminator at its end and a
-    /// pattern with `$`, say) still goes to the backtracking engine.
+    /// Time in proportion to the text. A text that a precondition rules out (one with emoji and a pattern with
+    /// look-arounds, say) still goes to the backtracking engine.
     Linear,
     /// Time that can grow exponentially, within the budget.
     Backtracking {
@@ -99,6 +107,7 @@ struct Inner {
     flags: Flags,
     groups: usize,
     names: BTreeMap<String, usize>,
+    by_chars: bool,
     program: program::Program,
     linear: Result<hir::Linear, Vec<Reason>>,
     simple: Option<simple::Simple>,
@@ -111,8 +120,17 @@ struct Inner {
 pub struct Slots {
     memory: backtrack::Memory,
     linear: Vec<Option<NonMaxUsize>>,
+    cache: Option<Cache>,
     direct: direct::Memory,
     answer: Answer,
+    kept: usize,
+}
+
+/// What the linear engine has built for a pattern so far.
+#[derive(Debug)]
+struct Cache {
+    of: Arc<Inner>,
+    cache: Box<meta::Cache>,
 }
 
 /// Where the answer of the last search is.
@@ -126,6 +144,40 @@ enum Answer {
 }
 
 impl Slots {
+    /// The bytes of working memory that are kept for the next search, but for small change.
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Gives the working memory back. The groups of the last match stay.
+    pub fn release(&mut self) {
+        self.cache = None;
+        self.memory.release();
+        self.direct.release();
+        self.kept = 0;
+    }
+
+    fn count_kept(&mut self) {
+        let cache = self
+            .cache
+            .as_ref()
+            .map_or(0, |kept| kept.cache.memory_usage());
+        self.kept = cache + self.memory.kept() + self.direct.kept();
+    }
+
+    /// The working memory of the linear engine for a pattern.
+    fn cache_for(&mut self, inner: &Arc<Inner>, regex: &meta::Regex) -> &mut meta::Cache {
+        let known = self
+            .cache
+            .take()
+            .filter(|known| Arc::ptr_eq(&known.of, inner));
+        let known = known.unwrap_or_else(|| Cache {
+            of: Arc::clone(inner),
+            cache: Box::new(regex.create_cache()),
+        });
+        &mut self.cache.insert(known).cache
+    }
+
     /// Notes that the lean matcher has given the answer, and returns it.
     fn answer_directly(&mut self, found: bool) -> bool {
         self.answer = if found { Answer::Direct } else { Answer::None };
@@ -156,8 +208,19 @@ impl JavaRegex {
         let program = program::compile(&tree);
         let linear = hir::build(&tree);
         let simple = simple::build(&tree).filter(|_| linear.is_ok());
-        let direct = direct::build(&tree, program.anchored).filter(|_| linear.is_ok());
-        let syntax::Tree { groups, names, .. } = tree;
+        let is_regular = match &linear {
+            Ok(_) => true,
+            Err(because) => because.as_slice() == [Reason::LookAround],
+        };
+        let direct = is_regular
+            .then(|| direct::build(&tree, program.anchored))
+            .flatten();
+        let syntax::Tree {
+            groups,
+            names,
+            by_chars,
+            ..
+        } = tree;
         let pattern = pattern.to_owned();
         Ok(JavaRegex {
             inner: Arc::new(Inner {
@@ -165,6 +228,7 @@ impl JavaRegex {
                 flags,
                 groups,
                 names,
+                by_chars,
                 program,
                 linear,
                 simple,
@@ -200,6 +264,7 @@ impl JavaRegex {
     pub fn engine(&self) -> Engine {
         match &self.inner.linear {
             Ok(_) => Engine::Linear,
+            Err(_) if self.inner.direct.is_some() => Engine::Linear,
             Err(because) => Engine::Backtracking {
                 because: because.clone(),
             },
@@ -230,14 +295,24 @@ impl JavaRegex {
             return Ok(found);
         }
         let Some(linear) = self.linear_for(text) else {
+            if let Some(found) = self.find_with_memo(text, slots) {
+                slots
+                    .memory
+                    .set(found, groups, |group| slots.direct.group(group));
+                return Ok(found);
+            }
             return self.find_by_backtracking(text, slots, budget);
         };
-        slots.linear.clear();
-        slots.linear.resize(2 * groups, None);
+        let mut places = std::mem::take(&mut slots.linear);
+        places.clear();
+        places.resize(2 * groups, None);
+        let cache = slots.cache_for(&self.inner, &linear.regex);
         let found = linear
             .regex
-            .search_slots(&Input::new(text), &mut slots.linear)
+            .search_slots_with(cache, &Input::new(text), &mut places)
             .is_some();
+        slots.linear = places;
+        slots.count_kept();
         slots.memory.set(found, groups, |group| {
             let (start, end) = (
                 slots.linear.get(2 * group)?,
@@ -265,8 +340,15 @@ impl JavaRegex {
         if let Some(found) = self.find_directly(text, slots) {
             return Ok(found);
         }
-        match self.linear_for(text) {
-            Some(linear) => Ok(linear.regex.is_match(text)),
+        if let Some(linear) = self.linear_for(text) {
+            let cache = slots.cache_for(&self.inner, &linear.regex);
+            let input = Input::new(text).earliest(true);
+            let found = linear.regex.search_half_with(cache, &input).is_some();
+            slots.count_kept();
+            return Ok(found);
+        }
+        match self.find_with_memo(text, slots) {
+            Some(found) => Ok(found),
             None => self.find_by_backtracking(text, slots, budget),
         }
     }
@@ -280,13 +362,24 @@ impl JavaRegex {
     }
 
     /// A text of at most `longest` bytes on which the backtracking engine needs more than `budget` steps, if one is found.
-    /// It was run on; that none is found proves nothing.
+    /// It was run on; that none is found proves nothing. None is looked for if the pattern is longer than 16,384 bytes.
     pub fn attack(&self, longest: usize, budget: u64) -> Option<Attack> {
+        const LONGEST: usize = 1 << 14;
+        if self.pattern().len() > LONGEST {
+            return None;
+        }
         attack::find(self, &self.tree()?, longest, budget)
     }
 
     /// Whether this pattern is certainly found in every text in which the other one is found.
+    ///
+    /// Long patterns are not compared.
     pub fn is_found_wherever(&self, other: &JavaRegex) -> bool {
+        // A proof may compare each part with each.
+        const MAX_PAIRS: usize = 1 << 24;
+        if self.pattern().len().saturating_mul(other.pattern().len()) > MAX_PAIRS {
+            return false;
+        }
         match (self.tree(), other.tree()) {
             (Some(general), Some(special)) => cover::covers(&general.root, &special.root),
             _ => false,
@@ -361,7 +454,15 @@ impl JavaRegex {
         if result != Ok(true) {
             slots.memory.set(false, 0, |_| None);
         }
+        slots.count_kept();
         result
+    }
+
+    /// [`JavaRegex::find`] by the search with a memo, where it is possible: for comparing the engines.
+    #[doc(hidden)]
+    pub fn find_by_memo(&self, text: &str, slots: &mut Slots) -> Option<bool> {
+        let found = self.find_with_memo(text, slots)?;
+        Some(slots.answer_directly(found))
     }
 
     fn simple_for(&self, text: &str) -> Option<&simple::Simple> {
@@ -373,6 +474,17 @@ impl JavaRegex {
     fn find_directly(&self, text: &str, slots: &mut Slots) -> Option<bool> {
         let direct = self.inner.direct.as_ref().filter(|_| fits(text))?;
         match direct.find(text, self.inner.groups + 1, &mut slots.direct) {
+            direct::Outcome::Found => Some(true),
+            direct::Outcome::Absent => Some(false),
+            direct::Outcome::GivenUp => None,
+        }
+    }
+
+    /// Whether the pattern is found, for what no other engine does in linear time; nothing if this one does not either.
+    fn find_with_memo(&self, text: &str, slots: &mut Slots) -> Option<bool> {
+        let direct = self.inner.direct.as_ref().filter(|_| fits(text))?;
+        let groups = self.inner.groups + 1;
+        match direct.find_with_memo(text, self.inner.by_chars, groups, &mut slots.direct) {
             direct::Outcome::Found => Some(true),
             direct::Outcome::Absent => Some(false),
             direct::Outcome::GivenUp => None,

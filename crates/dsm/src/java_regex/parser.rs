@@ -1,12 +1,13 @@
 //! Reads Java's regular expression syntax, with Java's own idea of where things end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::Flags;
 use super::charset::{CharSet, Fold, literal};
-use super::escape::Escaped;
+use super::class::is_bmp_single;
+use super::escape::{Escaped, Family, shown};
 use super::measure;
 use super::syntax::{
     Assertion, Greed, GroupKind, Node, SyntaxError, SyntaxErrorKind, Tree, UNBOUNDED, Written,
@@ -14,6 +15,13 @@ use super::syntax::{
 
 /// How deep groups and classes may nest. Java gives up too, at a depth that depends on its stack.
 const DEPTH: usize = 250;
+
+/// The most bytes of a pattern.
+const LENGTH: usize = 1 << 18;
+
+/// The most parts of all classes together, and of all groups that are repeated or looked behind at: what is in a group in
+/// a group counts for both, and a class such as `\p{L}` counts with its ranges.
+const PARTS: usize = 1 << 23;
 
 pub(super) type Parsed<T> = Result<T, SyntaxError>;
 
@@ -28,14 +36,37 @@ pub(super) struct Parser {
     pub(super) groups: usize,
     pub(super) names: BTreeMap<String, usize>,
     depth: usize,
+    /// The index of the last character that is a surrogate pair in Java.
+    last_pair: Option<usize>,
+    /// How many of [`PARTS`] were used up.
+    charged: usize,
+    /// How many nodes there are so far.
+    nodes: usize,
+    /// Java steps over surrogate pairs when it looks for the start of a match.
+    by_chars: bool,
+    /// Sets that the pattern has in several places are kept once.
+    sets: BTreeSet<Arc<CharSet>>,
+    literals: BTreeMap<(u32, Fold), Arc<CharSet>>,
+    pub(super) ranges: BTreeMap<(u32, u32, Fold), Arc<CharSet>>,
+    pub(super) families: BTreeMap<(String, bool, bool, bool), Family>,
 }
 
 /// Reads a pattern.
 pub(super) fn parse(pattern: &str, flags: Flags) -> Parsed<Tree> {
     let mut flags = flags;
     flags.unicode_case |= flags.unicode_character_class;
+    if pattern.len() > LENGTH {
+        let limit = (0..=LENGTH).rev().find(|&at| pattern.is_char_boundary(at));
+        let limit = limit.unwrap_or(0);
+        return Err(unsupported(
+            limit..pattern.len(),
+            format!("the pattern is longer than {LENGTH} bytes"),
+        )
+        .help("take the pattern apart"));
+    }
     let (chars, offsets) = unquote(pattern);
     let len = chars.len() - 2;
+    let last_pair = chars.iter().rposition(|&c| c >= 0x1_0000);
     let mut parser = Parser {
         chars,
         offsets,
@@ -45,6 +76,14 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Parsed<Tree> {
         groups: 0,
         names: BTreeMap::new(),
         depth: 0,
+        charged: 0,
+        nodes: 0,
+        by_chars: last_pair.is_some(),
+        last_pair,
+        sets: BTreeSet::new(),
+        literals: BTreeMap::new(),
+        ranges: BTreeMap::new(),
+        families: BTreeMap::new(),
     };
     let root = parser.alternation()?;
     if parser.cursor != parser.len {
@@ -60,6 +99,7 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Parsed<Tree> {
         root,
         groups: parser.groups,
         names: parser.names,
+        by_chars: parser.by_chars,
     })
 }
 
@@ -158,9 +198,36 @@ pub(super) fn digit(c: u32, radix: u32) -> Option<u32> {
     ascii(c).to_digit(radix)
 }
 
+/// Characters that stand side by side, which Java compares as one text. A single one it compares like a class.
+#[derive(Default)]
+struct Run {
+    length: usize,
+    /// The first one, as a class, is looked for in surrogate pairs too.
+    is_wide: bool,
+}
+
+impl Run {
+    fn add(&mut self, parser: &mut Parser, c: u32, is_repeated: bool) {
+        let is_wide = !is_bmp_single(c, parser.fold());
+        if is_repeated {
+            self.end(parser);
+            parser.by_chars |= is_wide;
+        } else {
+            self.is_wide |= self.length == 0 && is_wide;
+            self.length += 1;
+        }
+    }
+
+    fn end(&mut self, parser: &mut Parser) {
+        parser.by_chars |= self.length == 1 && self.is_wide;
+        *self = Run::default();
+    }
+}
+
 /// The cursor. These follow Java's own primitives, because where Java skips blanks in comments mode depends on them.
 impl Parser {
     fn at(&self, index: usize) -> u32 {
+        super::work::make(1);
         self.chars.get(index).copied().unwrap_or(0)
     }
 
@@ -284,6 +351,48 @@ impl Parser {
 }
 
 impl Parser {
+    /// Counts what takes time, or has to be kept, beyond the length of the pattern.
+    pub(super) fn charge(&mut self, parts: usize) -> Parsed<()> {
+        self.charged += parts;
+        if self.charged <= PARTS {
+            return Ok(());
+        }
+        Err(unsupported(
+            self.span(self.cursor.min(self.len)),
+            format!(
+                "the classes and the repeated groups of the pattern have more than {PARTS} parts"
+            ),
+        )
+        .help("nest fewer repeated groups, and write large classes only once"))
+    }
+
+    /// The set, shared with its equals.
+    pub(super) fn intern(&mut self, set: Arc<CharSet>) -> Arc<CharSet> {
+        if let Some(known) = self.sets.get(&set) {
+            return Arc::clone(known);
+        }
+        self.sets.insert(Arc::clone(&set));
+        set
+    }
+
+    fn set(&mut self, family: Family) -> Node {
+        self.by_chars |= !family.is_bmp;
+        Node::Set(family.set)
+    }
+
+    fn literal(&mut self, c: u32) -> Node {
+        let fold = self.fold();
+        let set = match self.literals.get(&(c, fold)) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let set = self.intern(Arc::new(literal(c, fold)));
+                self.literals.insert((c, fold), Arc::clone(&set));
+                set
+            }
+        };
+        Node::Set(set)
+    }
+
     fn alternation(&mut self) -> Parsed<Node> {
         let mut branches = vec![self.sequence()?];
         while self.peek() == '|' as u32 {
@@ -298,63 +407,22 @@ impl Parser {
 
     fn sequence(&mut self) -> Parsed<Node> {
         let mut parts = Vec::new();
+        let mut run = Run::default();
         loop {
             let c = self.peek();
-            let start = self.cursor;
-            let atom = match ascii(c) {
+            let part = match ascii(c) {
                 '|' | ')' => break,
                 '\0' if c == 0 && self.at_end() => break,
                 '(' => {
-                    let group = self.deeper(Parser::group)?;
-                    parts.extend(group);
-                    continue;
+                    run.end(self);
+                    self.deeper(Parser::group)?
                 }
-                '[' => Node::Set(Arc::new(self.deeper(|parser| parser.class(true))?)),
-                '\\' => self.escape_atom()?,
-                '^' => {
-                    self.next();
-                    Node::Assert(if self.flags.multiline {
-                        Assertion::LineStart {
-                            unix: self.flags.unix_lines,
-                        }
-                    } else {
-                        Assertion::TextStart
-                    })
-                }
-                '$' => {
-                    self.next();
-                    let multiline = self.flags.multiline;
-                    Node::Assert(Assertion::LineEnd {
-                        unix: self.flags.unix_lines,
-                        multiline,
-                    })
-                }
-                '.' => {
-                    self.next();
-                    Node::Set(Arc::new(if self.flags.dotall {
-                        CharSet::all()
-                    } else if self.flags.unix_lines {
-                        CharSet::one(10).negate()
-                    } else {
-                        CharSet::of("\n\r\u{85}\u{2028}\u{2029}").negate()
-                    }))
-                }
-                '?' | '*' | '+' => {
-                    let span = self.span(start);
-                    return Err(
-                        invalid(span, format!("`{}` has nothing to repeat", ascii(c)))
-                            .help(format!(r"write `\{}` for the character itself", ascii(c))),
-                    );
-                }
-                // A counted repetition of nothing.
-                '{' => Node::Empty,
-                _ => {
-                    self.next();
-                    Node::Set(Arc::new(literal(c, self.fold())))
-                }
+                _ => Some(self.part(c, &mut run)?),
             };
-            parts.push(self.closure(atom)?);
+            self.nodes += 1;
+            parts.extend(part);
         }
+        run.end(self);
         Ok(match parts.len() {
             0 => Node::Empty,
             1 => parts.remove(0),
@@ -362,22 +430,90 @@ impl Parser {
         })
     }
 
-    /// An escape outside a character class.
-    fn escape_atom(&mut self) -> Parsed<Node> {
-        if matches!(ascii(self.raw(1)), 'p' | 'P') {
-            return Ok(Node::Set(Arc::new(self.family()?)));
+    /// A part that is no group, with its quantifier. It is apart from the sequence, so that groups in groups take little of
+    /// the stack.
+    #[inline(never)]
+    fn part(&mut self, c: u32, run: &mut Run) -> Parsed<Node> {
+        let start = self.cursor;
+        let mut written = None;
+        let atom = match ascii(c) {
+            '[' => {
+                let class = self.deeper(|parser| parser.class(true))?;
+                self.set(class)
+            }
+            '\\' => match self.escape_atom()? {
+                Escaped::Char(c) => {
+                    written = Some(c);
+                    self.literal(c)
+                }
+                Escaped::Set(family) => self.set(family),
+                Escaped::Node(node) => node,
+            },
+            '^' => {
+                self.next();
+                Node::Assert(if self.flags.multiline {
+                    Assertion::LineStart {
+                        unix: self.flags.unix_lines,
+                    }
+                } else {
+                    Assertion::TextStart
+                })
+            }
+            '$' => {
+                self.next();
+                let multiline = self.flags.multiline;
+                Node::Assert(Assertion::LineEnd {
+                    unix: self.flags.unix_lines,
+                    multiline,
+                })
+            }
+            '.' => {
+                self.next();
+                let set = if self.flags.dotall {
+                    CharSet::all()
+                } else if self.flags.unix_lines {
+                    CharSet::one(10).negate()
+                } else {
+                    CharSet::of("\n\r\u{85}\u{2028}\u{2029}").negate()
+                };
+                Node::Set(self.intern(Arc::new(set)))
+            }
+            '?' | '*' | '+' => {
+                let span = self.span(start);
+                return Err(
+                    invalid(span, format!("`{}` has nothing to repeat", ascii(c)))
+                        .help(format!(r"write `\{}` for the character itself", ascii(c))),
+                );
+            }
+            // A counted repetition of nothing.
+            '{' => Node::Empty,
+            _ => {
+                self.next();
+                written = Some(c);
+                self.literal(c)
+            }
+        };
+        let atom = self.closure(atom)?;
+        match written {
+            Some(c) => run.add(self, c, matches!(atom, Node::Repeat { .. })),
+            None => run.end(self),
         }
-        Ok(match self.escape(false, false)? {
-            Escaped::Char(c) => Node::Set(Arc::new(literal(c, self.fold()))),
-            Escaped::Set(set) => Node::Set(set),
-            Escaped::Node(node) => node,
-        })
+        Ok(atom)
+    }
+
+    /// An escape outside a character class.
+    fn escape_atom(&mut self) -> Parsed<Escaped> {
+        if matches!(ascii(self.raw(1)), 'p' | 'P') {
+            return Ok(Escaped::Set(self.family()?));
+        }
+        self.escape(false, false)
     }
 
     /// From `(` to the end of the group and its quantifier. Nothing comes of `(?i)` but a change of flags.
     fn group(&mut self) -> Parsed<Option<Node>> {
         let saved = self.flags;
         let open = self.cursor;
+        let nodes = self.nodes;
         let mut kind = GroupKind::Plain;
         let mut behind = None;
         if self.next() == '?' as u32 {
@@ -395,7 +531,7 @@ impl Parser {
                         if self.names.contains_key(&name) {
                             return Err(invalid(
                                 self.span(open),
-                                format!("the group name `{name}` is used twice"),
+                                format!("the group name `{}` is used twice", shown(&name)),
                             )
                             .help("give each named group a name of its own"));
                         }
@@ -420,22 +556,29 @@ impl Parser {
             self.groups += 1;
             kind = GroupKind::Capture(self.groups);
         }
+        // What is in a look-behind, and behind it, decides whether Java steps back over surrogate pairs.
+        let inside = self.cursor;
         let body = Box::new(self.alternation()?);
         if let Some(negated) = behind {
+            self.charge(self.nodes - nodes)?;
             let Some(reach) = measure::reach(&body) else {
                 return Err(invalid(self.span(open), "the length of this look-behind has no obvious limit").help(
                     "use a bounded quantifier such as `{0,20}` on single characters, not on groups of varying length",
                 ));
             };
-            let supplementary = |c: &u32| *c >= 0x10000;
-            if reach.1 < 0 && self.chars[open..].iter().any(supplementary) {
+            let by_chars = self.last_pair.is_some_and(|last| last >= inside);
+            if reach.1 < 0 && by_chars {
                 return Err(unsupported(
                     self.span(open),
                     "an unbounded look-behind in a pattern with a character above U+FFFF cannot be honoured",
                 )
                 .help("use a bounded quantifier such as `{0,20}`"));
             }
-            kind = GroupKind::Behind { negated, reach };
+            kind = GroupKind::Behind {
+                negated,
+                reach,
+                by_chars,
+            };
         }
         if self.read() != ')' as u32 {
             self.cursor = open + 1;
@@ -443,7 +586,11 @@ impl Parser {
                 .help(r"add `)`, or write `\(` for a parenthesis in the text"));
         }
         self.flags = saved;
-        self.closure(Node::Group { kind, body }).map(Some)
+        let group = self.closure(Node::Group { kind, body })?;
+        if matches!(group, Node::Repeat { .. }) {
+            self.charge(self.nodes - nodes)?;
+        }
+        Ok(Some(group))
     }
 
     fn bad_group(&self, open: usize, c: u32) -> SyntaxError {
@@ -474,7 +621,7 @@ impl Parser {
         if c != '>' as u32 {
             return Err(invalid(
                 self.span(open),
-                format!("the group name `{name}` is not followed by `>`"),
+                format!("the group name `{}` is not followed by `>`", shown(&name)),
             )
             .help("Java allows only ASCII letters and digits in a group name, no underscore"));
         }

@@ -158,6 +158,7 @@ fn confine(node: &Node, after_blank: bool) -> Result<Node, &'static str> {
         Node::Assert(what @ Assertion::Word { .. }) if after_blank => Node::Assert(*what),
         Node::Assert(_) => return Err("the inner expression has an anchor inside"),
         Node::LineBreak => return Err(r"the inner expression has a \R"),
+        Node::Grapheme => return Err(r"the inner expression has a \X"),
         Node::BackReference { .. } => return Err("the inner expression has a back-reference"),
         Node::Group {
             kind: GroupKind::Behind { .. },
@@ -242,6 +243,7 @@ fn print(node: &Node, out: &mut String) -> Result<(), &'static str> {
             _ => return Err("an expression has an anchor of a rare kind"),
         }),
         Node::LineBreak => out.push_str(r"\R"),
+        Node::Grapheme => out.push_str(r"\X"),
         Node::BackReference { .. } => return Err("an expression has a back-reference"),
         Node::Group { kind, body } => {
             out.push_str(match kind {

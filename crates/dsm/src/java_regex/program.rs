@@ -1,5 +1,6 @@
 //! Turns the syntax tree into the small steps that the backtracking matcher takes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -38,6 +39,9 @@ pub(super) enum Step {
     BehindEnd {
         next: Id,
     },
+    Grapheme {
+        next: Id,
+    },
     BackReference {
         group: usize,
         fold: Fold,
@@ -60,6 +64,8 @@ pub(super) enum Step {
         set: usize,
         count: Count,
         greed: Greed,
+        /// Java's matcher notes the place of each character.
+        notes: bool,
         next: Id,
     },
     /// A body that is not looked into again once it has matched. `optional`: without it is good too.
@@ -77,6 +83,7 @@ pub(super) enum Step {
         body: Id,
         negated: bool,
         reach: (i32, i32),
+        by_chars: bool,
         next: Id,
     },
     /// Something that is neither a character nor a group, or a possessive group. Every iteration is atomic.
@@ -124,6 +131,8 @@ pub(super) struct Program {
     pub(super) required: Option<Finder<'static>>,
     /// A match starts at the start of the text.
     pub(super) anchored: bool,
+    /// A match does not start in the middle of a surrogate pair.
+    pub(super) by_chars: bool,
 }
 
 pub(super) fn compile(tree: &Tree) -> Program {
@@ -142,6 +151,7 @@ fn compile_with(tree: &Tree, memoize: bool) -> Program {
     let mut compiler = Compiler {
         steps: vec![Step::Accept],
         sets: Vec::new(),
+        known: BTreeMap::new(),
         locals: 0,
         memos: 0,
         memoize,
@@ -152,6 +162,7 @@ fn compile_with(tree: &Tree, memoize: bool) -> Program {
         first_bytes: if leaks { None } else { first_bytes(&tree.root) },
         required: required(&tree.root).map(|literal| Finder::new(&literal).into_owned()),
         anchored: anchored(&tree.root),
+        by_chars: tree.by_chars,
         steps: compiler.steps,
         start,
         sets: compiler.sets,
@@ -163,6 +174,8 @@ fn compile_with(tree: &Tree, memoize: bool) -> Program {
 struct Compiler {
     steps: Vec<Step>,
     sets: Vec<Arc<CharSet>>,
+    /// The index of each of them.
+    known: BTreeMap<Arc<CharSet>, usize>,
     locals: usize,
     memos: usize,
     /// Whether the loops at hand may remember where they failed.
@@ -171,19 +184,19 @@ struct Compiler {
 
 impl Compiler {
     fn push(&mut self, step: Step) -> Id {
+        super::work::make(1);
         self.steps.push(step);
         (self.steps.len() - 1) as Id
     }
 
     fn set(&mut self, set: &Arc<CharSet>) -> usize {
-        let same = self
-            .sets
-            .iter()
-            .rposition(|other| Arc::ptr_eq(other, set) || other == set);
-        same.unwrap_or_else(|| {
-            self.sets.push(Arc::clone(set));
-            self.sets.len() - 1
-        })
+        if let Some(index) = self.known.get(set) {
+            return *index;
+        }
+        let index = self.sets.len();
+        self.sets.push(Arc::clone(set));
+        self.known.insert(Arc::clone(set), index);
+        index
     }
 
     fn local(&mut self) -> usize {
@@ -209,6 +222,7 @@ impl Compiler {
                 let first = self.literal(&['\r', '\n'], next);
                 self.push(Step::Either { first, second })
             }
+            Node::Grapheme => self.push(Step::Grapheme { next }),
             &Node::BackReference { group, fold } => {
                 self.push(Step::BackReference { group, fold, next })
             }
@@ -296,13 +310,18 @@ impl Compiler {
                     next,
                 })
             }
-            GroupKind::Behind { negated, reach } => {
+            GroupKind::Behind {
+                negated,
+                reach,
+                by_chars,
+            } => {
                 let end = self.push(Step::BehindEnd { next: 0 });
                 let body = self.node(body, end);
                 self.push(Step::Behind {
                     body,
                     negated,
                     reach,
+                    by_chars,
                     next,
                 })
             }
@@ -323,6 +342,7 @@ impl Compiler {
                 set,
                 count,
                 greed,
+                notes: greed != Greed::Greedy || written != Written::Symbol,
                 next,
             });
         }
@@ -493,6 +513,7 @@ fn first_bytes(node: &Node) -> Option<Box<[bool; 256]>> {
 
 /// Adds the first bytes of `node`; false if it can be empty, so that what follows counts too.
 fn add_first(node: &Node, bytes: &mut [bool; 256]) -> bool {
+    super::work::make(1);
     match node {
         Node::Set(set) => {
             for &(low, high) in set.ranges() {
@@ -510,6 +531,10 @@ fn add_first(node: &Node, bytes: &mut [bool; 256]) -> bool {
                     };
                     for byte in first(low.max(0x80))..=first(high) {
                         bytes[usize::from(byte)] = true;
+                    }
+                    // The lower half of a surrogate pair, in the middle of one.
+                    if low <= 0xDFFF && high >= 0xDC00 {
+                        bytes[0x80..0xC0].fill(true);
                     }
                 }
             }
@@ -534,11 +559,16 @@ fn add_first(node: &Node, bytes: &mut [bool; 256]) -> bool {
             bytes.fill(true);
             false
         }
+        Node::Grapheme => {
+            bytes.fill(true);
+            true
+        }
     }
 }
 
 /// The longest text that every match must hold.
 fn required(node: &Node) -> Option<Vec<u8>> {
+    super::work::make(1);
     let mut best = String::new();
     let mut keep = |candidate: String| {
         if candidate.len() > best.len() {

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use regex_syntax::hir::{Class, HirKind};
 
+use super::blocks;
 use super::charset::{CharSet, shared};
 
 /// What became of a property name.
@@ -11,12 +12,10 @@ pub(super) enum Property {
     Set(CharSet),
     /// Java knows no such property.
     Unknown,
-    /// Java may know it; we have no table for it.
-    NoTable,
 }
 
 /// The characters of a property in `regex_syntax`'s own naming, straight from its tables (Unicode 16).
-fn table(name: &str) -> Option<CharSet> {
+pub(super) fn table(name: &str) -> Option<CharSet> {
     let hir = regex_syntax::parse(&format!(r"\p{{{name}}}")).ok()?;
     Some(match hir.kind() {
         HirKind::Class(Class::Unicode(class)) => CharSet::new(
@@ -78,7 +77,7 @@ fn known(name: &str) -> CharSet {
     }
 }
 
-fn category(name: &str) -> CharSet {
+pub(super) fn category(name: &str) -> CharSet {
     match name {
         "Cs" => surrogates(),
         "Cn" => assigned().negate(),
@@ -91,7 +90,7 @@ fn category(name: &str) -> CharSet {
     }
 }
 
-fn categories(names: &[&str]) -> CharSet {
+pub(super) fn categories(names: &[&str]) -> CharSet {
     names
         .iter()
         .fold(CharSet::empty(), |all, name| all.union(&category(name)))
@@ -191,13 +190,13 @@ pub(super) fn lookup(name: &str, insensitive: bool, unicode: bool) -> Property {
     if let Some((key, value)) = name.split_once('=') {
         return match key.to_lowercase().as_str() {
             "sc" | "script" => script(value),
-            "blk" | "block" => Property::NoTable,
+            "blk" | "block" => block(value),
             "gc" | "general_category" => found(general(value, insensitive)),
             _ => Property::Unknown,
         };
     }
-    if name.starts_with("In") || name == "javaMirrored" {
-        return Property::NoTable;
+    if let Some(name) = name.strip_prefix("In") {
+        return block(name);
     }
     if let Some(short) = name.strip_prefix("Is") {
         return match binary(short, insensitive)
@@ -218,6 +217,24 @@ pub(super) fn lookup(name: &str, insensitive: bool, unicode: bool) -> Property {
 
 fn found(set: Option<CharSet>) -> Property {
     set.map_or(Property::Unknown, Property::Set)
+}
+
+fn block(name: &str) -> Property {
+    // A name that Java kept from an earlier Unicode, for a block that no character is in any more.
+    if name.eq_ignore_ascii_case("SURROGATES_AREA") {
+        return Property::Set(CharSet::empty());
+    }
+    found(blocks::named(name).map(|block| CharSet::range(block.0, block.1)))
+}
+
+/// Whether Java looks up the property, which is not negated, by single UTF-16 units. `unicode`: the flag `U` is on.
+pub(super) fn is_bmp(name: &str, unicode: bool) -> bool {
+    let posix = [
+        "Alnum", "Alpha", "Blank", "Cntrl", "Digit", "Graph", "Lower", "Print", "Punct", "Space",
+        "Upper", "XDigit",
+    ];
+    let plain = name.strip_prefix("Is").unwrap_or(name);
+    (posix.contains(&name) && !unicode) || matches!(plain, "ASCII" | "L1")
 }
 
 fn script(name: &str) -> Property {
@@ -432,10 +449,35 @@ fn general(name: &str, insensitive: bool) -> Option<CharSet> {
         "javaWhitespace" => category("Z")
             .minus(&CharSet::of("\u{a0}\u{2007}\u{202f}"))
             .union(&ascii(&[('\t', '\r'), ('\u{1c}', '\u{1f}')])),
+        "javaMirrored" => CharSet::new(MIRRORED.to_vec()),
         "javaISOControl" => ascii(&[('\0', '\u{1f}'), ('\u{7f}', '\u{9f}')]),
         _ => return None,
     })
 }
+
+/// `Character.isMirrored` of JDK 17.
+#[rustfmt::skip]
+const MIRRORED: &[(u32, u32)] = &[
+    (0x28, 0x29), (0x3c, 0x3c), (0x3e, 0x3e), (0x5b, 0x5b), (0x5d, 0x5d), (0x7b, 0x7b), (0x7d, 0x7d), (0xab, 0xab),
+    (0xbb, 0xbb), (0xf3a, 0xf3d), (0x169b, 0x169c), (0x2039, 0x203a), (0x2045, 0x2046), (0x207d, 0x207e),
+    (0x208d, 0x208e), (0x2140, 0x2140), (0x2201, 0x2204), (0x2208, 0x220d), (0x2211, 0x2211), (0x2215, 0x2216),
+    (0x221a, 0x221d), (0x221f, 0x2222), (0x2224, 0x2224), (0x2226, 0x2226), (0x222b, 0x2233), (0x2239, 0x2239),
+    (0x223b, 0x224c), (0x2252, 0x2255), (0x225f, 0x2260), (0x2262, 0x2262), (0x2264, 0x226b), (0x226e, 0x228c),
+    (0x228f, 0x2292), (0x2298, 0x2298), (0x22a2, 0x22a3), (0x22a6, 0x22b8), (0x22be, 0x22bf), (0x22c9, 0x22cd),
+    (0x22d0, 0x22d1), (0x22d6, 0x22ed), (0x22f0, 0x22ff), (0x2308, 0x230b), (0x2320, 0x2321), (0x2329, 0x232a),
+    (0x2768, 0x2775), (0x27c0, 0x27c0), (0x27c3, 0x27c6), (0x27c8, 0x27c9), (0x27cb, 0x27cd), (0x27d3, 0x27d6),
+    (0x27dc, 0x27de), (0x27e2, 0x27ef), (0x2983, 0x2998), (0x299b, 0x29a0), (0x29a2, 0x29af), (0x29b8, 0x29b8),
+    (0x29c0, 0x29c5), (0x29c9, 0x29c9), (0x29ce, 0x29d2), (0x29d4, 0x29d5), (0x29d8, 0x29dc), (0x29e1, 0x29e1),
+    (0x29e3, 0x29e5), (0x29e8, 0x29e9), (0x29f4, 0x29f9), (0x29fc, 0x29fd), (0x2a0a, 0x2a1c), (0x2a1e, 0x2a21),
+    (0x2a24, 0x2a24), (0x2a26, 0x2a26), (0x2a29, 0x2a29), (0x2a2b, 0x2a2e), (0x2a34, 0x2a35), (0x2a3c, 0x2a3e),
+    (0x2a57, 0x2a58), (0x2a64, 0x2a65), (0x2a6a, 0x2a6d), (0x2a6f, 0x2a70), (0x2a73, 0x2a74), (0x2a79, 0x2aa3),
+    (0x2aa6, 0x2aad), (0x2aaf, 0x2ad6), (0x2adc, 0x2adc), (0x2ade, 0x2ade), (0x2ae2, 0x2ae6), (0x2aec, 0x2aee),
+    (0x2af3, 0x2af3), (0x2af7, 0x2afb), (0x2afd, 0x2afd), (0x2bfe, 0x2bfe), (0x2e02, 0x2e05), (0x2e09, 0x2e0a),
+    (0x2e0c, 0x2e0d), (0x2e1c, 0x2e1d), (0x2e20, 0x2e29), (0x3008, 0x3011), (0x3014, 0x301b), (0xfe59, 0xfe5e),
+    (0xfe64, 0xfe65), (0xff08, 0xff09), (0xff1c, 0xff1c), (0xff1e, 0xff1e), (0xff3b, 0xff3b), (0xff3d, 0xff3d),
+    (0xff5b, 0xff5b), (0xff5d, 0xff5d), (0xff5f, 0xff60), (0xff62, 0xff63), (0x1d6db, 0x1d6db), (0x1d715, 0x1d715),
+    (0x1d74f, 0x1d74f), (0x1d789, 0x1d789), (0x1d7c3, 0x1d7c3),
+];
 
 #[cfg(test)]
 mod tests {

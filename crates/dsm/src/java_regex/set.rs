@@ -117,7 +117,8 @@ impl RegexSet {
         let read = patterns.into_iter().filter_map(|(number, regex)| {
             let tree = parser::parse(regex.pattern(), regex.flags()).ok()?;
             let is_anchored = matches!(tree.parts(), [Node::Assert(Assertion::TextStart), _, ..]);
-            let shares = is_anchored && regex.inner.direct.is_some();
+            let direct = regex.inner.direct.as_ref();
+            let shares = is_anchored && direct.is_some_and(|direct| !direct.has_looks());
             Some(((number, tree.parts().to_vec()), shares))
         });
         let (members, others): (Vec<_>, Vec<_>) = read.partition(|(_, shares)| *shares);
@@ -437,13 +438,13 @@ fn root(heads: &[Option<Head>], mut head: usize) -> usize {
 /// The members in classes of those whose part at a place is the same; one that has no part there is alone.
 fn classes<'m>(members: &[&'m Member], at: usize) -> Vec<Vec<&'m Member>> {
     let mut classes: Vec<Vec<&Member>> = Vec::new();
+    let mut known: BTreeMap<&Node, usize> = BTreeMap::new();
     for member in members {
         let part = member.1.get(at).filter(|part| !part.has_capture());
-        let same = classes.iter_mut().find(|class| {
-            let other = class.first().and_then(|other| other.1.get(at));
-            part.is_some() && other == part
+        let class = part.map_or(classes.len(), |part| {
+            *known.entry(part).or_insert(classes.len())
         });
-        match same {
+        match classes.get_mut(class) {
             Some(class) => class.push(member),
             None => classes.push(vec![member]),
         }

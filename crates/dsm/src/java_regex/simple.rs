@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// A run that has to be longer is left to the engines.
 const MAX_MIN: u32 = 16;
 
+/// So is a longer text in front of it, which would be compared anew at each place where it nearly stands.
+const MAX_TEXT: usize = 64;
+
 /// A pattern of this shape: `^`, a text, a greedy run, `$`, each of them optional but the run.
 #[derive(Clone, Debug)]
 pub(super) struct Simple {
@@ -84,6 +87,7 @@ pub(super) fn build(tree: &Tree) -> Option<Simple> {
         || (ended && !anchored)
         || (min == 0 && text.is_empty())
         || min > MAX_MIN
+        || text.len() > MAX_TEXT
     {
         return None;
     }

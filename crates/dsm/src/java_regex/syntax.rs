@@ -42,7 +42,7 @@ impl fmt::Display for SyntaxError {
 impl std::error::Error for SyntaxError {}
 
 /// Whether a repetition gives back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Greed {
     Greedy,
     Lazy,
@@ -51,7 +51,7 @@ pub(super) enum Greed {
 
 /// How a repetition was written. `(a)*` and `(a){0,2147483647}` mean the same, but Java measures them differently in a
 /// look-behind; and it treats `(a)?` differently from other groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Written {
     /// `?`, `{0,1}`
     Question,
@@ -62,7 +62,7 @@ pub(super) enum Written {
 }
 
 /// A place in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Assertion {
     /// `\A`, and `^` without `m`
     TextStart,
@@ -76,10 +76,12 @@ pub(super) enum Assertion {
     LineEnd { unix: bool, multiline: bool },
     /// `\b`, `\B`
     Word { negated: bool, unicode: bool },
+    /// `\b{g}`
+    Cluster,
 }
 
 /// What a pair of parentheses does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum GroupKind {
     Capture(usize),
     Plain,
@@ -87,15 +89,17 @@ pub(super) enum GroupKind {
     Ahead {
         negated: bool,
     },
-    /// `reach`: how many characters before the place the group may start, least and most, as Java counts them.
+    /// `reach`: how many characters before the place the group may start, least and most, as Java counts them;
+    /// `by_chars`: a surrogate pair is one of them, otherwise two.
     Behind {
         negated: bool,
         reach: (i32, i32),
+        by_chars: bool,
     },
 }
 
 /// A part of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     /// Nothing: what Java makes of the text before a quantifier that has nothing to repeat, as in `a{2}{3}`.
     Empty,
@@ -104,6 +108,8 @@ pub(super) enum Node {
     Assert(Assertion),
     /// `\R`
     LineBreak,
+    /// `\X`
+    Grapheme,
     BackReference {
         group: usize,
         fold: Fold,
@@ -133,6 +139,9 @@ pub(super) struct Tree {
     /// Capturing groups, without group 0.
     pub(super) groups: usize,
     pub(super) names: BTreeMap<String, usize>,
+    /// Java looks for the start of a match at whole characters only. Otherwise it also tries the middle of each surrogate
+    /// pair.
+    pub(super) by_chars: bool,
 }
 
 impl Tree {
@@ -165,6 +174,7 @@ impl Node {
 
     /// Whether this node or one inside has the property.
     pub(super) fn any(&self, is: &dyn Fn(&Node) -> bool) -> bool {
+        super::work::make(1);
         is(self) || self.children().iter().any(|child| child.any(is))
     }
 
@@ -183,8 +193,10 @@ impl Node {
     /// Whether Java calls the node deterministic, and so repeats a group of it with a loop that does not look back into
     /// the iterations.
     pub(super) fn is_deterministic(&self) -> bool {
+        super::work::make(1);
         match self {
             Node::Alternation(_)
+            | Node::Grapheme
             | Node::Repeat {
                 written: Written::Question,
                 ..

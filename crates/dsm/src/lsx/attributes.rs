@@ -1,6 +1,6 @@
 //! The attributes of one element.
 
-use super::parse::Parser;
+use super::parse::{MAX_ATTRIBUTES, Parser};
 use super::{DSMITH_NAMESPACE, Spanned, schema};
 use crate::diagnostic::{Code, Diagnostic, nearest, suggest};
 use quick_xml::events::BytesStart;
@@ -38,7 +38,14 @@ impl Attributes {
             start..start + part.len()
         };
         let mut found = Vec::new();
-        for attribute in tag.attributes() {
+        for (count, attribute) in tag.attributes().enumerate() {
+            // Each is compared with those before it.
+            crate::steps::count(count);
+            if count == MAX_ATTRIBUTES {
+                let most = format!("more than {MAX_ATTRIBUTES} attributes in one element");
+                parser.exceeded(span.clone(), most);
+                break;
+            }
             match attribute {
                 Ok(attribute) => {
                     let name: &str = attribute.key.into_inner();
@@ -56,7 +63,7 @@ impl Attributes {
             };
             parser
                 .namespaces
-                .push((prefix.to_owned(), raw.clone(), value_span.clone()));
+                .declare(prefix, raw.clone(), value_span.clone());
         }
         for (name, name_span, raw, value_span) in found {
             let namespaced = name.split_once(':');
@@ -80,14 +87,10 @@ impl Attributes {
                 continue;
             }
             let value = unescape(parser, &raw, value_span.start);
-            let ours = |prefix: &str| {
-                parser
-                    .namespaces
-                    .iter()
-                    .any(|(p, uri, _)| p == prefix && uri == DSMITH_NAMESPACE)
-            };
             let (ours, local) = match namespaced {
-                Some((prefix, local)) if ours(prefix) => (true, local.to_owned()),
+                Some((prefix, local)) if parser.namespaces.is_ours(prefix) => {
+                    (true, local.to_owned())
+                }
                 _ => (false, name),
             };
             this.list.push(Attribute {
@@ -306,27 +309,28 @@ fn malformed(
         AttrError::UnquotedValue(at) => {
             let (raw, place) = word(at);
             // Quotes of a word processor are none.
-            let value = raw.trim_matches(['“', '”', '„', '‘', '’']);
-            let before = content[..at].trim_end().trim_end_matches('=').trim_end();
-            let start = before
-                .rfind(char::is_whitespace)
-                .map_or(0, |blank| blank + 1);
-            let name = &before[start..];
+            const QUOTES: [char; 5] = ['“', '”', '„', '‘', '’'];
+            let value = raw.trim_start_matches(QUOTES);
+            let value_start = place.start + raw.len() - value.len();
+            let value = value.trim_end_matches(QUOTES);
+            let before = content.get(..at).unwrap_or(content).trim_end();
+            let before = before.trim_end_matches('=').trim_end();
+            let name = last_word(before);
+            let start = before.len() - name.len();
             parser.malformed(
-                place.clone(),
+                place,
                 format!("the value of `{name}` stands without quotes"),
                 "",
                 format!("write {name}=\"{value}\""),
             );
             let name_place = offset + start..offset + before.len();
-            Some((name.to_owned(), name_place, value.to_owned(), place))
+            let value_place = value_start..value_start + value.len();
+            Some((name.to_owned(), name_place, value.to_owned(), value_place))
         }
         AttrError::ExpectedEq(at) => {
-            let before = content[..at.min(content.len())].trim_end();
-            let start = before
-                .rfind(char::is_whitespace)
-                .map_or(0, |blank| blank + 1);
-            let name = &before[start..];
+            let before = content.get(..at).unwrap_or(content).trim_end();
+            let name = last_word(before);
+            let start = before.len() - name.len();
             parser.malformed(
                 offset + start..offset + before.len(),
                 format!("`{name}` has no value"),
@@ -346,6 +350,11 @@ fn malformed(
             None
         }
     }
+}
+
+/// What stands behind the last white space; white space outside ASCII is longer than a byte.
+fn last_word(text: &str) -> &str {
+    text.rsplit(char::is_whitespace).next().unwrap_or(text)
 }
 
 /// The value of an attribute with XML's escapes resolved; what is none stands for itself and is reported.

@@ -22,8 +22,11 @@ const TYPE_ALIASES: &[(&str, PatternType)] = &[
     ("csv", PatternType::GenericListKey),
 ];
 
+const MATCHERS: &str = "matchers and modifiers";
+
 impl Parser<'_> {
     pub(super) fn pattern(&mut self, attributes: &mut Attributes) -> Open {
+        self.count(|counts| &mut counts.patterns, "patterns", &attributes.span);
         let id = attributes.required(self, "pattern", "id");
         let declared_type = attributes
             .take("type")
@@ -98,6 +101,11 @@ impl Parser<'_> {
     }
 
     pub(super) fn group(&mut self, attributes: &mut Attributes) -> Open {
+        self.count(
+            |counts| &mut counts.groups,
+            "match groups",
+            &attributes.span,
+        );
         let group = Group {
             order: attributes.order(self, "match-group"),
             description: attributes
@@ -125,6 +133,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn matcher(&mut self, element: PatternType, attributes: &mut Attributes) -> Open {
+        self.count(|counts| &mut counts.matchers, MATCHERS, &attributes.span);
         let name = element.element();
         let field = attributes.required(self, name, "field");
         let pattern_id = attributes.required(self, name, "pattern-id");
@@ -200,6 +209,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn single(&mut self, attributes: &mut Attributes) -> Open {
+        self.count(|counts| &mut counts.matchers, MATCHERS, &attributes.span);
         let single = EventMatchSingle {
             event_name: attributes.required(self, "event-match-single", "event-name"),
             modifiers: self.modifiers(attributes),
@@ -212,6 +222,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn multiple(&mut self, attributes: &mut Attributes) -> Open {
+        self.count(|counts| &mut counts.matchers, MATCHERS, &attributes.span);
         let multiple = EventMatchMultiple {
             pattern_id: attributes.required(self, "event-match-multiple", "pattern-id"),
             capture_group: attributes.number(self, "capture-group-index"),

@@ -1,11 +1,11 @@
 //! From XML to [`Document`].
 
-use super::{Document, Group, NAMESPACE, Pattern};
+use super::{DSMITH_NAMESPACE, Document, Group, NAMESPACE, Pattern};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile};
 use quick_xml::Reader;
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::{BytesDecl, Event};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,9 +24,12 @@ pub fn parse(file: &Arc<SourceFile>) -> (Document, Diagnostics) {
             misplaced: BTreeSet::new(),
         },
         open: Vec::new(),
-        namespaces: Vec::new(),
+        namespaces: Namespaces::default(),
         seen_root: false,
         dashes: Vec::new(),
+        counts: Counts::default(),
+        end_tags: EndTags::default(),
+        is_stopped: false,
     };
     parser.run();
     (parser.document, parser.out)
@@ -58,11 +61,83 @@ pub(super) struct Parser<'a> {
     pub(super) out: Diagnostics,
     pub(super) document: Document,
     pub(super) open: Vec<Element>,
-    /// Declared prefixes and their namespaces; the default one has no prefix.
-    pub(super) namespaces: Vec<(String, String, Range<usize>)>,
+    pub(super) namespaces: Namespaces,
     pub(super) seen_root: bool,
     /// The `-` that a browser's tree view puts before an element.
     dashes: Vec<Range<usize>>,
+    counts: Counts,
+    pub(super) end_tags: EndTags,
+    /// A limit is exceeded: nothing more is read.
+    pub(super) is_stopped: bool,
+}
+
+/// How deep elements nest; an extension needs 3.
+const MAX_OPEN: usize = 256;
+
+/// How many attributes an element has; the schema knows 9.
+pub(super) const MAX_ATTRIBUTES: usize = 256;
+
+/// What was read so far of each kind that there may be 20,000 of.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) patterns: usize,
+    pub(super) groups: usize,
+    /// Matchers and modifiers.
+    pub(super) matchers: usize,
+}
+
+/// How many patterns, match groups, and matchers with modifiers an extension has. The largest that IBM ships have some
+/// hundreds.
+pub(super) const MAX_ELEMENTS: usize = 20_000;
+
+/// The declared prefixes. Where they are declared does not matter.
+#[derive(Default)]
+pub(super) struct Namespaces {
+    /// The first namespace of each prefix, with its place; the default one has no prefix.
+    first: HashMap<String, (String, Range<usize>)>,
+    /// The prefixes of the attributes that QRadar does not have.
+    ours: HashSet<String>,
+}
+
+impl Namespaces {
+    pub(super) fn declare(&mut self, prefix: &str, uri: String, span: Range<usize>) {
+        if uri == DSMITH_NAMESPACE {
+            self.ours.insert(prefix.to_owned());
+        }
+        self.first.entry(prefix.to_owned()).or_insert((uri, span));
+    }
+
+    pub(super) fn get(&self, prefix: &str) -> Option<&(String, Range<usize>)> {
+        self.first.get(prefix)
+    }
+
+    pub(super) fn is_ours(&self, prefix: &str) -> bool {
+        self.ours.contains(prefix)
+    }
+}
+
+/// Where the end tags of the file stand, by name: the file is searched once, when somebody asks.
+#[derive(Default)]
+pub(super) struct EndTags(Option<HashMap<String, Vec<usize>>>);
+
+impl EndTags {
+    /// The next end tag of a name from an offset on; the end of the file if there is none.
+    pub(super) fn next(&mut self, file: &str, name: &str, from: usize) -> usize {
+        let all = self.0.get_or_insert_with(|| {
+            let mut all: HashMap<String, Vec<usize>> = HashMap::new();
+            crate::steps::count(file.len());
+            for (at, _) in file.match_indices("</") {
+                let rest = &file[at + 2..];
+                let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '/');
+                let name = &rest[..rest.find(ends).unwrap_or(rest.len())];
+                all.entry(name.to_owned()).or_default().push(at);
+            }
+            all
+        });
+        let places = all.get(name).map_or(&[][..], Vec::as_slice);
+        let next = places.partition_point(|place| *place < from);
+        places.get(next).copied().unwrap_or(file.len())
+    }
 }
 
 impl<'a> Parser<'a> {
@@ -78,7 +153,7 @@ impl<'a> Parser<'a> {
         config.allow_unmatched_ends = true;
         config.allow_dangling_amp = true;
         let offset = |position: u64| usize::try_from(position).unwrap_or(usize::MAX) + skipped;
-        loop {
+        while !self.is_stopped {
             let start = offset(reader.buffer_position());
             match reader.read_event() {
                 Ok(Event::Eof) => break,
@@ -183,6 +258,36 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Reports that there is more of something than is read, and reads no further.
+    pub(super) fn exceeded(&mut self, span: Range<usize>, message: String) {
+        if std::mem::replace(&mut self.is_stopped, true) {
+            return;
+        }
+        self.document.unread = true;
+        self.out.push(
+            Diagnostic::new(
+                Code::LimitExceeded,
+                message,
+                "split the log source type in two, or look for what made the file so large",
+            )
+            .at(self.file, span, "nothing from here on was read"),
+        );
+    }
+
+    /// Counts an element of a kind of which there may be so many.
+    pub(super) fn count(
+        &mut self,
+        kind: fn(&mut Counts) -> &mut usize,
+        what: &str,
+        span: &Range<usize>,
+    ) {
+        let count = kind(&mut self.counts);
+        *count += 1;
+        if *count > MAX_ELEMENTS {
+            self.exceeded(span.clone(), format!("more than {MAX_ELEMENTS} {what}"));
+        }
+    }
+
     pub(super) fn malformed(
         &mut self,
         span: Range<usize>,
@@ -198,6 +303,10 @@ impl<'a> Parser<'a> {
         match event {
             Event::Start(tag) => {
                 if let Some(element) = self.start(tag, span) {
+                    if self.open.len() == MAX_OPEN {
+                        let most = format!("elements nest more than {MAX_OPEN} deep");
+                        self.exceeded(element.span.clone(), most);
+                    }
                     self.open.push(element);
                 }
             }

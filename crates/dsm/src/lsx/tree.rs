@@ -155,9 +155,12 @@ impl Parser<'_> {
         let Some(last) = self.open.last() else {
             return;
         };
-        let rest = self.file.text.get(at..).unwrap_or_default();
-        let group = rest.find("</match-group").unwrap_or(rest.len());
-        if !matches!(last.open, Open::Leaf) || rest[..group].contains(&format!("</{}", last.name)) {
+        if !matches!(last.open, Open::Leaf) {
+            return;
+        }
+        let text = self.file.text.as_str();
+        let group = self.end_tags.next(text, "match-group", at);
+        if self.end_tags.next(text, &last.name, at) < group {
             return;
         }
         let (name, span) = (last.name.clone(), last.span.clone());
@@ -236,15 +239,15 @@ impl Parser<'_> {
             .map(|(prefix, _)| prefix)
             .filter(|prefix| prefix.bytes().all(|b| b.is_ascii_alphanumeric()))
             .unwrap_or_default();
-        let namespace = self.namespaces.iter().find(|(p, ..)| p == prefix);
+        let namespace = self.namespaces.get(prefix);
         let written = if prefix.is_empty() {
             format!("xmlns=\"{NAMESPACE}\"")
         } else {
             format!("xmlns:{prefix}=\"{NAMESPACE}\"")
         };
         let (message, place) = match namespace {
-            Some((_, uri, _)) if uri == NAMESPACE => return Open::Root,
-            Some((_, uri, place)) => (
+            Some((uri, _)) if uri == NAMESPACE => return Open::Root,
+            Some((uri, place)) => (
                 format!("`{uri}` is not the namespace of log source extensions"),
                 place.clone(),
             ),
@@ -261,7 +264,7 @@ impl Parser<'_> {
 
     /// Whether a prefix is declared; `xml` always is.
     pub(super) fn declared(&self, prefix: &str) -> bool {
-        matches!(prefix, "xml" | "xmlns") || self.namespaces.iter().any(|(p, ..)| p == prefix)
+        matches!(prefix, "xml" | "xmlns") || self.namespaces.get(prefix).is_some()
     }
 
     pub(super) fn end(&mut self, name: &str, span: Range<usize>) {
@@ -276,6 +279,7 @@ impl Parser<'_> {
             return;
         }
         let in_pattern = matches!(last.open, Open::InPattern);
+        crate::steps::count(self.open.len());
         let known = self.open.iter().any(|element| element.name == name);
         let (expected, opened) = (last.name.clone(), last.span.clone());
         if !in_pattern {

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, nearest, suggest};
 use crate::lsx::Spanned;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned as TomlSpanned;
@@ -41,7 +42,9 @@ pub(super) struct Reader<'a> {
     /// The table that is being read, as its keys are qualified: `leef.`.
     pub(super) prefix: &'static str,
     /// The LEEF keys so far, with their places.
-    pub(super) leef_keys: Vec<Spanned<String>>,
+    pub(super) leef_keys: HashMap<String, Range<usize>>,
+    /// The names of properties so far, with their places.
+    pub(super) names: HashMap<String, Range<usize>>,
     /// Whether the TOML itself is faulty, so that nothing may be called missing.
     pub(super) unread: bool,
 }

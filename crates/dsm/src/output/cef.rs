@@ -2,6 +2,9 @@
 //!
 //! Dictionary keys where there is one; custom properties under their LEEF key. CEF's `src` and `dst` are IPv4, so an
 //! IPv6 address goes into the custom IPv6 fields with their customary labels.
+//!
+//! CEF escapes pipes, equals signs, backslashes and, in values, line breaks. Each other character of [`leef::control`]
+//! becomes a blank; the event names the fields where that happened in `cefSanitized`.
 
 use crate::event::{Event, Status, canonical};
 use crate::field::{Field, Typed};
@@ -32,15 +35,34 @@ const KEYS: &[(Field, &str)] = &[
     (Field::ExtraIdentityData, "identityExtra"),
 ];
 
-/// Appends an event.
-pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
+/// The key of the names of changed fields.
+const SANITIZED_KEY: &str = "cefSanitized";
+
+/// Appends an event, and tells whether a character of it was replaced.
+pub fn write(event: &Event<'_>, out: &mut Vec<u8>) -> bool {
     let manifest = event.mapping().manifest();
+    let mut sanitized = String::new();
+    let mut changed = |field: &str, substituted: bool| {
+        if substituted {
+            if !sanitized.is_empty() {
+                sanitized.push(',');
+            }
+            sanitized.push_str(field);
+        }
+    };
     out.extend_from_slice(b"CEF:0|");
-    header(out, &manifest.vendor);
-    header(out, &manifest.product);
-    header(out, &manifest.version);
-    header(out, event.event_id.as_deref().unwrap_or(event.name()));
-    header(out, event.name());
+    for (field, text) in [
+        ("headerVendor", manifest.vendor.as_str()),
+        ("headerProduct", &manifest.product),
+        ("headerVersion", &manifest.version),
+        (
+            "headerEventId",
+            event.event_id.as_deref().unwrap_or(event.name()),
+        ),
+        ("headerName", event.name()),
+    ] {
+        changed(field, header(out, text));
+    }
     match event.severity {
         Some(severity) => out.extend_from_slice(severity.min(10).to_string().as_bytes()),
         None => out.extend_from_slice(b"Unknown"),
@@ -53,7 +75,7 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(key.as_bytes());
         out.push(b'=');
-        extension(out, value);
+        changed(key, extension(out, value));
     };
     if let Some(time) = event.device_time() {
         pair("rt", &time.timestamp_millis().to_string());
@@ -116,6 +138,16 @@ pub fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     if event.with_payload || event.status == Status::Stored {
         pair("payload", event.payload);
     }
+    if sanitized.is_empty() {
+        return false;
+    }
+    if out.len() > start {
+        out.push(b' ');
+    }
+    out.extend_from_slice(SANITIZED_KEY.as_bytes());
+    out.push(b'=');
+    out.extend_from_slice(sanitized.as_bytes());
+    true
 }
 
 /// Whether the event writes a key itself.
@@ -132,32 +164,68 @@ fn is_taken(key: &str) -> bool {
         "c6a3Label",
         "qid",
         "payload",
+        SANITIZED_KEY,
     ];
     OTHERS.contains(&key) || KEYS.iter().any(|(_, known)| *known == key)
 }
 
-/// A header field: pipes and backslashes are escaped; a line break cannot be, and becomes a blank.
-fn header(out: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'|' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\r' | b'\n' => out.push(b' '),
-            _ => out.push(byte),
+/// A header field: pipes and backslashes are escaped; what cannot be becomes a blank. Tells whether something did.
+fn header(out: &mut Vec<u8>, text: &str) -> bool {
+    let substituted = pieces(text, |piece| match piece {
+        Piece::Text(text) => escaped(out, text, b'|'),
+        Piece::Control(_) => {
+            out.push(b' ');
+            true
         }
-    }
+    });
     out.push(b'|');
+    substituted
 }
 
-/// An extension value: equals signs, backslashes and line breaks are escaped.
-fn extension(out: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'=' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            _ => out.push(byte),
+/// An extension value: equals signs, backslashes and line breaks are escaped, other control characters become blanks.
+/// Tells whether one did.
+fn extension(out: &mut Vec<u8>, text: &str) -> bool {
+    pieces(text, |piece| {
+        match piece {
+            Piece::Text(text) => return escaped(out, text, b'='),
+            Piece::Control("\n") => out.extend_from_slice(b"\\n"),
+            Piece::Control("\r") => out.extend_from_slice(b"\\r"),
+            Piece::Control(_) => {
+                out.push(b' ');
+                return true;
+            }
         }
+        false
+    })
+}
+
+/// A part of a text: without control characters, or one of these.
+enum Piece<'t> {
+    Text(&'t str),
+    Control(&'t str),
+}
+
+/// Writes the pieces of a text, and tells whether one was changed.
+fn pieces(text: &str, mut write: impl FnMut(Piece<'_>) -> bool) -> bool {
+    let mut changed = false;
+    let mut done = 0;
+    while let Some(control) = leef::control::find(text, done) {
+        changed |= write(Piece::Text(&text[done..control.start]));
+        changed |= write(Piece::Control(&text[control.clone()]));
+        done = control.end;
     }
+    changed | write(Piece::Text(&text[done..]))
+}
+
+/// Escapes backslashes and one other character, which changes nothing for who reads it.
+fn escaped(out: &mut Vec<u8>, text: &str, other: u8) -> bool {
+    for byte in text.bytes() {
+        if byte == other || byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    false
 }
 
 #[cfg(test)]
@@ -167,11 +235,29 @@ mod tests {
     #[test]
     fn what_would_break_the_line_is_escaped() {
         let mut out = Vec::new();
-        header(&mut out, "a|b\\c\nd");
-        extension(&mut out, "x=1\\y\r\nz|");
+        assert!(header(&mut out, "a|b\\c\nd"));
+        assert!(!extension(&mut out, "x=1\\y\r\nz|"));
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "a\\|b\\\\c d|x\\=1\\\\y\\r\\nz|"
         );
+    }
+
+    #[test]
+    fn control_characters_become_blanks_and_are_accounted_for() {
+        for control in [
+            "\0", "\u{1b}", "\t", "\u{7f}", "\u{85}", "\u{9b}", "\u{2028}", "\u{202e}",
+        ] {
+            for write in [header, extension] {
+                let mut out = Vec::new();
+                assert!(write(&mut out, &format!("é{control}=")), "{control:?}");
+                let text = String::from_utf8(out).unwrap();
+                assert!(
+                    text.starts_with("é ") && !text.contains(control),
+                    "{text:?}"
+                );
+            }
+        }
+        assert!(!extension(&mut Vec::new(), "é \u{200d}漢"));
     }
 }

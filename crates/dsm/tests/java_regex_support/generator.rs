@@ -87,6 +87,7 @@ pub(crate) fn case(seed: u64, pieces: usize) -> (String, &'static str, String) {
         groups: 0,
         named: false,
         loops,
+        pairs: false,
     };
     maker.alternation(&mut pattern, 3);
     if random.chance(40) {
@@ -105,6 +106,79 @@ pub(crate) fn case(seed: u64, pieces: usize) -> (String, &'static str, String) {
     (pattern, flags, text)
 }
 
+/// What looks for characters that Java knows as two halves, and at the places between and inside them.
+const PAIR_ATOMS: &[&str] = &[
+    ".",
+    ".",
+    "😀",
+    r"\x{1F600}",
+    "[^a]",
+    r"\X",
+    r"\b{g}",
+    r"\S",
+    "[😀a]",
+    r"\B",
+    "(?<=.)",
+    "(?<!.)",
+    "(?<=a.)",
+    "(?<=.{1,2})",
+    "(?<=😀)",
+    "(?<!^)",
+    "(?!^)",
+    r"\uDE00",
+    r"[\uD800-\uDFFF]",
+    "(.)",
+    r"\p{L}",
+];
+const PAIR_TEXT: &[&str] = &[
+    "😀",
+    "😀",
+    "😀",
+    "a",
+    "b",
+    "A",
+    " ",
+    "é",
+    "\u{301}",
+    "𝒳",
+    "\u{1E8D0}",
+    "\n",
+    "\u{200D}",
+    "👩",
+    "🇩",
+    "🇪",
+];
+
+/// The same with texts that hold surrogate pairs.
+pub(crate) fn pair_cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> String {
+    let mut lines = String::new();
+    let mut random = Random(seed);
+    for _ in 0..patterns {
+        let mut pattern = String::new();
+        // What fails at the beginning makes Java look into the first pair.
+        pattern.push_str(random.of(&["", "", "(?!^)", "(?<!^)"]));
+        let mut maker = Maker {
+            random: &mut random,
+            groups: 0,
+            named: false,
+            loops: false,
+            pairs: true,
+        };
+        maker.alternation(&mut pattern, 2);
+        let flags = random.of(FLAGS);
+        for _ in 0..3 {
+            let length = random.below(7);
+            let text: String = (0..length).map(|_| random.of(PAIR_TEXT)).collect();
+            lines.push_str(&format!(
+                "{}\t{flags}\t{}\n",
+                escape(&pattern),
+                escape(&text)
+            ));
+        }
+    }
+    lines
+}
+
 /// Lines for the oracle: so many patterns with a few texts each.
 pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> String {
     let mut lines = String::new();
@@ -118,6 +192,7 @@ pub(crate) fn cases(seed: u64, patterns: usize, escape: fn(&str) -> String) -> S
             groups: 0,
             named: false,
             loops,
+            pairs: false,
         };
         maker.alternation(&mut pattern, if loops { 4 } else { 3 });
         if random.chance(6) {
@@ -156,6 +231,7 @@ struct Maker<'a> {
     groups: usize,
     named: bool,
     loops: bool,
+    pairs: bool,
 }
 
 impl Maker<'_> {
@@ -178,6 +254,9 @@ impl Maker<'_> {
     }
 
     fn atom(&mut self, out: &mut String, depth: usize) {
+        if self.pairs && self.random.chance(35) {
+            return out.push_str(self.random.of(PAIR_ATOMS));
+        }
         if self.loops && (depth == 0 || self.random.chance(30)) {
             return out.push_str(
                 self.random

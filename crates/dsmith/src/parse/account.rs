@@ -13,6 +13,8 @@ const MAX_SHOWN: u64 = 10;
 pub(super) enum Kind {
     /// The input is broken.
     Fault,
+    /// An envelope has members beside its payloads.
+    Members,
     /// Bytes that are not UTF-8.
     Encoding,
     /// The JSON in a payload is broken.
@@ -26,8 +28,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Fault,
+        Self::Members,
         Self::Encoding,
         Self::Json,
         Self::Unrecognised,
@@ -38,6 +41,7 @@ impl Kind {
     const fn plural(self) -> &'static str {
         match self {
             Self::Fault => "faults of the input",
+            Self::Members => "envelopes with members that are left out",
             Self::Encoding => "payloads that are not UTF-8",
             Self::Json => "payloads with broken JSON",
             Self::Unrecognised => "payloads that were not recognised",
@@ -231,6 +235,11 @@ impl Account {
                 complaints.count(Kind::Fault),
                 "fault in the input",
                 "faults in the input",
+            ),
+            (
+                complaints.count(Kind::Members),
+                "envelope with members that are left out",
+                "envelopes with members that are left out",
             ),
             (
                 complaints.count(Kind::Json),

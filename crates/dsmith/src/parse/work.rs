@@ -135,7 +135,12 @@ impl<'j> Worker<'j> {
                 Item::Payload(bytes, offset) => self.payload(bytes, Place { name, offset }, done),
                 Item::Fault(fault) => {
                     let offset = fault.offset;
-                    done.account.complaints.add(Kind::Fault, || {
+                    let kind = if fault.kind.concerns_payloads() {
+                        Kind::Fault
+                    } else {
+                        Kind::Members
+                    };
+                    done.account.complaints.add(kind, || {
                         Place { name, offset }.says(0, &fault.kind.to_string())
                     });
                 }
@@ -263,7 +268,7 @@ impl<'j> Worker<'j> {
                 Err(error) => Some(error.to_string()),
             },
             Format::Cef => {
-                cef::write(event, lines);
+                account.sanitized += u64::from(cef::write(event, lines));
                 None
             }
             Format::Json => json::write(event, lines)

@@ -87,6 +87,29 @@ fn framing_can_be_dictated() {
 }
 
 #[test]
+fn members_of_an_envelope_beside_its_payloads_are_named_and_are_no_failure() {
+    let folder = Folder::with_acme_cloud();
+    let input = format!(
+        "{{\"id\":\"outer\",\"value\":[{}],\"more\":1}}\n",
+        login("ann")
+    );
+    let ran = run_with(&acme(&folder, &["-f", "json"]), &input)
+        .exits_with(0)
+        .says(&["warning", "byte 0", "left out", "\"id\""])
+        .says(&["warning", "\"more\""])
+        .says(&["2 envelopes with members that are left out"]);
+    assert_eq!(ran.column("/properties/UserName"), ["ann"]);
+}
+
+#[test]
+fn text_that_looks_like_json_at_its_beginning_is_one_event() {
+    let folder = Folder::with_acme_cloud();
+    let input = "[{user}] logged in\n,,\n";
+    let ran = run_with(&acme(&folder, &["-f", "json"]), input).exits_with(0);
+    assert_eq!(ran.column("/payload"), ["[{user}] logged in", ",,"]);
+}
+
+#[test]
 fn a_dash_is_standard_input_and_may_stand_between_files() {
     let folder = Folder::with_acme_cloud();
     let (first, last) = (

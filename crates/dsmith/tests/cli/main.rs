@@ -24,6 +24,7 @@ mod input;
 mod lint;
 mod lsp;
 mod new;
+mod private;
 mod protocols;
 mod run;
 mod support;

@@ -103,7 +103,7 @@ memory_events = {IN_FLIGHT}
 
 [group]
 name = \"collectors\"
-bootstrap_servers = [\"{}\"]
+bootstrap_server_list = [\"{}\"]
 partitions = 2
 session_timeout_ms = 6000
 ",
@@ -257,7 +257,7 @@ pub(crate) fn group_with_tokens(programs: &BrokerPrograms) {
 [group]
 name = \"collectors\"
 topic = \"positions\"
-bootstrap_servers = [\"{}\"]
+bootstrap_server_list = [\"{}\"]
 session_timeout_ms = 6000
 security_protocol = \"sasl-plaintext\"
 sasl_mechanism = \"oauthbearer\"

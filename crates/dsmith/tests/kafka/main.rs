@@ -492,7 +492,7 @@ fn stages(programs: &BrokerPrograms) {
         "[[destination]]
 name = \"file\"
 type = \"kafka\"
-bootstrap_servers = [\"{}\"]
+bootstrap_server_list = [\"{}\"]
 topic = \"events\"
 key = \"device\"
 compression = \"gzip\"

@@ -278,7 +278,7 @@ pub(crate) fn expired_client_secret_of_destination(programs: &BrokerPrograms) {
         "[[destination]]
 name = \"topic\"
 type = \"kafka\"
-bootstrap_servers = [\"{}\"]
+bootstrap_server_list = [\"{}\"]
 topic = \"events\"
 format = \"raw\"
 security_protocol = \"sasl-plaintext\"

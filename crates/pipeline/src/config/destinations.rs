@@ -304,6 +304,11 @@ fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<F
         keep: table
             .number("keep")
             .and_then(|keep| usize::try_from(keep).ok()),
+        mode: match table.text("mode").as_deref() {
+            Some("0640") => 0o640,
+            Some("0644") => 0o644,
+            _ => 0o600,
+        },
         sync: match table.text("sync").as_deref() {
             Some("never") => Sync::Never,
             _ => Sync::Batch,
@@ -323,6 +328,7 @@ fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
             framing,
             TlsFiles {
                 ca: table.path("ca_file", base),
+                ca_only: table.is_set("ca_file_only"),
                 client: client(table, base),
                 server_name: table.text("server_name"),
             },
@@ -348,8 +354,8 @@ fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
 }
 
 fn client(table: &Table<'_, '_>, base: &Path) -> Option<(PathBuf, PathBuf)> {
-    let certificate = table.path("client_certificate", base);
-    certificate.zip(table.path("client_key", base))
+    let certificate = table.path("certificate_file", base);
+    certificate.zip(table.path("private_key_file", base))
 }
 
 /// The keys about certificates go with TLS, and the two about ours with each other.
@@ -372,8 +378,9 @@ pub(super) fn check_broker_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) 
 
 fn check_certificates(reader: &mut Reader<'_>, table: &Table<'_, '_>, tls: bool, remedy: &str) {
     for (given, other) in [
-        ("client_certificate", "client_key"),
-        ("client_key", "client_certificate"),
+        ("certificate_file", "private_key_file"),
+        ("private_key_file", "certificate_file"),
+        ("ca_file_only", "ca_file"),
     ] {
         if table.is_given(given) && !table.is_given(other) {
             reader.report(
@@ -384,7 +391,12 @@ fn check_certificates(reader: &mut Reader<'_>, table: &Table<'_, '_>, tls: bool,
             );
         }
     }
-    for name in ["ca_file", "client_certificate", "client_key"] {
+    for name in [
+        "ca_file",
+        "ca_file_only",
+        "certificate_file",
+        "private_key_file",
+    ] {
         if table.is_given(name) && !tls {
             reader.report(
                 Code::ConfigKeyUnavailable,
@@ -417,11 +429,12 @@ fn kafka(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<
 
 /// How brokers are reached.
 pub(super) fn brokers(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> KafkaBrokers {
-    let addresses = table.texts("bootstrap_servers").iter();
+    let addresses = table.texts("bootstrap_server_list").iter();
     KafkaBrokers {
         addresses: addresses.map(|broker| broker.value.clone()).collect(),
         tls: is_encrypted(table).then(|| KafkaTls {
             ca: table.path("ca_file", base),
+            ca_only: table.is_set("ca_file_only"),
             client: client(table, base),
         }),
         sasl: sasl(reader, table, base),
@@ -454,7 +467,7 @@ fn sasl(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<K
     };
     Some(KafkaSasl::Password {
         mechanism,
-        user: table.text("user")?,
-        password: table.secret("password", base)?,
+        user: table.text("sasl_username")?,
+        password: table.secret("sasl_password", base)?,
     })
 }

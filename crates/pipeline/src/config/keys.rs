@@ -13,6 +13,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// The key and the values of it with which this one goes; without them it goes always.
     pub only: Option<(&'static str, &'static [&'static str])>,
+    /// What it was called before; the old spelling is still read, with a warning.
+    pub formerly: Option<&'static str>,
     /// What it means.
     pub meaning: &'static str,
 }
@@ -57,6 +59,7 @@ const fn key(name: &'static str, takes: Takes, meaning: &'static str) -> Key {
         required: false,
         default: None,
         only: None,
+        formerly: None,
         meaning,
     }
 }
@@ -69,6 +72,11 @@ impl Key {
 
     const fn default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
+        self
+    }
+
+    const fn formerly(mut self, name: &'static str) -> Self {
+        self.formerly = Some(name);
         self
     }
 
@@ -191,18 +199,20 @@ const SASL_MECHANISM: Key = key(
 .only("security_protocol", SASL);
 
 const USER: Key = key(
-    "user",
+    "sasl_username",
     Takes::Text,
     "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
 )
+.formerly("user")
 .required()
 .only("sasl_mechanism", PASSWORDS);
 
 const PASSWORD: Key = key(
-    "password",
+    "sasl_password",
     Takes::Secret,
     "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
 )
+.formerly("password")
 .required()
 .only("sasl_mechanism", PASSWORDS);
 
@@ -264,10 +274,11 @@ const GROUP: &[Key] = &[
     )
     .default("10000"),
     key(
-        "bootstrap_servers",
+        "bootstrap_server_list",
         Takes::HostPorts,
         "Brokers to begin with; they name the others. An Event Hubs namespace has the port 9093.",
     )
+    .formerly("bootstrap_servers")
     .required(),
     key(
         "security_protocol",
@@ -291,18 +302,26 @@ const GROUP: &[Key] = &[
     key(
         "ca_file",
         Takes::Path,
-        "PEM file with the certificate authorities to trust, instead of those of the system.",
+        "PEM file with certificate authorities that are trusted in addition to those of the system.",
     ),
     key(
-        "client_certificate",
+        "ca_file_only",
+        Takes::Boolean,
+        "Whether the authorities in `ca_file` are trusted alone, without those of the system.",
+    )
+    .default("false"),
+    key(
+        "certificate_file",
         Takes::Path,
         "PEM file with the client certificate and its chain.",
-    ),
+    )
+    .formerly("client_certificate"),
     key(
-        "client_key",
+        "private_key_file",
         Takes::Path,
         "PEM file with the private key of the client certificate.",
-    ),
+    )
+    .formerly("client_key"),
 ];
 
 const DESTINATION: &[Key] = &[
@@ -376,6 +395,13 @@ const DESTINATION: &[Key] = &[
     )
     .only("type", &["file"]),
     key(
+        "mode",
+        Takes::Choice(&["0600", "0640", "0644"]),
+        "Who may read the file: its owner, its group too, or everybody. A file that was more open is tightened when it is opened.",
+    )
+    .default("0600")
+    .only("type", &["file"]),
+    key(
         "sync",
         Takes::Choice(&["batch", "never"]),
         "`batch` forces each batch to the disk before the position moves. With `never` a power failure can lose what was written last.",
@@ -419,10 +445,11 @@ const DESTINATION: &[Key] = &[
     )
     .only("type", &["syslog"]),
     key(
-        "bootstrap_servers",
+        "bootstrap_server_list",
         Takes::HostPorts,
         "Brokers to begin with; they name the others. An Event Hubs namespace has the port 9093.",
     )
+    .formerly("bootstrap_servers")
     .required()
     .only("type", KAFKA),
     key("topic", Takes::Text, "The topic, or the event hub.")
@@ -459,20 +486,29 @@ const DESTINATION: &[Key] = &[
     key(
         "ca_file",
         Takes::Path,
-        "PEM file with the certificate authorities to trust, instead of those of the system. With `transport = \"tls\"` or `security_protocol` with `ssl`.",
+        "PEM file with certificate authorities that are trusted in addition to those of the system. With `transport = \"tls\"` or `security_protocol` with `ssl`.",
     )
     .only("type", &["syslog", "kafka"]),
     key(
-        "client_certificate",
+        "ca_file_only",
+        Takes::Boolean,
+        "Whether the authorities in `ca_file` are trusted alone, without those of the system.",
+    )
+    .default("false")
+    .only("type", &["syslog", "kafka"]),
+    key(
+        "certificate_file",
         Takes::Path,
         "PEM file with the client certificate and its chain; the same.",
     )
+    .formerly("client_certificate")
     .only("type", &["syslog", "kafka"]),
     key(
-        "client_key",
+        "private_key_file",
         Takes::Path,
         "PEM file with the private key of the client certificate; the same.",
     )
+    .formerly("client_key")
     .only("type", &["syslog", "kafka"]),
     key(
         "server_name",

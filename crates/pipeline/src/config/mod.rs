@@ -129,6 +129,7 @@ pub fn read(file: &Arc<SourceFile>, base: &Path) -> (Config, Diagnostics) {
     let (root, errors) = DeTable::parse_recoverable(&file.text);
     let mut hidden = Vec::new();
     secrets::telling_places(root.get_ref(), &mut hidden);
+    secrets::lookalikes(root.get_ref(), &mut hidden);
     if !errors.is_empty() {
         secrets::telling_lines(&file.text, &mut hidden);
     }

@@ -1,6 +1,8 @@
 //! Secrets that somebody wrote into the file: they must not be shown again in a message about it.
 
 use dsm::diagnostic::{Diagnostics, SourceFile, nearest};
+use protocol::secret::{SecretRef, masked as without_secrets};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
@@ -14,6 +16,51 @@ const TELLING: &[&str] = &[
     "token",
     "private_key",
 ];
+
+/// Parts of names under which people write addresses, with passwords in them.
+const ADDRESSES: &[&str] = &[
+    "server",
+    "proxy",
+    "url",
+    "address",
+    "host",
+    "endpoint",
+    "user",
+    "client_id",
+];
+
+/// Whether what stands under a key may hold a secret by the looks of it: instead of the place of a secret, or in an address.
+fn looks_like_secret(key: &str, text: &str) -> bool {
+    let key = key.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
+    match key.rsplit('.').next().unwrap_or(&key) {
+        "env" => SecretRef::Env(text.to_owned()).looks_like_secret(),
+        "file" => SecretRef::File(text.into()).looks_like_secret(),
+        key => {
+            ADDRESSES.iter().any(|part| key.contains(part))
+                && matches!(without_secrets(text), Cow::Owned(_))
+        }
+    }
+}
+
+/// The places of texts anywhere in a table that look like secrets.
+pub(super) fn lookalikes(table: &DeTable<'_>, out: &mut Vec<Range<usize>>) {
+    for (key, value) in table.iter() {
+        lookalikes_under(key.get_ref(), value, out);
+    }
+}
+
+fn lookalikes_under(key: &str, value: &toml::Spanned<DeValue<'_>>, out: &mut Vec<Range<usize>>) {
+    match value.get_ref() {
+        DeValue::String(text) if looks_like_secret(key, text) => out.push(value.span()),
+        DeValue::Table(inner) => lookalikes(inner, out),
+        DeValue::Array(items) => {
+            for item in items {
+                lookalikes_under(key, item, out);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// Whether a key is likely to hold a secret, whatever the protocol is.
 fn is_telling(key: &str) -> bool {
@@ -67,14 +114,31 @@ pub(super) fn telling_lines(text: &str, out: &mut Vec<Range<usize>>) {
             && is_telling(key)
         {
             let from = start + key.len() + 1;
-            let reference = value.trim_start().starts_with('{')
-                && ["env", "file"].iter().any(|word| value.contains(word));
-            if !reference {
+            let is_hidden = match reference(value) {
+                Some((word, place)) => looks_like_secret(word, place),
+                None => true,
+            };
+            if is_hidden {
+                out.push(from..from + value.trim_end().len());
+            }
+        } else if let Some((key, value)) = line.split_once('=') {
+            let from = start + key.len() + 1;
+            let text = value.trim().trim_matches(['"', '\'']);
+            if looks_like_secret(key, text) {
                 out.push(from..from + value.trim_end().len());
             }
         }
         start += line.len();
     }
+}
+
+/// What a reference leads to: `env` or `file`, and the text behind it.
+fn reference(value: &str) -> Option<(&str, &str)> {
+    let inside = value.trim().strip_prefix('{')?;
+    let (word, place) = inside.split_once('=')?;
+    let word = word.trim();
+    let place = place.trim().trim_end_matches('}').trim();
+    matches!(word, "env" | "file").then(|| (word, place.trim_matches(['"', '\''])))
 }
 
 /// The findings with a file in which the places are masked. Every other byte stays where it was.

@@ -5,7 +5,8 @@ use super::{log_sources, size};
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, nearest, suggest};
 use dsm::lsx::Spanned;
 use protocol::parameter::check_secret;
-use protocol::secret::SecretRef;
+use protocol::secret::{SecretRef, masked};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -73,7 +74,8 @@ impl Reader<'_> {
         let mut misspelt = Vec::new();
         for (key, entry) in raw.iter() {
             let written = key.get_ref().as_ref();
-            let Some(declaration) = declared.iter().find(|key| key.name == written) else {
+            let is_meant = |key: &&Key| key.name == written || key.formerly == Some(written);
+            let Some(declaration) = declared.iter().find(is_meant) else {
                 misspelt.push(written.to_owned());
                 // After a fault of the TOML a key may have ended up in the table above its own.
                 if !self.unread {
@@ -86,6 +88,24 @@ impl Reader<'_> {
                 }
                 continue;
             };
+            if declaration.name != written {
+                let name = declaration.name;
+                if raw.contains_key(name) {
+                    self.report(
+                        Code::ConfigContradiction,
+                        &key.span(),
+                        format!("`{written}` and `{name}` are the same key"),
+                        format!("remove `{written}`"),
+                    );
+                    continue;
+                }
+                self.report(
+                    Code::ConfigKeyRenamed,
+                    &key.span(),
+                    format!("`{written}` is called `{name}` now"),
+                    format!("write {name} instead"),
+                );
+            }
             if let Some(value) = self.value(declaration, entry) {
                 table
                     .values
@@ -99,7 +119,7 @@ impl Reader<'_> {
     /// Which keys go together, and which are missing.
     fn check_presence(&mut self, table: &Table<'_, '_>, name: &str, misspelt: &[String]) {
         for key in table.declared {
-            let given = table.raw.get_key_value(key.name);
+            let given = written(table.raw, key);
             let blocked = key.only.filter(|(other, values)| {
                 let value = table.text_or_default(other);
                 // A wrong value of the other key is one fault, not many.
@@ -165,13 +185,19 @@ impl Reader<'_> {
                     None
                 }
             },
+            // In any case, as the values of parameters are taken.
             Takes::Choice(choices) => match raw.as_str() {
-                Some(text) if choices.contains(&text) => Some(Value::Text(text.to_owned())),
                 Some(text) => {
+                    let meant = choices
+                        .iter()
+                        .find(|choice| choice.eq_ignore_ascii_case(text));
+                    if let Some(choice) = meant {
+                        return Some(Value::Text((*choice).to_owned()));
+                    }
                     self.report(
                         Code::ConfigValueInvalid,
                         &entry.span(),
-                        format!("`{}` cannot be \"{text}\"", key.name),
+                        format!("`{}` cannot be \"{}\"", key.name, masked(text)),
                         suggest(text, "values", choices),
                     );
                     None
@@ -218,6 +244,15 @@ impl Reader<'_> {
         );
         None
     }
+}
+
+/// A key as it is written, under its name or its old one, and what it is set to.
+fn written<'t, 'i>(
+    raw: &'t DeTable<'i>,
+    key: &Key,
+) -> Option<(&'t TomlSpanned<Cow<'i, str>>, Entry<'t, 'i>)> {
+    raw.get_key_value(key.name)
+        .or_else(|| raw.get_key_value(key.formerly?))
 }
 
 fn whole_number(raw: &DeValue<'_>) -> Option<u64> {
@@ -305,8 +340,13 @@ impl<'t, 'i> Table<'t, 'i> {
         self.declared.iter().find(|key| key.name == name)
     }
 
+    /// What a key is set to.
+    fn entry(&self, name: &str) -> Option<Entry<'t, 'i>> {
+        written(self.raw, self.declaration(name)?).map(|(_, entry)| entry)
+    }
+
     fn is_given_wrongly(&self, name: &str) -> bool {
-        self.raw.contains_key(name) && !self.values.contains_key(name)
+        self.is_given(name) && !self.values.contains_key(name)
     }
 
     /// The text of a key, or its default; nothing if it is wrong or does not go with the other keys.
@@ -320,7 +360,7 @@ impl<'t, 'i> Table<'t, 'i> {
         }
         match self.values.get(name).map(|value| &value.value) {
             Some(Value::Text(text)) => Some(text),
-            None if !self.raw.contains_key(name) => key.default,
+            None if !self.is_given(name) => key.default,
             _ => None,
         }
     }
@@ -379,13 +419,12 @@ impl<'t, 'i> Table<'t, 'i> {
 
     /// Whether a key is given, rightly or wrongly.
     pub(super) fn is_given(&self, name: &str) -> bool {
-        self.raw.contains_key(name)
+        self.entry(name).is_some()
     }
 
     /// Where the value of a key stands, or the table.
     pub(super) fn span_of(&self, name: &str) -> Range<usize> {
-        self.raw
-            .get(name)
+        self.entry(name)
             .map_or_else(|| self.span.clone(), TomlSpanned::span)
     }
 
@@ -395,7 +434,7 @@ impl<'t, 'i> Table<'t, 'i> {
         let Takes::Table(declared) = key.takes else {
             return None;
         };
-        let entry = self.raw.get(name)?;
+        let entry = self.entry(name)?;
         match entry.get_ref().as_table() {
             Some(raw) => Some(reader.table(raw, entry.span(), &format!("[{name}]"), declared)),
             None => {
@@ -407,7 +446,7 @@ impl<'t, 'i> Table<'t, 'i> {
 
     /// The tables of a list.
     pub(super) fn subs(&self, reader: &mut Reader<'_>, name: &'static str) -> Vec<Table<'t, 'i>> {
-        let (Some(key), Some(entry)) = (self.declaration(name), self.raw.get(name)) else {
+        let (Some(key), Some(entry)) = (self.declaration(name), self.entry(name)) else {
             return Vec::new();
         };
         let Takes::Tables(declared) = key.takes else {
@@ -441,7 +480,7 @@ impl<'t, 'i> Table<'t, 'i> {
         reader: &mut Reader<'_>,
         name: &'static str,
     ) -> Option<(&'t DeTable<'i>, Range<usize>)> {
-        let entry = self.raw.get(name)?;
+        let entry = self.entry(name)?;
         let raw = entry.get_ref().as_table();
         if let (None, Some(key)) = (raw, self.declaration(name)) {
             reader.wrong(key, entry);

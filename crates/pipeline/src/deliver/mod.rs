@@ -103,6 +103,8 @@ pub struct Deliverer<'m> {
     metrics: Arc<DestinationMetrics>,
     /// Records of coalescing do not wait for the end of their window any more.
     closing: bool,
+    /// How far the machine's clock is ahead of the time by which is waited.
+    ahead: TimeDelta,
 }
 
 /// A route at work.
@@ -179,6 +181,7 @@ impl<'m> Deliverer<'m> {
             backoff: Backoff::default(),
             metrics,
             closing: false,
+            ahead: TimeDelta::zero(),
         })
     }
 
@@ -210,6 +213,13 @@ impl<'m> Deliverer<'m> {
         Ok(true)
     }
 
+    /// The same as [`Self::step`], where the machine's clock was set: it shows so much more than the time by which is
+    /// waited. Events have their time of receipt from it.
+    pub fn step_at(&mut self, now: DateTime<Utc>, ahead: TimeDelta) -> Step {
+        self.ahead = ahead;
+        self.step(now)
+    }
+
     /// Does the next thing: sends a batch and makes the next one ready, or finds that there is nothing to do.
     pub fn step(&mut self, now: DateTime<Utc>) -> Step {
         if let Some(until) = self.backoff.until(now) {
@@ -225,7 +235,7 @@ impl<'m> Deliverer<'m> {
             Ok(step) => step,
             Err(error) => {
                 let until = self.backoff.failed(now);
-                self.metrics.failed(until, &error.to_string());
+                self.metrics.failed(until + self.ahead, &error.to_string());
                 tracing::error!(destination = %self.options.name, "delivery waits: {error}");
                 Step::Wait(until)
             }
@@ -242,7 +252,7 @@ impl<'m> Deliverer<'m> {
             &mut self.turn,
             &self.store,
             &self.options,
-            now,
+            Times::new(now, self.ahead),
             self.closing,
         )?;
         Ok(match prepared {
@@ -261,6 +271,8 @@ impl<'m> Deliverer<'m> {
             return Ok(Step::Idle);
         };
         let parallel = self.options.threads > 1 && self.ready.is_empty();
+        let times = Times::new(now, self.ahead);
+        let wall = times.wall();
         let (outcome, prepared) = if work.is_sent || work.batch.records.is_empty() {
             (Outcome::Accepted(Vec::new()), None)
         } else if parallel {
@@ -274,13 +286,13 @@ impl<'m> Deliverer<'m> {
                 ..
             } = self;
             std::thread::scope(|scope| {
-                let next = scope.spawn(|| prepare(lanes, turn, store, options, now, *closing));
-                let outcome = destination.send(&work.batch, now);
+                let next = scope.spawn(|| prepare(lanes, turn, store, options, times, *closing));
+                let outcome = destination.send(&work.batch, wall);
                 let next = next.join().unwrap_or_else(|panic| resume_unwind(panic));
                 (outcome, Some(next))
             })
         } else {
-            (self.destination.send(&work.batch, now), None)
+            (self.destination.send(&work.batch, wall), None)
         };
         let fault = match prepared {
             Some(Ok(Prepared::Work(next))) => {
@@ -294,19 +306,19 @@ impl<'m> Deliverer<'m> {
             Outcome::Accepted(refused) => {
                 work.is_sent = true;
                 work.refuse(refused);
-                if let Err(error) = self.account(&mut work, now) {
+                if let Err(error) = self.account(&mut work, wall) {
                     self.ready.push_front(work);
                     return Err(error);
                 }
                 self.backoff.succeeded();
-                self.metrics.succeeded(now);
+                self.metrics.succeeded(wall);
                 Step::Again
             }
             Outcome::Unavailable(reason) => {
                 self.ready.push_front(work);
                 let until = self.backoff.failed(now);
-                self.metrics.failed(until, &reason);
-                tracing::warn!(destination = %self.options.name, retry = %until, "unavailable: {reason}");
+                self.metrics.failed(until + self.ahead, &reason);
+                tracing::warn!(destination = %self.options.name, retry = %(until + self.ahead), "unavailable: {reason}");
                 Step::Wait(until)
             }
             Outcome::Closed(reason) => {
@@ -413,6 +425,26 @@ impl Work {
     }
 }
 
+/// The two times of a step.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// By which is waited.
+    now: DateTime<Utc>,
+    /// How far the machine's clock is ahead of it.
+    ahead: TimeDelta,
+}
+
+impl Times {
+    fn new(now: DateTime<Utc>, ahead: TimeDelta) -> Self {
+        Self { now, ahead }
+    }
+
+    /// What the machine's clock shows.
+    fn wall(self) -> DateTime<Utc> {
+        self.now + self.ahead
+    }
+}
+
 /// What [`prepare`] found.
 enum Prepared {
     Work(Box<Work>),
@@ -427,7 +459,7 @@ fn prepare(
     turn: &mut usize,
     store: &Store,
     options: &DeliveryOptions,
-    now: DateTime<Utc>,
+    times: Times,
     closing: bool,
 ) -> Result<Prepared, StoreError> {
     let mut earliest: Option<DateTime<Utc>> = None;
@@ -436,7 +468,7 @@ fn prepare(
         let Some(lane) = lanes.get_mut(index) else {
             continue;
         };
-        match lane.prepare(index, store, options, now, closing)? {
+        match lane.prepare(index, store, options, times, closing)? {
             Prepared::Work(work) => {
                 *turn = index + 1;
                 return Ok(Prepared::Work(work));
@@ -484,9 +516,10 @@ impl<'m> Lane<'m> {
         index: usize,
         store: &Store,
         options: &DeliveryOptions,
-        now: DateTime<Utc>,
+        times: Times,
         closing: bool,
     ) -> Result<Prepared, StoreError> {
+        let now = times.now;
         let allowance = self.throttle.allowance(now).min(options.batch_events);
         let worthwhile = self.throttle.worthwhile().min(options.batch_events);
         let held_back = allowance < worthwhile
@@ -514,7 +547,7 @@ impl<'m> Lane<'m> {
             // A window is over when time has passed it, unless events wait that were received before.
             let over = match &mut self.coalescer {
                 Some(coalescer) if !held_back && closing => coalescer.close_all(),
-                Some(coalescer) if !held_back => coalescer.close(now),
+                Some(coalescer) if !held_back => coalescer.close(times.wall()),
                 _ => Vec::new(),
             };
             self.add_folded(&over, store, &mut work)
@@ -523,7 +556,7 @@ impl<'m> Lane<'m> {
         };
         filled = filled.and_then(|()| self.add_hastened(store, &mut work));
         if batch.is_empty() && work.is_empty() && filled.is_ok() {
-            return Ok(self.wait(held_back.then_some(worthwhile), now));
+            return Ok(self.wait(held_back.then_some(worthwhile), times));
         }
         if let Err(error) = filled {
             self.coalescer = before;
@@ -536,12 +569,13 @@ impl<'m> Lane<'m> {
     }
 
     /// What the lane waits for: until so many events may pass, or for the end of a window.
-    fn wait(&mut self, held_back: Option<usize>, now: DateTime<Utc>) -> Prepared {
+    fn wait(&mut self, held_back: Option<usize>, times: Times) -> Prepared {
+        let now = times.now;
         if let Some(events) = held_back {
             return Prepared::Wait(self.throttle.ready_at(events, now));
         }
         match self.coalescer.as_ref().and_then(Coalescer::next_close) {
-            Some(close) => Prepared::Wait(close.max(now)),
+            Some(close) => Prepared::Wait((close - times.ahead).max(now)),
             None => Prepared::Nothing,
         }
     }

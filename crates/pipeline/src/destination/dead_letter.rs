@@ -50,7 +50,7 @@ impl DeadLetters {
     /// The dead letters in a file, which is made when there is one.
     pub fn new(path: PathBuf) -> Self {
         Self {
-            file: LineFile::new(path),
+            file: LineFile::new(path, 0o600),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::metrics::{Board, DestinationState, NO_LANE};
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 use protocol::clock::Clock;
-use protocol::status::{RetryReason, State};
+use protocol::status::{GapReason, RetryReason, State};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -223,6 +223,21 @@ fn lanes(text: &mut Text, board: &Board, now: DateTime<Utc>) {
             text.sample("dsmith_retries_total", &labels, status.retries(reason));
         }
     }
+    text.metric(
+        "dsmith_gaps_total",
+        "counter",
+        "How often input was gone, or may have been, before it could be read, by reason.",
+    );
+    for (id, status) in &lanes {
+        for reason in GapReason::ALL {
+            let labels = [
+                ("log_source", id.log_source.as_str()),
+                ("lane", id.lane.as_str()),
+                ("reason", reason.as_str()),
+            ];
+            text.sample("dsmith_gaps_total", &labels, status.gaps(reason));
+        }
+    }
 }
 
 fn routes(text: &mut Text, board: &Board) {
@@ -360,7 +375,7 @@ pub struct RunPages {
 
 impl Pages for RunPages {
     fn metrics(&self) -> Result<String, String> {
-        metrics(&self.board, &self.store, self.clock.now()).map_err(|error| error.to_string())
+        metrics(&self.board, &self.store, self.clock.wall()).map_err(|error| error.to_string())
     }
 
     fn not_ready(&self) -> Vec<String> {

@@ -334,7 +334,7 @@ impl Thread {
             }
             // Asked before looking, so that what arrives meanwhile is not waited for.
             let seen = self.store.pages();
-            let step = deliverer.step(self.clock.now());
+            let step = deliverer.step_at(self.clock.now(), self.clock.set_by());
             let wait = match step {
                 Step::Again => {
                     moved = Instant::now();

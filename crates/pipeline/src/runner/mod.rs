@@ -20,7 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use collecting::Collecting;
 use delivering::{Delivering, Drain};
 use dsm::Mapping;
-use protocol::clock::{Clock, Stop};
+use protocol::clock::{Clock, ClockWatch, Stop};
 use protocol::secret::Secrets;
 use protocol::status::LaneStatus;
 use protocol::{Keeps, LaneId, OpenError};
@@ -358,8 +358,12 @@ impl Run<'_> {
         let mut status = StatusFile::default();
         let mut reload = Reload::default();
         let mut life = SignsOfLife::default();
+        let mut watch = ClockWatch::default();
         let mut closed = None;
         loop {
+            if let Some(jump) = watch.look(&*self.clock) {
+                report_jump(jump);
+            }
             collecting.tick()?;
             delivering.check()?;
             if let Some(group) = &group {
@@ -684,6 +688,21 @@ impl SignsOfLife {
     }
 }
 
+/// Says that somebody has set the clock of the machine. Nobody waits by it; what is said is for who reads time stamps.
+fn report_jump(jump: TimeDelta) {
+    let direction = if jump < TimeDelta::zero() {
+        "back"
+    } else {
+        "forward"
+    };
+    tracing::warn!(
+        seconds = jump.num_seconds(),
+        "the clock of this machine was set {direction} by {} seconds: collection and delivery go on as before; events get \
+         their time of receipt from the clock as it is now",
+        jump.num_seconds().abs()
+    );
+}
+
 /// Writes the status every few seconds.
 #[derive(Debug, Default)]
 struct StatusFile {
@@ -702,7 +721,7 @@ impl StatusFile {
         }
         self.last = Some(now);
         let waiting = run.store.look_at_memory();
-        let status = Status::of(&run.board, &waiting, &mut self.rates, now);
+        let status = Status::of(&run.board, &waiting, &mut self.rates, run.clock.wall());
         if let Err(error) = status.write(run.store.dir()) {
             // It is for looking only.
             tracing::warn!("the status cannot be written: {error}");

@@ -1,10 +1,10 @@
 //! The database file: its format, who may use it, and what is wrong when it cannot be used.
 
+use super::private;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +13,17 @@ pub const FORMAT: u32 = 1;
 
 /// SQLite's application id: `dsmi`. It tells our file from any other database.
 const APPLICATION: i32 = 0x6473_6d69;
-const DATABASE: &str = "state.db";
-const LOCK: &str = "lock";
+pub(super) const DATABASE: &str = "state.db";
+/// SQLite's log of what is not in the database yet.
+pub(super) const WAL: &str = "state.db-wal";
+pub(super) const SHM: &str = "state.db-shm";
+pub(super) const LOCK: &str = "lock";
+/// Room that is set aside for delivery on a full disk.
+pub(super) const RESERVE: &str = "reserve";
+/// What a run writes for `dsmith status`.
+pub(super) const STATUS: &str = "status.json";
+pub(super) const STATUS_NEW: &str = "status.json.new";
+pub(super) const DEAD_LETTERS: &str = "dead-letters";
 const LOCK_TRIES: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(40);
 const PAGE_BYTES: i64 = 16 << 10;
@@ -22,6 +31,16 @@ const PAGE_BYTES: i64 = 16 << 10;
 const SPARE_PAGES: i64 = 4096;
 /// Pages that are given back at a time, so that delivery never waits for long.
 const SHRINK_PAGES: i64 = 512;
+/// The same on a disk with little room, where the log must not grow by much: 1 MiB.
+const SHRINK_PAGES_SCARCE: i64 = 64;
+/// How often in a row pages are given back on a disk with little room.
+const SHRINK_STEPS: u32 = 16;
+/// The log is cut to this size when it begins anew: 16 MiB, what it has after a checkpoint of SQLite's own.
+const WAL_BYTES: i64 = 16 << 20;
+/// With less than this a disk is full: no file of SQLite's grows by less.
+const FULL_BYTES: u64 = 64 << 10;
+/// Room that is set aside for delivery: more than the database grows between two checkpoints, and some commits.
+pub(super) const RESERVE_BYTES: u64 = 8 << 20;
 
 const SCHEMA: &str = "
 CREATE TABLE log_source (
@@ -52,7 +71,7 @@ CREATE TABLE chunk (
     bytes INTEGER NOT NULL,
     payloads BLOB NOT NULL
 );
-CREATE INDEX chunk_order ON chunk (log_source, next, bytes);
+CREATE INDEX chunk_order ON chunk (log_source, next, first, bytes);
 ";
 
 /// The state cannot be used, or not now.
@@ -132,6 +151,27 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// What should be there is not.
+    #[error(
+        "the state in {} is not whole, events are missing: {missing}; restore {DATABASE} from a copy, with {WAL} if there is one{}", dir.display(),
+        if *can_be_given_up { ", or go on without them: dsmith run --forget-missing" } else { "" }
+    )]
+    Incomplete {
+        /// The state directory.
+        dir: PathBuf,
+        /// What is missing, for people.
+        missing: String,
+        /// Whether the state is of use without it.
+        can_be_given_up: bool,
+    },
+    /// A file of the state is not what it has to be, so that others could read or replace it.
+    #[error("the state in {} is not used: {reason}", dir.display())]
+    Unsafe {
+        /// The state directory.
+        dir: PathBuf,
+        /// What is wrong, and the remedy.
+        reason: String,
+    },
     /// Reading or writing failed.
     #[error("the state in {} cannot be used: {reason}", dir.display())]
     Io {
@@ -158,6 +198,15 @@ impl StoreError {
                 available: available(&dir).unwrap_or(0),
                 dir,
             },
+            // The index of the log cannot grow.
+            Some(ErrorCode::SystemIoFailure)
+                if available(&dir).is_some_and(|room| room < FULL_BYTES) =>
+            {
+                Self::DiskFull {
+                    available: available(&dir).unwrap_or(0),
+                    dir,
+                }
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged {
                 dir,
                 reason: error.to_string(),
@@ -169,7 +218,7 @@ impl StoreError {
         }
     }
 
-    fn io(dir: &Path, error: &std::io::Error) -> Self {
+    pub(super) fn io(dir: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             dir: dir.to_owned(),
             reason: error.to_string(),
@@ -190,14 +239,21 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
-    make_folder(dir).map_err(|error| StoreError::io(dir, &error))?;
+    private::folder(dir)?;
+    private::files(dir)?;
     let lock = lock(dir)?;
-    let writer = connect(
-        dir,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-    )?;
-    prepare(dir, &writer)?;
-    let reader = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    refuse_lost(dir)?;
+    // SQLite gives the mode of the database to its other files.
+    private::create(&dir.join(DATABASE))
+        .map_err(|error| private::refusal(dir, DATABASE, &error))?;
+    let opened = connect_both(dir).or_else(|error| match error {
+        // Without any room not even the log can be opened.
+        StoreError::DiskFull { .. } | StoreError::Io { .. } if free_reserve(dir) => {
+            connect_both(dir)
+        }
+        error => Err(error),
+    });
+    let (writer, reader) = opened?;
     Ok(Opened {
         lock,
         writer,
@@ -205,32 +261,105 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
     })
 }
 
-/// Payloads wait here, so a folder that we make is its owner's alone.
-fn make_folder(dir: &Path) -> std::io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
+fn connect_both(dir: &Path) -> Result<(Connection, Connection), StoreError> {
+    let writer = connect(
+        dir,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )?;
+    prepare(dir, &writer)?;
+    let reader = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    Ok((writer, reader))
+}
+
+/// Refuses an empty database, or none, beside what a run has left: SQLite would remove the log and begin anew.
+fn refuse_lost(dir: &Path) -> Result<(), StoreError> {
+    let size = |name: &str| {
+        let there = std::fs::symlink_metadata(dir.join(name));
+        there.ok().map(|there| there.len())
+    };
+    let (database, log) = (size(DATABASE), size(WAL).unwrap_or(0));
+    let reason = match database {
+        Some(0) if log > 0 => format!("{DATABASE} is empty, and {WAL} beside it is not"),
+        None if log > 0 => format!("{DATABASE} is gone, and {WAL} is still there"),
+        Some(0) if size(STATUS).is_some() => {
+            format!("{DATABASE} is empty, although a run has used it")
+        }
+        _ => return Ok(()),
+    };
+    Err(StoreError::Damaged {
+        dir: dir.to_owned(),
+        reason,
+    })
+}
+
+/// Sets room aside, if it is not and there is enough besides.
+pub(super) fn keep_reserve(dir: &Path, free: u64) {
+    let path = dir.join(RESERVE);
+    let is_kept = std::fs::symlink_metadata(&path).is_ok_and(|there| there.len() >= RESERVE_BYTES);
+    let has_room =
+        || available(dir).is_some_and(|room| room > free.saturating_add(2 * RESERVE_BYTES));
+    if is_kept || !has_room() {
+        return;
     }
-    if let Some(parent) = dir.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::DirBuilder::new().mode(0o700).create(dir)
+    // Without it delivery may stop on a full disk, which nothing can be done about now.
+    let _ = private::create(&path).and_then(|mut file| {
+        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES) {
+            Ok(()) => Ok(()),
+            // The file system cannot; zeros take room too.
+            Err(_) => file.write_all(&vec![0; usize::try_from(RESERVE_BYTES).unwrap_or(0)]),
+        }
+    });
+}
+
+/// Gives the room that was set aside to whoever needs it now. Tells whether there was any.
+pub(super) fn free_reserve(dir: &Path) -> bool {
+    std::fs::remove_file(dir.join(RESERVE)).is_ok()
+}
+
+/// Whether room is set aside.
+pub(super) fn has_reserve(dir: &Path) -> bool {
+    dir.join(RESERVE).exists()
 }
 
 /// Opens what is there for looking only.
 pub(super) fn open_to_read(dir: &Path) -> Result<Connection, StoreError> {
+    refuse_lost(dir)?;
     if !dir.join(DATABASE).is_file() {
         return Err(StoreError::Absent {
             dir: dir.to_owned(),
         });
     }
-    let connection = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let format = format(dir, &connection)?;
+    let opened = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|connection| format(dir, &connection).map(|format| (connection, format)));
+    let (connection, format) = opened.or_else(|error| match error {
+        // On a read-only disk there can be no index of a log. Without a log none is needed.
+        StoreError::Io { .. } if std::fs::metadata(dir.join(WAL)).is_err() => {
+            let connection = connect_unchanging(dir)?;
+            let format = format(dir, &connection)?;
+            Ok((connection, format))
+        }
+        error => Err(error),
+    })?;
     match format {
         Some(FORMAT) => Ok(connection),
         _ => Err(StoreError::Absent {
             dir: dir.to_owned(),
         }),
     }
+}
+
+/// Opens a database that nobody can change.
+fn connect_unchanging(dir: &Path) -> Result<Connection, StoreError> {
+    let path = dir.join(DATABASE).to_string_lossy().into_owned();
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    Connection::open_with_flags(
+        format!("file:{path}?immutable=1"),
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+    )
+    .map_err(|error| StoreError::sqlite(dir, &error))
 }
 
 /// Whether a process holds the directory, and which.
@@ -253,13 +382,8 @@ fn process(file: &mut File) -> String {
 }
 
 fn lock(dir: &Path) -> Result<Lock, StoreError> {
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join(LOCK))
-        .map_err(|error| StoreError::io(dir, &error))?;
+    let mut file =
+        private::create(&dir.join(LOCK)).map_err(|error| private::refusal(dir, LOCK, &error))?;
     // Somebody who only looks holds it for a moment.
     let mut tries = 0;
     while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -323,6 +447,7 @@ fn prepare(dir: &Path, connection: &Connection) -> Result<(), StoreError> {
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 1024)?;
+        connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES, |_| Ok(()))?;
         if new {
             connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {SCHEMA}
@@ -334,20 +459,48 @@ fn prepare(dir: &Path, connection: &Connection) -> Result<(), StoreError> {
     run().map_err(|error| StoreError::sqlite(dir, &error))
 }
 
-/// Gives back some free pages, if there are more than a burst needs.
-pub(super) fn shrink(connection: &Connection) -> rusqlite::Result<()> {
+/// Gives back some free pages, if there are more than a burst needs, or the disk has little room.
+pub(super) fn shrink(connection: &Connection, is_scarce: bool) -> rusqlite::Result<()> {
     let pragma = |name: &str| -> rusqlite::Result<i64> {
         connection.pragma_query_value(None, name, |row| row.get(0))
     };
+    let vacuum = |pages: i64| -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    };
+    if is_scarce {
+        for _ in 0..SHRINK_STEPS {
+            if pragma("freelist_count")? == 0 {
+                break;
+            }
+            vacuum(SHRINK_PAGES_SCARCE)?;
+        }
+        return checkpoint(connection, "PASSIVE").map(|_| ());
+    }
     let free = pragma("freelist_count")?;
     if free <= SPARE_PAGES || free * 2 < pragma("page_count")? {
         return Ok(());
     }
-    let mut statement =
-        connection.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
-    let mut rows = statement.query([])?;
-    while rows.next()?.is_some() {}
-    Ok(())
+    vacuum(SHRINK_PAGES)
+}
+
+/// Bytes by which the database file will grow with the next checkpoint.
+pub(super) fn growth(dir: &Path, connection: &Connection) -> rusqlite::Result<u64> {
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let there = std::fs::metadata(dir.join(DATABASE)).map_or(0, |file| file.len());
+    Ok(super::unsigned(pages * size).saturating_sub(there))
+}
+
+/// Takes what is in the log to the database. `PASSIVE` waits for nobody; after `RESTART` the log begins anew, in the room
+/// that it has. Tells whether all of it was taken.
+pub(super) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        let (busy, pages, taken): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(busy == 0 && pages == taken)
+    })
 }
 
 /// Free bytes of the file system, if it says.

@@ -9,15 +9,18 @@
 //!
 //! The directory belongs to one process at a time. Other processes may look with [`Store::peek`].
 
+mod check;
 mod chunk;
 mod file;
 mod memory;
 mod peek;
+mod private;
 
 pub use chunk::{Batch, Stored};
 pub use file::{FORMAT, StoreError};
 pub use memory::MemoryLimits;
 pub use peek::{Peek, SourceRow, WaitingRow};
+pub(crate) use private::create as create_private;
 
 use chrono::{DateTime, Utc};
 use chunk::Most;
@@ -95,6 +98,13 @@ impl Position {
     }
 }
 
+/// With less than this above what collection leaves free, a disk has little room: 64 MiB.
+const SCARCE: u64 = 64 << 20;
+/// The database is not behind its log by more than this: 4 MiB.
+const GROWTH: u64 = 4 << 20;
+/// What a page takes besides its payloads, at most: 256 KiB.
+const OVERHEAD: u64 = 256 << 10;
+
 /// Spool, cursors and positions. Shared by all threads of a run.
 #[derive(Debug)]
 pub struct Store {
@@ -133,9 +143,19 @@ impl Store {
     /// Opens the state in a directory, or begins one where there is none.
     ///
     /// # Errors
-    /// Another process uses the directory; the state was written by a newer program, is not ours or is damaged; the
-    /// directory cannot be used.
+    /// Another process uses the directory; the state was written by a newer program, is not ours, is damaged or not whole;
+    /// the directory cannot be used.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, StoreError> {
+        let store = Self::open_unchecked(dir, limits)?;
+        store.check()?;
+        Ok(store)
+    }
+
+    /// Opens a state in which events may be missing, so that these can be given up before [`Self::check`] is called.
+    ///
+    /// # Errors
+    /// As with [`Self::open`].
+    pub fn open_unchecked(dir: &Path, limits: Limits) -> Result<Self, StoreError> {
         let Opened {
             lock,
             writer,
@@ -146,6 +166,7 @@ impl Store {
                 row.get(0)
             })
             .map_err(|error| StoreError::sqlite(dir, &error))?;
+        file::keep_reserve(dir, limits.free);
         Ok(Self {
             dir: dir.to_owned(),
             limits: Mutex::new(limits),
@@ -217,7 +238,7 @@ impl Store {
     }
 
     fn on_disk(&self, identifier: &str) -> Result<SourceId, StoreError> {
-        self.write(|tx| {
+        self.write_without_room(|tx| {
             tx.prepare_cached(
                 "INSERT INTO log_source (identifier) VALUES (?1) ON CONFLICT DO NOTHING",
             )?
@@ -295,7 +316,8 @@ impl Store {
         received: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let payloads = parts.iter().flat_map(|(_, payloads)| payloads.iter());
-        self.check_room(payloads.map(|payload| payload.as_ref().len() as u64).sum())?;
+        let size = payloads.map(|payload| payload.as_ref().len() as u64).sum();
+        let is_scarce = self.check_room(size)?;
         let added = self.write(|tx| {
             let mut added = 0;
             for (source, payloads) in parts {
@@ -314,7 +336,20 @@ impl Store {
             Ok(added)
         })?;
         self.bytes.fetch_add(added, Ordering::Relaxed);
+        self.settle(is_scarce);
         Ok(())
+    }
+
+    /// Lets the database grow while there is room, so that delivery needs none: of what is in the log and not in the
+    /// database there is never more than is set aside for it.
+    fn settle(&self, is_scarce: bool) {
+        let writer = locked(&self.writer);
+        let growth = file::growth(&self.dir, &writer).unwrap_or(0);
+        if growth > GROWTH || (is_scarce && growth > 0) {
+            let _reader = locked(&self.reader);
+            // What cannot be done now is done by a later checkpoint; all of it is durable.
+            let _ = file::checkpoint(&writer, "PASSIVE");
+        }
     }
 
     /// Wakes those who wait for events.
@@ -417,8 +452,8 @@ impl Store {
         }
     }
 
-    /// Refuses what would go over the limits.
-    fn check_room(&self, size: u64) -> Result<(), StoreError> {
+    /// Refuses what would go over the limits. Tells whether the disk has little room.
+    fn check_room(&self, size: u64) -> Result<bool, StoreError> {
         let limits = *locked(&self.limits);
         let waiting = self.bytes();
         if waiting > 0 && waiting + size > limits.spool {
@@ -427,17 +462,29 @@ impl Store {
                 limit: limits.spool,
             });
         }
-        let available = file::available(&self.dir);
-        // The page is written twice, to the log and to the database.
-        match available {
-            Some(available) if size > 0 && available < limits.free.saturating_add(2 * size) => {
-                Err(StoreError::DiskFull {
-                    dir: self.dir.clone(),
-                    available,
-                })
-            }
-            _ => Ok(()),
+        let Some(available) = file::available(&self.dir) else {
+            return Ok(false);
+        };
+        let is_scarce = available < limits.free.saturating_add(SCARCE);
+        if size == 0 || (!is_scarce && size <= SCARCE / 4) {
+            return Ok(is_scarce);
         }
+        // The page is written twice, to the log and to the database, and so is what is in the log only.
+        let growth = file::growth(&self.dir, &locked(&self.writer)).unwrap_or(GROWTH);
+        let reserve = match file::has_reserve(&self.dir) {
+            true => 0,
+            false => file::RESERVE_BYTES,
+        };
+        let needed = limits
+            .free
+            .saturating_add(2 * size + growth + reserve + OVERHEAD);
+        if available < needed {
+            return Err(StoreError::DiskFull {
+                dir: self.dir.clone(),
+                available,
+            });
+        }
+        Ok(is_scarce)
     }
 
     /// Where delivery of a log source to a destination stands. A destination that the log source did not have before
@@ -452,7 +499,7 @@ impl Store {
                 return Ok(locked(&self.memory).position(number, destination));
             }
         };
-        self.write(|tx| {
+        self.write_without_room(|tx| {
             let next = signed(next_sequence(tx, id)?);
             tx.prepare_cached(
                 "INSERT INTO position (log_source, destination, next, keep, state) VALUES (?1, ?2, ?3, ?3, '')
@@ -488,7 +535,7 @@ impl Store {
                 return Ok(());
             }
         };
-        let removed = self.write(|tx| {
+        let removed = self.write_without_room(|tx| {
             tx.prepare_cached(
                 "UPDATE position SET next = ?3, keep = ?4, state = ?5 WHERE log_source = ?1 AND destination = ?2",
             )?
@@ -510,7 +557,17 @@ impl Store {
             return Ok(());
         }
         self.bytes.fetch_sub(removed, Ordering::Relaxed);
-        file::shrink(&locked(&self.writer)).map_err(|error| StoreError::sqlite(&self.dir, &error))
+        let free = locked(&self.limits).free;
+        let is_scarce = file::available(&self.dir)
+            .is_some_and(|available| available < free.saturating_add(SCARCE));
+        let shrunk = file::shrink(&locked(&self.writer), is_scarce)
+            .map_err(|error| StoreError::sqlite(&self.dir, &error));
+        file::keep_reserve(&self.dir, free);
+        match shrunk {
+            // The next time there may be room for it.
+            Err(StoreError::DiskFull { .. }) => Ok(()),
+            result => result,
+        }
     }
 
     /// Reads waiting events in order, from a sequence on, at most so many and at least one if there is one; no further
@@ -578,7 +635,7 @@ impl Store {
             Spool::Disk(id) => id,
             Spool::Memory(number) => return Ok(locked(&self.memory).forget(number, destination)),
         };
-        let (waiting, removed) = self.write(|tx| {
+        let (waiting, removed) = self.write_without_room(|tx| {
             let next: Option<i64> = tx
                 .prepare_cached(
                     "DELETE FROM position WHERE log_source = ?1 AND destination = ?2 RETURNING next",
@@ -627,6 +684,31 @@ impl Store {
                 Ok(value)
             });
         result.map_err(|error| StoreError::sqlite(&self.dir, &error))
+    }
+
+    /// Writes what delivery has to write, on a full disk too: the log begins anew in the room that it has, and where that
+    /// is not enough, the room is used that was set aside.
+    fn write_without_room<T>(
+        &self,
+        work: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        for attempt in 0..2 {
+            match self.write(&work) {
+                Err(StoreError::DiskFull { .. }) => {}
+                result => return result,
+            }
+            if attempt == 1 && file::free_reserve(&self.dir) {
+                tracing::warn!(
+                    directory = %self.dir.display(),
+                    "the disk is full: delivery goes on in the room that was set aside"
+                );
+            }
+            let writer = locked(&self.writer);
+            let _reader = locked(&self.reader);
+            // Whether it was of use shows when writing is tried again.
+            let _ = file::checkpoint(&writer, "RESTART");
+        }
+        self.write(&work)
     }
 
     fn read_with<T>(

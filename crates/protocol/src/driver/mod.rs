@@ -57,6 +57,8 @@ pub struct LaneDriver {
     offered: Option<Page>,
     /// When to do something again; `None` before the first step.
     due: Option<DateTime<Utc>>,
+    /// How far the machine's clock had been set when we last asked.
+    ahead: TimeDelta,
     round: Option<Round>,
     /// When the last requests were sent, as far back as the limits reach.
     sent: VecDeque<DateTime<Utc>>,
@@ -97,6 +99,7 @@ impl LaneDriver {
             rewound: false,
             offered: None,
             due: None,
+            ahead: TimeDelta::zero(),
             round: None,
             sent: VecDeque::new(),
             status: LaneStatus::default(),
@@ -129,7 +132,7 @@ impl LaneDriver {
             });
             if self.cursor == Cursor::START {
                 // From here on the start stands still, however long the first page takes.
-                self.cursor = self.lane.poll.begin(now);
+                self.cursor = self.lane.poll.begin(clock.wall());
             }
         }
         if let Some(until) = self.limited_until(now) {
@@ -187,6 +190,11 @@ impl LaneDriver {
         self.status.requests += 1;
         let answer = self.transport.send(&credentials.request());
         let now = clock.now();
+        let asked = match &answer {
+            // A refusal may say until when, by the clock on the wall; a token says how long.
+            Ok(response) if response.status != 200 => asked + clock.set_by(),
+            _ => asked,
+        };
         let trouble = match answer {
             Ok(response) => match credentials.read(&response, asked) {
                 Ok(token) => {
@@ -219,7 +227,8 @@ impl LaneDriver {
     /// Sends a request and reads the response.
     fn ask(&mut self, clock: &dyn Clock) -> Step {
         let asked = clock.now();
-        let mut request = match self.lane.poll.request(&self.cursor, asked) {
+        self.ahead = clock.set_by();
+        let mut request = match self.lane.poll.request(&self.cursor, asked + self.ahead) {
             Ok(request) => request,
             Err(error) => return self.suffer(Trouble::of_reading(&error.into()), asked),
         };
@@ -242,10 +251,12 @@ impl LaneDriver {
         };
         self.log(&request, &response);
         if !(200..300).contains(&response.status) {
-            let mut trouble = Trouble::of_status(&response, self.lane.poll.permission(), now);
+            let wall = clock.wall();
+            let mut trouble = Trouble::of_status(&response, self.lane.poll.permission(), wall);
             trouble.message = self.mask(&trouble.message);
             return self.suffer(trouble, now);
         }
+        let asked = asked + self.ahead;
         match self.lane.poll.read(&response, &self.cursor, asked) {
             Ok(page) => self.turn(page, now),
             Err(error) => {
@@ -441,7 +452,7 @@ impl LaneDriver {
         now: DateTime<Utc>,
     ) -> Result<bool, crate::cursor::CursorError> {
         let cursor = if action == Action::Narrow {
-            self.lane.poll.narrow(&self.cursor, now)?
+            self.lane.poll.narrow(&self.cursor, now + self.ahead)?
         } else if self.rewound {
             None
         } else {

@@ -3,8 +3,6 @@
 use super::{Endpoint, HttpSettings, Method, Request, Response, Transport, TransportError};
 use crate::http::ProxySettings;
 use http::{HeaderValue, header};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -196,40 +194,18 @@ fn proxy(settings: &ProxySettings) -> Result<Proxy, TransportError> {
         .map_err(|_| TransportError::Local("the proxy settings cannot be used".to_owned()))
 }
 
-/// The authorities of the system and those of the log source.
+/// The authorities that are trusted.
 fn roots(settings: &HttpSettings) -> Result<Vec<Certificate<'static>>, TransportError> {
-    let local = TransportError::Local;
-    let system = rustls_native_certs::load_native_certs();
-    let mut roots: Vec<Certificate<'static>> = system
-        .certs
+    let found = settings
+        .trust
+        .authorities()
+        .map_err(TransportError::Local)?;
+    Ok(found
+        .system
         .iter()
+        .chain(&found.file)
         .map(|certificate| Certificate::from_der(certificate).to_owned())
-        .collect();
-    if let Some(path) = &settings.ca_file {
-        let unusable = |reason: String| {
-            local(format!(
-                "CA file {} cannot be used: {reason}",
-                path.display()
-            ))
-        };
-        let before = roots.len();
-        for certificate in
-            CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?
-        {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots.push(Certificate::from_der(&certificate).to_owned());
-        }
-        if roots.len() == before {
-            return Err(unusable("it holds no certificate in PEM form".to_owned()));
-        }
-    }
-    if roots.is_empty() {
-        return Err(local(
-            "this machine has no certificate authorities: install the package ca-certificates or name a CA file"
-                .to_owned(),
-        ));
-    }
-    Ok(roots)
+        .collect())
 }
 
 fn transport_error(error: ureq::Error, endpoint: &Endpoint, limit: usize) -> TransportError {

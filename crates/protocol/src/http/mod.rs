@@ -9,8 +9,8 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use retry_after::retry_after;
 
 use crate::secret::Secret;
+use crate::trust::Trust;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The methods that protocols use.
@@ -183,8 +183,8 @@ pub struct ProxySettings {
 pub struct HttpSettings {
     /// The proxy, if one is to be used. The environment is not asked.
     pub proxy: Option<ProxySettings>,
-    /// PEM file with certificate authorities that are trusted besides those of the system.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust.
+    pub trust: Trust,
     /// Largest body, after decompression.
     pub max_body: usize,
     /// Longest time for resolving the name.
@@ -201,7 +201,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             proxy: None,
-            ca_file: None,
+            trust: Trust::default(),
             max_body: 32 << 20,
             resolve: Duration::from_secs(10),
             connect: Duration::from_secs(20),

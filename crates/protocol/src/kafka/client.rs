@@ -6,6 +6,9 @@ use super::token::Tokens;
 use super::{Connection, Reading, Sasl};
 use crate::driver::Trouble;
 use crate::status::State;
+use crate::trust::Authorities;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
@@ -40,8 +43,12 @@ pub fn client_config(connection: &Connection) -> ClientConfig {
     };
     config.set("security.protocol", protocol);
     if let Some(tls) = &connection.tls {
-        if let Some(file) = &tls.ca_file {
-            config.set("ssl.ca.location", file.to_string_lossy());
+        if let Some(file) = &tls.trust.ca_file {
+            match tls.trust.authorities() {
+                Ok(found) => config.set("ssl.ca.pem", pem(&found)),
+                // What is wrong with it librdkafka says when it is needed; it is not passed over.
+                Err(_) => config.set("ssl.ca.location", file.to_string_lossy()),
+            };
         }
         if let Some(client) = &tls.client {
             config
@@ -165,3 +172,17 @@ const FAREWELL: Duration = Duration::from_secs(8);
 /// A member that does not poll for so many milliseconds is taken for dead. It is longer than any handing over. Tests have
 /// no time for that, and on a busy machine need some.
 const MAX_POLL_INTERVAL: &str = if cfg!(test) { "20000" } else { "300000" };
+
+/// Certificates as one text.
+fn pem(authorities: &Authorities) -> String {
+    let mut text = String::new();
+    for certificate in authorities.system.iter().chain(&authorities.file) {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in BASE64.encode(certificate).as_bytes().chunks(64) {
+            text.push_str(&String::from_utf8_lossy(line));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
+}

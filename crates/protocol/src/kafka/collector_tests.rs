@@ -5,6 +5,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::secret::Secret;
 use crate::source::{Page, SinkError};
+use crate::trust::Trust;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
@@ -622,7 +623,7 @@ fn a_certificate_that_nobody_vouches_for_is_an_error_and_one_in_the_file_is_trus
     ] {
         let mut reading = reading(&broker.address);
         reading.connection.tls = Some(Tls {
-            ca_file,
+            trust: Trust::with(ca_file),
             client: None,
         });
         reading.connection.sasl = Some(Sasl::Password {

@@ -37,7 +37,7 @@ mod stats;
 mod stream;
 #[cfg(feature = "kafka")]
 mod token;
-mod unwrap;
+pub(crate) mod unwrap;
 
 #[cfg(feature = "kafka")]
 pub use client::client_config;
@@ -56,6 +56,7 @@ use crate::http::HttpSettings;
 use crate::oauth::ClientCredentials;
 use crate::secret::Secret;
 use crate::source::{OpenError, Source};
+use crate::trust::Trust;
 use std::path::PathBuf;
 
 /// Where brokers are, and how they are reached.
@@ -72,8 +73,8 @@ pub struct Connection {
 /// TLS to the brokers.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// Certificate authorities of the brokers, instead of those of the system.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust.
+    pub trust: Trust,
     /// The certificate that is shown to brokers, if any.
     pub client: Option<ClientCertificate>,
 }

@@ -72,7 +72,7 @@ impl Tokens {
         Ok(OAuthToken {
             token: token.access.expose().to_owned(),
             principal_name: tokens.credentials.client_id.clone(),
-            lifetime_ms: token.expires_at.timestamp_millis(),
+            lifetime_ms: (token.expires_at + SystemClock.set_by()).timestamp_millis(),
         })
     }
 

@@ -109,6 +109,7 @@ pub(super) fn condition(rule: &Rule) -> String {
         When::Is(value) => format!("`{}` is {value}", rule.parameter),
         When::IsNot(value) => format!("`{}` is not {value}", rule.parameter),
         When::Given => format!("`{}` is given", rule.parameter),
+        When::Absent => format!("`{}` is not given", rule.parameter),
     }
 }
 

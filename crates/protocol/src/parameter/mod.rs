@@ -40,6 +40,8 @@ pub struct Parameter {
     pub rules: &'static [Rule],
     /// Whether QRadar has this parameter too.
     pub origin: Origin,
+    /// Whether capitals are taken for small letters.
+    pub any_case: bool,
 }
 
 /// What a parameter takes.
@@ -118,6 +120,8 @@ pub enum When {
     IsNot(&'static str),
     /// The other parameter has a value, given or by default, and is available.
     Given,
+    /// The other parameter has no value.
+    Absent,
 }
 
 /// What a rule does.
@@ -161,6 +165,7 @@ impl Parameter {
             allowed: &[],
             rules: &[],
             origin: Origin::Qradar,
+            any_case: false,
         }
     }
 
@@ -189,6 +194,13 @@ impl Parameter {
     #[must_use]
     pub const fn allowed(mut self, values: &'static [Allowed]) -> Self {
         self.allowed = values;
+        self
+    }
+
+    /// Capitals are taken for small letters.
+    #[must_use]
+    pub const fn any_case(mut self) -> Self {
+        self.any_case = true;
         self
     }
 

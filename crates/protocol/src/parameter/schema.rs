@@ -133,6 +133,7 @@ fn condition(declared: &[Parameter], rule: &Rule) -> Value {
         When::Is(value) => is(value),
         When::IsNot(value) => json!({ "not": is(value) }),
         When::Given => json!({ "required": [rule.parameter] }),
+        When::Absent => json!({ "not": { "required": [rule.parameter] } }),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     Checked, Effect, FaultCode, Kind, Parameter, ParameterFault, Parameters, Value, When,
     format_interval, parse_interval,
 };
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, masked};
 use regex_automata::meta::Regex;
 use std::collections::BTreeMap;
 
@@ -81,6 +81,7 @@ fn apply_rules(
                 When::Is(value) => checked.is(rule.parameter, value),
                 When::IsNot(value) => !checked.is(rule.parameter, value),
                 When::Given => checked.has(rule.parameter) || given.contains_key(rule.parameter),
+                When::Absent => !checked.has(rule.parameter) && !given.contains_key(rule.parameter),
             };
             match (applies, rule.effect) {
                 (false, _) => {}
@@ -219,7 +220,7 @@ fn check(
                 faults.push(fault(
                     name,
                     FaultCode::Pattern,
-                    format!("`{name}` is {text:?}, which is no interval"),
+                    format!("`{name}` is {}, which is no interval", quoted(text)),
                     format!("write {}", takes(parameter.kind)),
                 ));
                 return None;
@@ -229,7 +230,8 @@ fn check(
                     name,
                     FaultCode::OutOfRange,
                     format!(
-                        "`{name}` is {text:?}, outside {} to {}",
+                        "`{name}` is {}, outside {} to {}",
+                        quoted(text),
                         format_interval(min),
                         format_interval(max)
                     ),
@@ -307,7 +309,7 @@ fn check_list(
                 ..fault(
                     name,
                     FaultCode::Contradiction,
-                    format!("`{name}` holds {text:?} twice"),
+                    format!("`{name}` holds {} twice", quoted(&text)),
                     "remove one of them".to_owned(),
                 )
             });
@@ -365,7 +367,10 @@ fn check_text(
         if found.is_none() {
             report(
                 FaultCode::NotAllowed,
-                format!("`{name}` is {text:?}, which is not one of its values"),
+                format!(
+                    "`{name}` is {}, which is not one of its values",
+                    quoted(text)
+                ),
                 format!("write {}{}", one_of(known()), did_you_mean(text, known())),
             );
         }
@@ -377,11 +382,18 @@ fn check_text(
         if !matches {
             report(
                 FaultCode::Pattern,
-                format!("`{name}` is {text:?}, but it must be {}", pattern.expected),
+                format!(
+                    "`{name}` is {}, but it must be {}",
+                    quoted(text),
+                    pattern.expected
+                ),
                 format!("write {}", pattern.expected),
             );
             return None;
         }
+    }
+    if parameter.any_case {
+        return Some(text.to_ascii_lowercase());
     }
     Some(text.to_owned())
 }
@@ -402,7 +414,10 @@ fn check_host(name: &str, text: &str, faults: &mut Vec<ParameterFault>) -> Optio
     faults.push(fault(
         name,
         FaultCode::Pattern,
-        format!("`{name}` is {text:?}, which is no host name and no address"),
+        format!(
+            "`{name}` is {}, which is no host name and no address",
+            quoted(text)
+        ),
         "write the name or the address alone, without scheme, port or path".to_owned(),
     ));
     None
@@ -496,6 +511,11 @@ fn fault(key: &str, code: FaultCode, message: String, help: String) -> Parameter
         message,
         help,
     }
+}
+
+/// A value in a message, without what may be a secret in it.
+fn quoted(text: &str) -> String {
+    format!("{:?}", masked(text))
 }
 
 fn all_of<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -8,6 +8,7 @@ use crate::parameter::{
 };
 use crate::secret::{Secret, Secrets};
 use crate::source::OpenError;
+use crate::trust::Trust;
 use chrono::TimeDelta;
 use std::path::PathBuf;
 
@@ -132,10 +133,32 @@ pub(crate) const CA_FILE: Parameter = Parameter::new(
     "ca_file",
     "CA File",
     Kind::Path,
-    "PEM file with certificate authorities that are trusted besides those of the system, such as that of a proxy that \
-     inspects TLS.",
+    "PEM file with certificate authorities that are trusted in addition to those of the system, such as that of a proxy \
+     that inspects TLS.",
 )
 .origin(Origin::Dsmith);
+
+pub(crate) const CA_FILE_ONLY: Parameter = Parameter::new(
+    "ca_file_only",
+    "CA File Only",
+    Kind::Boolean,
+    "Whether the authorities in `ca_file` are trusted alone, without those of the system.",
+)
+.default("false")
+.rules(&[Rule {
+    parameter: "ca_file",
+    when: When::Absent,
+    effect: Effect::Unavailable,
+}])
+.origin(Origin::Dsmith);
+
+/// Whom to trust.
+pub(crate) fn trust(parameters: &Parameters) -> Trust {
+    Trust {
+        ca_file: parameters.path("ca_file").map(PathBuf::from),
+        only: parameters.is_set("ca_file_only"),
+    }
+}
 
 pub(crate) const INITIAL_LOOKBACK: Parameter = Parameter::new(
     "initial_lookback",
@@ -240,7 +263,7 @@ pub(crate) fn http_settings(
     };
     Ok(HttpSettings {
         proxy,
-        ca_file: parameters.path("ca_file").map(PathBuf::from),
+        trust: trust(parameters),
         ..HttpSettings::default()
     })
 }

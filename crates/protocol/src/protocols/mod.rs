@@ -12,7 +12,7 @@ mod microsoft_defender_endpoint_siem;
 mod microsoft_graph_security;
 mod odata;
 mod position;
-mod syslog;
+pub(crate) mod syslog;
 
 use crate::Protocol;
 use crate::parameter::did_you_mean;

@@ -50,6 +50,7 @@ pub(super) struct Node {
     pub(super) members: Names,
     /// Their nodes, in the same order.
     pub(super) children: Vec<Child>,
+    /// The elements of an array that are asked for, in their order.
     pub(super) indexes: Vec<(usize, NodeIx)>,
     /// Where the value goes: slots of the document, and slots of the element around it.
     pub(super) captures: Vec<SlotIx>,
@@ -240,26 +241,31 @@ impl Plan {
         child
     }
 
-    fn insert(&mut self, node: NodeIx, steps: &[Step], slot: SlotIx, mode: HitsMode) {
-        match steps {
-            [] => self.capture(node, slot),
-            [Step::Member(name), rest @ ..] => {
-                let child = self.member(node, name);
-                self.insert(child, rest, slot, mode);
+    /// A path has few steps ([`crate::keypath::MAX_STEPS`]), so that the recursion at each filter is not deep.
+    fn insert(&mut self, mut node: NodeIx, mut steps: &[Step], slot: SlotIx, mode: HitsMode) {
+        loop {
+            crate::steps::count(1);
+            node = match steps.first() {
+                None => return self.capture(node, slot),
+                Some(Step::Member(name)) => self.member(node, name),
+                Some(Step::Index(index)) => self.position(node, *index),
+                Some(Step::Each | Step::Filter(_)) => {
+                    return self.insert_select(node, steps, slot, mode);
+                }
+            };
+            steps = &steps[1..];
+        }
+    }
+
+    fn position(&mut self, node: NodeIx, index: usize) -> NodeIx {
+        let indexes = &self.nodes[node].indexes;
+        match indexes.binary_search_by_key(&index, |(known, _)| *known) {
+            Ok(at) => indexes[at].1,
+            Err(at) => {
+                let child = self.new_node();
+                self.nodes[node].indexes.insert(at, (index, child));
+                child
             }
-            [Step::Index(index), rest @ ..] => {
-                let found = self.nodes[node].indexes.iter().find(|(i, _)| i == index);
-                let child = match found {
-                    Some((_, child)) => *child,
-                    None => {
-                        let child = self.new_node();
-                        self.nodes[node].indexes.push((*index, child));
-                        child
-                    }
-                };
-                self.insert(child, rest, slot, mode);
-            }
-            [Step::Each | Step::Filter(_), ..] => self.insert_select(node, steps, slot, mode),
         }
     }
 
@@ -392,23 +398,28 @@ impl Plan {
         self.nodes[node].select = select;
         let own = self.nodes[a].named();
         let other = self.nodes[b].named();
+        crate::steps::count(own.len() + other.len());
+        let mut beside: HashMap<&str, NodeIx> = other
+            .iter()
+            .map(|(name, child)| (name.as_str(), *child))
+            .collect();
         for (name, child) in &own {
-            let child = match other.iter().find(|(n, _)| n == name) {
-                Some((_, second)) => self.merge(*child, *second, false),
+            let child = match beside.remove(name.as_str()) {
+                Some(second) => self.merge(*child, second, false),
                 None => *child,
             };
             self.nodes[node].add(name, child);
         }
         for (name, child) in &other {
-            if !own.iter().any(|(n, _)| n == name) {
+            if beside.contains_key(name.as_str()) {
                 self.nodes[node].add(name, *child);
             }
         }
         let mut indexes = self.nodes[a].indexes.clone();
         for (index, second) in self.nodes[b].indexes.clone() {
-            match indexes.iter_mut().find(|(known, _)| *known == index) {
-                Some((_, child)) => *child = self.merge(*child, second, false),
-                None => indexes.push((index, second)),
+            match indexes.binary_search_by_key(&index, |(known, _)| *known) {
+                Ok(at) => indexes[at].1 = self.merge(indexes[at].1, second, false),
+                Err(at) => indexes.insert(at, (index, second)),
             }
         }
         self.nodes[node].indexes = indexes;

@@ -1,10 +1,11 @@
 //! The walk over the bytes.
 
+use super::MAX_DEPTH;
 use super::found::{Form, Found, Hit, JsonError, JsonErrorKind, Settings};
 use super::plan::{Child, NodeIx, Plan};
 use super::shape::{BEGIN, Place, Shape};
 use super::text::unescape;
-use super::token::{Between, Name, Outcome, Text};
+use super::token::{Between, Name, Outcome, Text, error};
 use crate::extract::Span;
 use crate::options::{BrokenJson, DuplicateJsonKey};
 use memchr::{memchr, memchr2};
@@ -36,6 +37,7 @@ impl Plan {
                 settings,
                 text: Text { bytes },
                 has_members: false,
+                depth: 0,
             };
             match scanner.value(0, start, found) {
                 Ok(end) => return Ok(Span::new(start, end)),
@@ -90,10 +92,13 @@ pub(super) struct Scanner<'t> {
     pub(super) text: Text<'t>,
     /// A member was read: the text was meant to be an object.
     has_members: bool,
+    /// How many brackets are open around the value at hand.
+    depth: usize,
 }
 
 impl Scanner<'_> {
-    /// A value that the plan has an interest in. The recursion is as deep as the longest path.
+    /// A value that the plan has an interest in. The recursion is as deep as the longest path, which has at most
+    /// [`MAX_STEPS`](crate::keypath::MAX_STEPS).
     pub(super) fn value(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
         let (end, form) = match self.text.byte(start) {
             Some(b'{' | b'[') => (self.nested(node, start, found)?, Form::Other),
@@ -134,17 +139,30 @@ impl Scanner<'_> {
         if this.is_leaf() {
             return self.skip(start);
         }
+        if self.depth == MAX_DEPTH {
+            return error(start, JsonErrorKind::TooDeep);
+        }
         if self.text.byte(start) == Some(b'[') {
-            return self.array(node, start, found);
+            self.depth += 1;
+            let end = self.array(node, start, found)?;
+            self.depth -= 1;
+            return Ok(end);
         }
         match &this.select {
-            None => self.object(node, start, found),
-            // A filter on an object: the object is its own only element.
+            None => {
+                self.depth += 1;
+                let end = self.object(node, start, found)?;
+                self.depth -= 1;
+                Ok(end)
+            }
+            // A filter on an object: the object is its own only element, whose bracket counts.
             Some(select) => match select.merged {
                 Some(merged) => self.element(select, merged, start, found),
                 None => {
                     if !this.children.is_empty() {
+                        self.depth += 1;
                         self.object(node, start, found)?;
+                        self.depth -= 1;
                     }
                     self.element(select, select.element, start, found)
                 }
@@ -155,7 +173,7 @@ impl Scanner<'_> {
     /// Passes over a value that nobody asks for.
     #[inline]
     fn skip(&mut self, at: usize) -> Outcome {
-        self.text.skip(at, &mut self.has_members)
+        self.text.skip(at, self.depth, &mut self.has_members)
     }
 
     fn object(&mut self, node: NodeIx, start: usize, found: &mut Found) -> Outcome {
@@ -265,12 +283,16 @@ impl Scanner<'_> {
             Between::Close(end) => return Ok(end),
         };
         let mut index = 0;
+        let mut indexes = this.indexes.iter();
+        let mut next = indexes.next();
         loop {
-            let wanted = this
-                .indexes
-                .iter()
-                .find(|(i, _)| *i == index)
-                .map(|(_, node)| *node);
+            let wanted = match next {
+                Some(&(at, node)) if at == index => {
+                    next = indexes.next();
+                    Some(node)
+                }
+                _ => None,
+            };
             let end = match (wanted, &this.select) {
                 (None, None) => self.skip(at)?,
                 (Some(child), None) => self.value(child, at, found)?,

@@ -262,7 +262,7 @@ fn elements(array: &str) -> impl Iterator<Item = &str> {
         if text.byte(start) == Some(b',') {
             start = text.blanks(start + 1);
         }
-        at = text.skip(start, &mut false).ok()?;
+        at = text.skip(start, 0, &mut false).ok()?;
         array.get(start..at)
     })
 }

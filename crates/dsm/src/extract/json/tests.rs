@@ -245,3 +245,42 @@ fn a_text_without_any_first_name_has_nothing_for_a_plan_and_escapes_are_not_gues
     assert!(plan_of(&[r#"/[0]"#]).may_find_in(b"[1]"));
     assert!(Plan::default().may_find_in(b"{}"));
 }
+
+#[test]
+fn nesting_ends_at_the_same_depth_wherever_paths_lead() {
+    let deepest = |steps: usize| {
+        let path = |last: &str| match steps {
+            1 => format!("/{}", last.trim_start_matches('/')),
+            _ => format!("{}{last}", "/\"a\"".repeat(steps - 1)),
+        };
+        let mut plan = Plan::default();
+        for last in [r#"/"a""#, "[0]", r#"[?"b"="c"]"#, r#"/"x"[]"#] {
+            plan.add(&json_path(&path(last)).unwrap(), HitsMode::Joined);
+        }
+        // The same members below a filter, which are merged with those above.
+        let below = format!("/\"a\"[?\"b\"=\"c\"]{}", "/\"a\"".repeat(steps.min(100)));
+        plan.add(&json_path(&below).unwrap(), HitsMode::First);
+        plan.finish();
+        let mut found = Found::default();
+        let mut reads = |depth: usize, unit: &str, close: &str| {
+            let text = format!("{}{}", unit.repeat(depth), close.repeat(depth));
+            match plan.scan(&text, &Settings::default(), &mut found) {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_eq!(error.kind, JsonErrorKind::TooDeep, "{error}");
+                    false
+                }
+            }
+        };
+        let mut depth = 0;
+        for (unit, close) in [("{\"a\":[", "]}"), ("{\"z\":[", "]}")] {
+            let most = (1..=300).filter(|depth| reads(*depth, unit, close)).max();
+            depth = 2 * most.unwrap_or_default();
+            assert_eq!(depth, MAX_DEPTH, "{steps} steps, {unit}");
+        }
+        depth
+    };
+    let thread = std::thread::Builder::new().stack_size(512 << 10);
+    let all = thread.spawn(move || [1, 2, 64, 127].map(deepest)).unwrap();
+    assert_eq!(all.join().unwrap(), [MAX_DEPTH; 4]);
+}

@@ -202,12 +202,12 @@ impl Text<'_> {
         next.map_or(len, |next| at + next)
     }
 
-    /// The end of a value of any kind. Notes whether a member was read.
+    /// The end of a value of any kind within so many open brackets. Notes whether a member was read.
     #[inline(always)]
-    pub(super) fn skip(self, at: usize, has_members: &mut bool) -> Outcome {
+    pub(super) fn skip(self, at: usize, around: usize, has_members: &mut bool) -> Outcome {
         match self.byte(at) {
             Some(b'"') => Ok(self.string(at)?.0),
-            Some(b'{' | b'[') => self.skip_nested(at, has_members),
+            Some(b'{' | b'[') => self.skip_nested(at, around, has_members),
             _ => self.scalar(at),
         }
     }
@@ -224,7 +224,8 @@ impl Text<'_> {
     }
 
     /// The end of an object or an array, without recursion.
-    fn skip_nested(self, mut at: usize, has_members: &mut bool) -> Outcome {
+    fn skip_nested(self, mut at: usize, around: usize, has_members: &mut bool) -> Outcome {
+        let most = MAX_DEPTH.saturating_sub(around);
         // One bit for each open bracket: set for an object.
         let mut stack = [0u64; MAX_DEPTH / 64];
         let mut depth = 0usize;
@@ -232,7 +233,7 @@ impl Text<'_> {
             at = match self.byte(at) {
                 Some(b'"') => self.string(at)?.0,
                 Some(open @ (b'{' | b'[')) => {
-                    if depth == MAX_DEPTH {
+                    if depth == most {
                         return error(at, JsonErrorKind::TooDeep);
                     }
                     let object = open == b'{';

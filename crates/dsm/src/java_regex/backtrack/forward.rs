@@ -1,9 +1,9 @@
 //! Going on: what a step of the program does at a place of the text.
 
 use super::{BudgetExceeded, Frame, Machine, NONE, Rounds, Turn, rounds};
-use crate::java_regex::place::holds;
 use crate::java_regex::program::{Count, Id, Step};
 use crate::java_regex::syntax::Greed;
+use crate::java_regex::work;
 
 impl Machine<'_> {
     pub(super) fn step(&mut self, id: Id, pos: u32) -> Result<Turn, BudgetExceeded> {
@@ -15,6 +15,8 @@ impl Machine<'_> {
                 None => Turn::Fail,
             },
             Step::Literal { ref bytes, next } => {
+                work::look(bytes.len());
+                self.spend_on(bytes.len())?;
                 if self.bytes[pos as usize..].starts_with(bytes) {
                     Turn::Go(next, pos + bytes.len() as u32)
                 } else {
@@ -22,8 +24,13 @@ impl Machine<'_> {
                 }
             }
             Step::Assert { what, next } => {
-                self.when(holds(what, self.text, pos as usize), next, pos)
+                let holds = self.holds(what, pos)?;
+                self.when(holds, next, pos)
             }
+            Step::Grapheme { next } => match self.cluster_end(pos)? {
+                Some(end) => Turn::Go(next, end),
+                None => Turn::Fail,
+            },
             Step::BehindEnd { next } => {
                 let place = match self.memory.stack.get(self.base as usize) {
                     Some(Frame::Body { rounds, .. }) => rounds.pos,
@@ -31,17 +38,10 @@ impl Machine<'_> {
                 };
                 self.when(place == pos, next, pos)
             }
-            Step::BackReference { group, fold, next } => {
-                self.spend(
-                    self.memory
-                        .get(group)
-                        .map_or(0, |(start, end)| (end - start) as u64 / 8),
-                )?;
-                match self.repeat_of(group, fold, pos) {
-                    Some(after) => Turn::Go(next, after),
-                    None => Turn::Fail,
-                }
-            }
+            Step::BackReference { group, fold, next } => match self.repeat_of(group, fold, pos)? {
+                Some(after) => Turn::Go(next, after),
+                None => Turn::Fail,
+            },
             Step::Either { first, second } => {
                 self.push(Frame::Resume { step: second, pos });
                 Turn::Go(first, pos)
@@ -63,34 +63,30 @@ impl Machine<'_> {
                 set,
                 count,
                 greed,
+                notes,
                 next,
-            } => self.run(id, &program.sets[set], count, greed, next, pos)?,
+            } => self.run(id, &program.sets[set], count, greed, notes, next, pos)?,
             Step::Atomic { body, .. } | Step::Ahead { body, .. } => {
                 self.body(id, body, rounds(pos, 0), pos)
             }
             Step::Behind {
                 reach,
                 negated,
+                by_chars,
                 next,
                 ..
-            } => {
-                let farthest = self.farthest(reach.1, pos);
-                let nearest = u32::try_from(reach.0)
-                    .ok()
-                    .and_then(|least| self.back_chars(pos, least));
-                match (nearest, farthest) {
-                    // `count` is where the body starts, `floor` where it may start at the least.
-                    (Some(at), Some(low)) if at >= low => self.behind(
-                        id,
-                        Rounds {
-                            count: at,
-                            floor: low,
-                            ..rounds(pos, 0)
-                        },
-                    ),
-                    _ => self.when(negated, next, pos),
-                }
-            }
+            } => match self.starts_behind(reach, by_chars, pos)? {
+                // `count` is where the body starts, `floor` where it may start at the least.
+                Some((nearest, farthest)) => self.behind(
+                    id,
+                    Rounds {
+                        count: nearest,
+                        floor: farthest,
+                        ..rounds(pos, 0)
+                    },
+                ),
+                None => self.when(negated, next, pos),
+            },
             Step::Repeat {
                 body,
                 count,

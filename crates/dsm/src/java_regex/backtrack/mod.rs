@@ -10,8 +10,10 @@ mod forward;
 mod unwind;
 
 use super::charset::CharSet;
+use super::place::{Marks, is_inside_pair};
 use super::program::{Count, Id, Program, Step};
 use super::syntax::Greed;
+use super::work;
 
 /// The step budget was used up before the answer was known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,13 @@ const NONE: u32 = u32::MAX;
 
 /// The most frames that a search may stack up: 40 megabytes.
 const FRAMES: usize = 1 << 20;
+
+/// What is kept from one search to the next, in frames and in words of 64 positions; more is given back.
+const KEPT_FRAMES: usize = 1 << 10;
+const KEPT_WORDS: usize = 1 << 13;
+
+/// So many words that are made ready cost a step.
+const WORDS_A_STEP: u64 = 8;
 
 /// Where a round of a deterministic group stands.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +103,39 @@ impl Memory {
         let &(start, end) = self.slots.get(group)?;
         (start != NONE).then_some((start as usize, end as usize))
     }
+
+    /// Half a surrogate pair at either end of a group is left out, because UTF-8 has no form for it.
+    fn leave_halves_out(&mut self, bytes: &[u8]) {
+        for (start, end) in self.slots.iter_mut().filter(|slot| slot.0 != NONE) {
+            if is_inside_pair(bytes, *start as usize) {
+                *start += 2;
+            }
+            if is_inside_pair(bytes, *end as usize) {
+                *end -= 2;
+            }
+            *end = (*end).max(*start);
+        }
+    }
+
+    /// Gives back what a search needed beyond the usual.
+    fn give_back(&mut self) {
+        self.stack.clear();
+        self.stack.shrink_to(KEPT_FRAMES);
+        if self.memos.iter().map(Vec::capacity).sum::<usize>() > KEPT_WORDS {
+            self.memos = Vec::new();
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        self.stack = Vec::new();
+        self.memos = Vec::new();
+    }
+
+    /// The bytes of working memory that are kept.
+    pub(super) fn kept(&self) -> usize {
+        let memos = self.memos.iter().map(Vec::capacity).sum::<usize>();
+        self.stack.capacity() * size_of::<Frame>() + memos * 8
+    }
 }
 
 /// Like `Matcher.find()` on a fresh matcher.
@@ -127,10 +169,17 @@ pub(super) fn find(
         memory,
         base: NONE,
         left: budget,
+        last: 0,
+        marks: Marks::new(),
     };
     let found = machine.search();
     let left = if found.is_err() { 0 } else { machine.left };
+    let ascii = machine.ascii;
     memory.steps = budget - left;
+    memory.give_back();
+    if !ascii {
+        memory.leave_halves_out(text.as_bytes());
+    }
     found
 }
 
@@ -149,6 +198,9 @@ pub(super) struct Machine<'a> {
     /// The innermost `Body` frame.
     base: u32,
     left: u64,
+    /// Where Java's matcher has noted the end of a part last.
+    pub(super) last: u32,
+    pub(super) marks: Marks,
 }
 
 impl Machine<'_> {
@@ -159,13 +211,15 @@ impl Machine<'_> {
         loop {
             if let Some(first) = &program.first_bytes {
                 let from = &self.bytes[start..];
-                match from.iter().position(|&byte| first[usize::from(byte)]) {
+                let skip = from.iter().position(|&byte| first[usize::from(byte)]);
+                work::look(skip.unwrap_or(from.len()));
+                match skip {
                     Some(skip) => start += skip,
                     None => return Ok(false),
                 }
                 self.spend(1)?;
             }
-            if self.text.is_char_boundary(start)
+            if self.is_start(start)
                 && let Some(end) = self.attempt(start as u32)?
             {
                 self.memory.slots[0] = (start as u32, end);
@@ -178,7 +232,16 @@ impl Machine<'_> {
         }
     }
 
-    fn spend(&mut self, steps: u64) -> Result<(), BudgetExceeded> {
+    /// Whether Java looks for a match here: at every character, and in the middle of a surrogate pair too unless the
+    /// pattern has something that is looked for in pairs.
+    #[inline]
+    fn is_start(&self, pos: usize) -> bool {
+        self.text.is_char_boundary(pos)
+            || (!self.program.by_chars && pos >= 2 && self.bytes[pos - 2] >= 0xF0)
+    }
+
+    #[inline]
+    pub(super) fn spend(&mut self, steps: u64) -> Result<(), BudgetExceeded> {
         self.left = self.left.checked_sub(steps).ok_or(BudgetExceeded)?;
         Ok(())
     }
@@ -195,18 +258,18 @@ impl Machine<'_> {
             turn = match turn {
                 Turn::Go(step, pos) => {
                     if matches!(self.program.steps[step as usize], Step::Accept) {
-                        self.settle();
+                        self.settle()?;
                         if self.base == NONE {
                             return Ok(Some(pos));
                         }
-                        self.accept(pos)
+                        self.accept(pos)?
                     } else {
                         self.step(step, pos)?
                     }
                 }
                 Turn::Fail => match self.memory.stack.pop() {
                     None => return Ok(None),
-                    Some(frame) => self.fail(frame),
+                    Some(frame) => self.fail(frame)?,
                 },
             };
         }
@@ -235,12 +298,14 @@ impl Machine<'_> {
     }
 
     /// A run of characters of one set.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one step")]
     fn run(
         &mut self,
         id: Id,
         set: &CharSet,
         count: Count,
         greed: Greed,
+        notes: bool,
         next: Id,
         pos: u32,
     ) -> Result<Turn, BudgetExceeded> {
@@ -250,6 +315,7 @@ impl Machine<'_> {
             match self.one(set, at) {
                 Some(after) => at = after,
                 None => {
+                    self.note(notes && at > pos, at);
                     self.spend(u64::from(at - pos) / 8)?;
                     return Ok(Turn::Fail);
                 }
@@ -281,8 +347,17 @@ impl Machine<'_> {
                 });
             }
         }
+        self.note(notes && at > pos, at);
         self.spend(u64::from(at - pos) / 8)?;
         Ok(Turn::Go(next, at))
+    }
+
+    /// Notes the end of a part, as Java's matcher does for some kinds.
+    #[inline]
+    pub(super) fn note(&mut self, notes: bool, pos: u32) {
+        if notes {
+            self.last = pos;
+        }
     }
 
     fn has_failed(&self, memo: usize, pos: u32) -> bool {
@@ -290,13 +365,14 @@ impl Machine<'_> {
         word.is_some_and(|word| word >> (pos % 64) & 1 == 1)
     }
 
-    fn set_failed(&mut self, memo: usize, pos: u32) {
+    fn set_failed(&mut self, memo: usize, pos: u32) -> Result<(), BudgetExceeded> {
         let words = self.text.len() / 64 + 1;
-        let bits = &mut self.memory.memos[memo];
-        if bits.is_empty() {
-            bits.resize(words, 0);
+        if self.memory.memos[memo].is_empty() {
+            self.spend(words as u64 / WORDS_A_STEP)?;
+            self.memory.memos[memo].resize(words, 0);
         }
-        bits[pos as usize / 64] |= 1 << (pos % 64);
+        self.memory.memos[memo][pos as usize / 64] |= 1 << (pos % 64);
+        Ok(())
     }
 }
 

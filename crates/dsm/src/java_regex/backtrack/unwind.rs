@@ -1,12 +1,12 @@
 //! Going back: what is done with what was left for later, when a part matched and when it did not.
 
-use super::{Frame, Machine, NONE, Rounds, Turn, rounds};
+use super::{BudgetExceeded, Frame, Machine, NONE, Rounds, Turn, rounds};
 use crate::java_regex::program::{Id, Step};
 use crate::java_regex::syntax::Greed;
 
 impl Machine<'_> {
     /// A body has matched up to `last`.
-    pub(super) fn accept(&mut self, last: u32) -> Turn {
+    pub(super) fn accept(&mut self, last: u32) -> Result<Turn, BudgetExceeded> {
         let at = self.base as usize;
         self.memory.stack.truncate(at + 1);
         let Some(Frame::Body {
@@ -15,10 +15,12 @@ impl Machine<'_> {
             rounds,
         }) = self.memory.stack.pop()
         else {
-            return Turn::Fail;
+            return Ok(Turn::Fail);
         };
         self.base = outer;
-        match self.program.steps[step as usize] {
+        let is_behind = matches!(self.program.steps[step as usize], Step::Behind { .. });
+        self.note(!is_behind, last);
+        Ok(match self.program.steps[step as usize] {
             Step::Atomic { next, .. } => Turn::Go(next, last),
             Step::Ahead { negated, next, .. } | Step::Behind { negated, next, .. } => {
                 self.when(!negated, next, rounds.pos)
@@ -62,7 +64,7 @@ impl Machine<'_> {
                 let done = rounds.count + 1;
                 if done <= count.min {
                     self.set_slot(group, (rounds.pos, last));
-                    return if done < count.min {
+                    return Ok(if done < count.min {
                         self.body(
                             step,
                             body,
@@ -75,22 +77,22 @@ impl Machine<'_> {
                         )
                     } else {
                         self.rounds_on(step, last, done)
-                    };
+                    });
                 }
                 if lazy {
                     if last == rounds.pos {
-                        return Turn::Fail;
+                        return Ok(Turn::Fail);
                     }
                     self.set_slot(group, (rounds.pos, last));
-                    return self.rounds_on(step, last, done);
+                    return Ok(self.rounds_on(step, last, done));
                 }
-                let width = self.utf16(rounds.pos, last);
+                let width = self.utf16(rounds.pos, last)?;
                 if rounds.width == 0 && width == 0 {
-                    return Turn::Go(next, last);
+                    return Ok(Turn::Go(next, last));
                 }
                 if rounds.width != 0 && rounds.width != width {
                     self.push(Frame::RoundNested { step, rounds });
-                    return self.rounds_on(step, rounds.pos, rounds.count);
+                    return Ok(self.rounds_on(step, rounds.pos, rounds.count));
                 }
                 self.set_slot(group, (rounds.pos, last));
                 let rounds = Rounds {
@@ -106,12 +108,12 @@ impl Machine<'_> {
                 }
             }
             _ => Turn::Fail,
-        }
+        })
     }
 
     /// What a frame says to do when what came after it has failed.
-    pub(super) fn fail(&mut self, frame: Frame) -> Turn {
-        match frame {
+    pub(super) fn fail(&mut self, frame: Frame) -> Result<Turn, BudgetExceeded> {
+        Ok(match frame {
             Frame::Resume { step, pos } => Turn::Go(step, pos),
             Frame::Slot { group, old } => {
                 self.memory.slots[group as usize] = old;
@@ -122,14 +124,15 @@ impl Machine<'_> {
                 Turn::Fail
             }
             Frame::Failed { memo, pos } => {
-                self.set_failed(memo as usize, pos);
+                self.set_failed(memo as usize, pos)?;
                 Turn::Fail
             }
             Frame::GiveBack { step, pos, low } => {
                 let Step::SetRepeat { next, .. } = self.program.steps[step as usize] else {
-                    return Turn::Fail;
+                    return Ok(Turn::Fail);
                 };
-                let pos = self.back_char(pos);
+                // Not back to the upper half of a pair, when the run began with the lower half.
+                let pos = self.back_char(pos).max(low);
                 if pos > low {
                     self.push(Frame::GiveBack { step, pos, low });
                 }
@@ -144,6 +147,7 @@ impl Machine<'_> {
                     set, count, next, ..
                 } => match self.one(&self.program.sets[set], pos) {
                     Some(after) => {
+                        self.note(true, after);
                         if done + 1 < count.max {
                             self.push(Frame::More {
                                 step,
@@ -157,7 +161,7 @@ impl Machine<'_> {
                 },
                 Step::Repeat { body, count, .. } | Step::GroupRepeat { body, count, .. } => {
                     if done >= count.max {
-                        return Turn::Fail;
+                        return Ok(Turn::Fail);
                     }
                     self.body(step, body, rounds(pos, done), pos)
                 }
@@ -177,16 +181,17 @@ impl Machine<'_> {
             Frame::RoundBack { step, rounds } | Frame::RoundNested { step, rounds } => {
                 let Step::GroupRepeat { group, next, .. } = self.program.steps[step as usize]
                 else {
-                    return Turn::Fail;
+                    return Ok(Turn::Fail);
                 };
-                let pos = self.back_units(rounds.pos, rounds.width);
+                let pos = self.back_units(rounds.pos, rounds.width)?;
                 let rounds = Rounds {
                     pos,
                     count: rounds.count - 1,
                     ..rounds
                 };
                 if rounds.count > rounds.floor {
-                    self.set_slot(group, (self.back_units(pos, rounds.width), pos));
+                    let start = self.back_units(pos, rounds.width)?;
+                    self.set_slot(group, (start, pos));
                     self.push(Frame::RoundBack { step, rounds });
                 } else {
                     self.set_slot(group, rounds.saved);
@@ -202,14 +207,24 @@ impl Machine<'_> {
                 match self.program.steps[step as usize] {
                     Step::Atomic { optional, next, .. } => self.when(optional, next, rounds.pos),
                     Step::Ahead { negated, next, .. } => self.when(negated, next, rounds.pos),
-                    Step::Behind { negated, next, .. } => {
+                    Step::Behind {
+                        negated,
+                        by_chars,
+                        next,
+                        ..
+                    } => {
                         if rounds.count <= rounds.floor {
-                            return self.when(negated, next, rounds.pos);
+                            return Ok(self.when(negated, next, rounds.pos));
                         }
+                        let before = if by_chars {
+                            self.back_char(rounds.count)
+                        } else {
+                            self.back_unit(rounds.count)
+                        };
                         self.behind(
                             step,
                             Rounds {
-                                count: self.back_char(rounds.count),
+                                count: before,
                                 ..rounds
                             },
                         )
@@ -235,12 +250,12 @@ impl Machine<'_> {
                     _ => Turn::Fail,
                 }
             }
-        }
+        })
     }
 
     /// Before the answer leaves a body or the pattern: the loops over deterministic groups write their captures again,
     /// the innermost first.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self) -> Result<(), BudgetExceeded> {
         let from = if self.base == NONE {
             0
         } else {
@@ -252,9 +267,11 @@ impl Machine<'_> {
                     group: Some(group), ..
                 } = self.program.steps[step as usize]
             {
-                self.memory.slots[group] = (self.back_units(rounds.pos, rounds.width), rounds.pos);
+                let start = self.back_units(rounds.pos, rounds.width)?;
+                self.memory.slots[group] = (start, rounds.pos);
             }
         }
+        Ok(())
     }
 
     pub(super) fn rounds_done(&mut self, step: Id, rounds: Rounds, next: Id) -> Turn {

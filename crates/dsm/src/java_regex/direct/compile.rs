@@ -1,7 +1,7 @@
 //! From the syntax tree to steps, from the end to the beginning.
 
 use super::first::{First, leads, stops};
-use super::{Class, Direct, Id, MAX_STEPS, Run, Start, Step};
+use super::{Class, Direct, Id, Look, MAX_STEPS, Run, Start, Step};
 use crate::java_regex::charset::CharSet;
 use crate::java_regex::syntax::{Assertion, Greed, GroupKind, Node, UNBOUNDED};
 use memchr::memmem::Finder;
@@ -12,13 +12,24 @@ pub(super) fn compile(parts: &[Node], is_anchored: bool, after: First) -> Option
     let mut compiler = Compiler {
         steps: vec![Step::Match],
         classes: Vec::new(),
+        looks: Vec::new(),
     };
     let entry = compiler.concat(parts, 0)?;
-    let Compiler { mut steps, classes } = compiler;
+    let Compiler {
+        mut steps,
+        classes,
+        looks,
+    } = compiler;
     let begins = Begins::of(&steps, &classes, after);
     let texts: Vec<Option<Box<[u8]>>> = (0..steps.len())
-        .map(|id| literal(&steps, id as Id).map(Into::into))
+        .map(|id| Some(literal(&steps, id as Id, MAX_PREFIX)?.into()))
         .collect();
+    let mut row_count = 0;
+    let rows = steps.iter().map(|step| {
+        row_count += u32::from(matches!(step, Step::Either { .. } | Step::Run(_)));
+        row_count.saturating_sub(1)
+    });
+    let rows = rows.collect();
     for step in &mut steps {
         match step {
             Step::Either {
@@ -39,7 +50,7 @@ pub(super) fn compile(parts: &[Node], is_anchored: bool, after: First) -> Option
     let start = match begins {
         _ if is_anchored => Start::Text,
         first if first.end => Start::Anywhere,
-        first => match literal(&steps, entry) {
+        first => match literal(&steps, entry, MAX_START) {
             Some(text) => Start::Literal(Box::new(Finder::new(text).into_owned())),
             None => Start::First(first),
         },
@@ -47,19 +58,32 @@ pub(super) fn compile(parts: &[Node], is_anchored: bool, after: First) -> Option
     Some(Direct {
         steps,
         classes,
+        looks,
+        rows,
+        row_count: row_count as usize,
         entry,
         start,
         begins,
     })
 }
 
-/// The text that every match begins with.
-fn literal(steps: &[Step], mut at: Id) -> Option<&[u8]> {
+/// So much is compared of the text behind a run at each place where the run could end, and so much is searched for to find
+/// the start of a match. Both are done often, and a longer text does not spare more.
+const MAX_PREFIX: usize = 16;
+const MAX_START: usize = 64;
+
+/// A look-behind that may reach further back is left to the backtracking engine.
+const MAX_BEHIND: u32 = 255;
+
+/// The text that every match begins with, up to so many bytes.
+fn literal(steps: &[Step], mut at: Id, most: usize) -> Option<&[u8]> {
     loop {
         match &steps[at as usize] {
             Step::Byte { byte, .. } => return Some(std::slice::from_ref(byte)),
-            Step::Literal { text, .. } => return Some(text),
-            Step::Save { next, .. } | Step::Assert { next, .. } => at = *next,
+            Step::Literal { text, .. } => return Some(&text[..text.len().min(most)]),
+            Step::Save { next, .. } | Step::Assert { next, .. } | Step::Look { next, .. } => {
+                at = *next;
+            }
             _ => return None,
         }
     }
@@ -74,10 +98,12 @@ const MAX_EACH: u32 = 16;
 struct Compiler {
     steps: Vec<Step>,
     classes: Vec<Class>,
+    looks: Vec<Look>,
 }
 
 impl Compiler {
     fn push(&mut self, step: Step) -> Option<Id> {
+        crate::java_regex::work::make(1 + self.classes.len());
         self.steps.push(step);
         let fits = self.steps.len() <= MAX_STEPS && self.classes.len() <= MAX_STEPS;
         fits.then(|| (self.steps.len() - 1) as Id)
@@ -160,10 +186,13 @@ impl Compiler {
     }
 
     fn node(&mut self, node: &Node, next: Id) -> Option<Id> {
+        crate::java_regex::work::make(1);
         match node {
             Node::Empty => Some(next),
             Node::Set(_) => self.concat(std::slice::from_ref(node), next),
-            Node::Assert(what) => self.push(Step::Assert { what: *what, next }),
+            Node::Assert(what) if *what != Assertion::Cluster => {
+                self.push(Step::Assert { what: *what, next })
+            }
             Node::LineBreak => {
                 let any = Node::Set(crate::java_regex::property::escape('v', false));
                 let any = self.node(&any, next)?;
@@ -193,7 +222,16 @@ impl Compiler {
                     let next = self.node(body, next)?;
                     self.push(Step::Save { slot, next })
                 }
-                GroupKind::Atomic | GroupKind::Ahead { .. } | GroupKind::Behind { .. } => None,
+                GroupKind::Ahead { negated } => self.look(body, *negated, None, next),
+                GroupKind::Behind { negated, reach, .. } => {
+                    let least = u32::try_from(reach.0).ok()?;
+                    let most = u32::try_from(reach.1).ok()?;
+                    if most > MAX_BEHIND {
+                        return None;
+                    }
+                    self.look(body, *negated, Some((least, most)), next)
+                }
+                GroupKind::Atomic => None,
             },
             Node::Repeat {
                 body,
@@ -202,8 +240,26 @@ impl Compiler {
                 greed,
                 ..
             } => self.repeat(body, *min, *max, *greed, next),
-            Node::BackReference { .. } => None,
+            Node::Assert(_) | Node::Grapheme | Node::BackReference { .. } => None,
         }
+    }
+
+    fn look(
+        &mut self,
+        body: &Node,
+        negated: bool,
+        behind: Option<(u32, u32)>,
+        next: Id,
+    ) -> Option<Id> {
+        let entry = self.node(body, 0)?;
+        self.looks.push(Look {
+            entry,
+            behind,
+            negated,
+            captures: body.has_capture(),
+        });
+        let look = self.looks.len() - 1;
+        self.push(Step::Look { look, next })
     }
 
     fn repeat(&mut self, body: &Node, min: u32, max: u32, greed: Greed, next: Id) -> Option<Id> {
@@ -261,12 +317,20 @@ impl Compiler {
             let mut entry = next;
             for _ in min..max {
                 let inside = self.node(body, entry)?;
+                if inside == entry {
+                    break;
+                }
                 entry = fork(self, inside)?;
             }
             (entry, min)
         };
         for _ in 0..required {
-            entry = self.node(body, entry)?;
+            let inside = self.node(body, entry)?;
+            // There is nothing in it, however often.
+            if inside == entry {
+                break;
+            }
+            entry = inside;
         }
         Some(entry)
     }
@@ -336,7 +400,7 @@ fn visit(id: Id, steps: &[Step], classes: &[Class], known: &mut [Option<First>])
             let first = visit(*first, steps, classes, known);
             first.or(visit(*second, steps, classes, known))
         }
-        Step::Save { next, .. } => visit(*next, steps, classes, known),
+        Step::Save { next, .. } | Step::Look { next, .. } => visit(*next, steps, classes, known),
         Step::Assert { what, next } => {
             let next = visit(*next, steps, classes, known);
             match what {

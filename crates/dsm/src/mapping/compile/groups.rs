@@ -1,9 +1,9 @@
 //! Match groups: what their matchers fill, with which part of a match, and what modifiers change.
 
 use super::text::strftime_fault;
-use super::{Compiler, MAX_MATCHERS, UNUSABLE_KEY};
+use super::{Compiler, UNUSABLE_KEY};
 use crate::device_time::{DateFormat, Dialect};
-use crate::diagnostic::{Code, Diagnostic, Severity, nearest, suggest};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile, listed, nearest};
 use crate::field::{Field, Kind as FieldKind};
 use crate::lsx::{self, PatternType, Spanned};
 use crate::manifest::PropertyType;
@@ -11,9 +11,11 @@ use crate::mapping::pattern::{self, Capture, Kind, TemplatePart};
 use crate::mapping::{
     BranchKind, Candidates, CustomProperty, EventMatch, Group, Matcher, Target, Uses,
 };
+use crate::options::IpProperty;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 impl<'a> Compiler<'a> {
@@ -41,9 +43,6 @@ impl<'a> Compiler<'a> {
         let mut by_target: BTreeMap<Target, Vec<(u32, Matcher)>> = BTreeMap::new();
         let mut orders: HashMap<(Target, u32), Range<usize>> = HashMap::new();
         for matcher in &group.matchers {
-            if self.branches.len() > MAX_MATCHERS {
-                break;
-            }
             let target = self.target(&matcher.field);
             let pattern = self.matcher_pattern(matcher);
             // A fault in one attribute does not hide those in the others.
@@ -149,11 +148,7 @@ impl<'a> Compiler<'a> {
         if let Some(field) = Field::from_name(&field.value) {
             return Some(Target::Field(field));
         }
-        if let Some(index) = self
-            .custom
-            .iter()
-            .position(|property| property.name == field.value)
-        {
+        if let Some(&index) = self.custom_by_name.get(&field.value) {
             self.named.insert(index);
             return Some(Target::Custom(index));
         }
@@ -161,26 +156,22 @@ impl<'a> Compiler<'a> {
         if self.manifest.unread {
             return None;
         }
-        let custom: Vec<&str> = self
-            .custom
-            .iter()
-            .map(|property| property.name.as_str())
-            .collect();
-        let known: Vec<&str> = Field::NAMES.iter().copied().chain(custom).collect();
+        let known = Rc::clone(&self.known_fields);
         let bare = self.source.is_none();
-        let near = nearest(&field.value, known.iter().copied());
+        let near = self.suggester.nearest(&field.value, &known);
         // The property that was meant is not unfilled.
-        self.named.extend(
-            near.and_then(|name| self.custom.iter().position(|custom| custom.name == name)),
-        );
+        self.named
+            .extend(near.and_then(|name| self.custom_by_name.get(name)));
         let help = if bare {
+            let names = listed(Field::NAMES);
+            let did_you_mean =
+                near.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
             format!(
-                "{}; it is kept as a custom property here",
-                suggest(&field.value, "system properties", Field::NAMES)
+                "{did_you_mean}system properties: {names}; it is kept as a custom property here"
             )
         } else {
             let declare = "another property is declared as [[property]] in manifest.toml";
-            let list = known.join(", ");
+            let list = listed(&known);
             match near {
                 Some(name) => format!("did you mean `{name}`? {declare}; known are {list}"),
                 None => {
@@ -201,39 +192,24 @@ impl<'a> Compiler<'a> {
         if !bare {
             return None;
         }
-        let leef_key = self.free_leef_key(&field.value);
-        self.custom.push(CustomProperty {
+        let leef_key = self.leef_keys.free(&field.value);
+        Some(Target::Custom(self.add_custom(CustomProperty {
             name: field.value.clone(),
             kind: PropertyType::String,
             leef_key,
             description: String::new(),
             format: None,
-        });
-        Some(Target::Custom(self.custom.len() - 1))
-    }
-
-    /// A LEEF key made from a name, not taken by another property or by LEEF itself.
-    fn free_leef_key(&self, name: &str) -> leef::Key {
-        let mut key: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        if !key.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            key.insert_str(0, "custom");
-        }
-        while leef::attribute::predefined_ignoring_case(&key).is_some()
-            || crate::output::leef::RESERVED_KEYS.contains(&key.as_str())
-            || self
-                .custom
-                .iter()
-                .any(|property| property.leef_key.as_str() == key)
-        {
-            key.push_str("Custom");
-        }
-        leef::Key::new(key).unwrap_or(UNUSABLE_KEY)
+        })))
     }
 
     pub(super) fn kind(&self, target: Target) -> FieldKind {
+        let options = &self.manifest.options;
         match target {
             Target::Field(field) => field.kind(),
-            Target::Custom(index) => self.custom[index].kind.kind(),
+            Target::Custom(index) => match (self.custom[index].kind, options.ip_property) {
+                (PropertyType::Ip, IpProperty::Ipv4) => FieldKind::Ipv4,
+                (kind, _) => kind.kind(),
+            },
         }
     }
 
@@ -358,23 +334,17 @@ impl<'a> Compiler<'a> {
             return None;
         }
         if let Some(error) = strftime_fault(&text.value) {
-            let start = text.span.start + error.span.start;
-            self.report(
-                Code::DateFormatInvalid,
-                &(start..(start + error.span.len()).min(text.span.end)),
-                error.message,
-                error.help,
-            );
+            let place = in_attribute(&self.file, text, &error.span);
+            self.report(Code::DateFormatInvalid, &place, error.message, error.help);
             return None;
         }
         match DateFormat::new(&text.value, Dialect::Joda) {
             Ok(format) => Some(format),
             Err(error) => {
-                let start = text.span.start + error.span.start;
-                let end = (text.span.start + error.span.end).min(text.span.end);
+                let place = in_attribute(&self.file, text, &error.span);
                 self.report(
                     Code::DateFormatInvalid,
-                    &(start..end),
+                    &place,
                     error.message,
                     error.help.unwrap_or_default(),
                 );
@@ -391,8 +361,7 @@ impl<'a> Compiler<'a> {
     ) -> Vec<EventMatch<String>> {
         let constants: Option<Vec<&str>> =
             event_name.iter().map(|m| constant(&m.capture)).collect();
-        let constants: Option<Vec<String>> =
-            constants.map(|list| list.into_iter().map(str::to_owned).collect());
+        let yielded: HashSet<&str> = constants.iter().flatten().copied().collect();
         let file = Arc::clone(&self.file);
         let mut singles = Vec::new();
         let mut seen: HashMap<&str, &Range<usize>> = HashMap::new();
@@ -416,8 +385,10 @@ impl<'a> Compiler<'a> {
             }
             if let Some(constants) = &constants
                 && !constants.is_empty()
-                && !constants.contains(&name.value)
+                && !yielded.contains(name.value.as_str())
             {
+                let what = "names that this group yields";
+                let help = self.suggester.suggest(&name.value, what, constants);
                 self.report(
                     Code::EventMatchUnreachable,
                     &name.span,
@@ -425,11 +396,7 @@ impl<'a> Compiler<'a> {
                         "no matcher of this group yields the event name `{}`",
                         name.value
                     ),
-                    suggest(
-                        &name.value,
-                        "names that this group yields",
-                        &constants.iter().map(String::as_str).collect::<Vec<_>>(),
-                    ),
+                    help,
                 );
             }
             let id = format!("{prefix}/event-match-single/{}", name.value);
@@ -498,6 +465,15 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// The place of a part of an attribute; the whole value where escapes make offsets differ.
+fn in_attribute(file: &SourceFile, value: &Spanned<String>, part: &Range<usize>) -> Range<usize> {
+    if file.text.get(value.span.clone()) == Some(value.value.as_str()) {
+        value.span.start + part.start..value.span.start + part.end
+    } else {
+        value.span.clone()
+    }
+}
+
 /// The text of a template without groups.
 fn constant(capture: &Capture) -> Option<&str> {
     match capture {
@@ -506,5 +482,48 @@ fn constant(capture: &Capture) -> Option<&str> {
             _ => None,
         },
         Capture::Group(_) => None,
+    }
+}
+
+/// The LEEF keys of custom properties.
+#[derive(Debug, Default)]
+pub(super) struct LeefKeys {
+    taken: HashSet<String>,
+    /// How many properties had to get a number behind the same key.
+    numbered: HashMap<String, usize>,
+}
+
+impl LeefKeys {
+    pub(super) fn take(&mut self, key: &str) {
+        self.taken.insert(key.to_owned());
+    }
+
+    fn is_free(&self, key: &str) -> bool {
+        leef::attribute::predefined_ignoring_case(key).is_none()
+            && !crate::output::leef::RESERVED_KEYS.contains(&key)
+            && !self.taken.contains(key)
+    }
+
+    /// A key made from a name, not taken by another property or by LEEF itself.
+    fn free(&mut self, name: &str) -> leef::Key {
+        let mut key: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        if !key.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            key.insert_str(0, "custom");
+        }
+        if !self.is_free(&key) {
+            key.push_str("Custom");
+        }
+        if !self.is_free(&key) {
+            let base = key.clone();
+            let mut number = self.numbered.get(&base).copied().unwrap_or(1);
+            while !self.is_free(&key) {
+                crate::steps::count(1);
+                number += 1;
+                key = format!("{base}{number}");
+            }
+            self.numbered.insert(base, number);
+        }
+        self.take(&key);
+        leef::Key::new(key).unwrap_or(UNUSABLE_KEY)
     }
 }

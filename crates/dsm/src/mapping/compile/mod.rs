@@ -1,12 +1,15 @@
 //! From a read extension and manifest to a [`Mapping`], with every finding on the way.
 
 mod groups;
+#[cfg(test)]
+mod growth;
 mod patterns;
 mod references;
 mod text;
 
 use crate::device_time::{DateFormat, Dialect};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, Suggester};
+use crate::field::Field;
 use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
 use crate::keypath::{self, Step};
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
@@ -17,13 +20,13 @@ use crate::mapping::{
 };
 use crate::options::{Options, TrimWhitespace};
 use crate::qidmap::QidMap;
+use groups::LeefKeys;
+use references::Chains;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 use text::{EffectiveText, strftime_fault};
-
-/// More matchers than any real file has; beyond this a file is an attack or an accident.
-const MAX_MATCHERS: usize = 20_000;
 
 /// Stands for a LEEF key that cannot be one.
 const UNUSABLE_KEY: leef::Key = leef::Key::from_static("custom");
@@ -96,6 +99,13 @@ struct Compiler<'a> {
     out: Diagnostics,
     file: Arc<SourceFile>,
     by_id: HashMap<&'a str, usize>,
+    suggester: Suggester,
+    /// The names of system properties and of those that the manifest declares.
+    known_fields: Rc<[&'a str]>,
+    /// The identifiers of all patterns.
+    known_patterns: Rc<[&'a str]>,
+    /// What each pattern runs within.
+    chains: Chains,
     used: HashSet<usize>,
     /// Declared custom properties that an element names.
     named: HashSet<usize>,
@@ -106,6 +116,10 @@ struct Compiler<'a> {
     /// Documents by the compiled pattern that they are the value of.
     doc_of: HashMap<usize, usize>,
     custom: Vec<CustomProperty>,
+    custom_by_name: HashMap<String, usize>,
+    leef_keys: LeefKeys,
+    /// The entry of [`Doc::pairs`] for the delimiters of name-value pairs, by document.
+    pairs_of: HashMap<(usize, String), usize>,
     branches: Vec<Branch>,
     branch_ids: HashMap<String, usize>,
     pattern_of: HashMap<BranchIx, usize>,
@@ -120,7 +134,14 @@ impl<'a> Compiler<'a> {
         source: Option<&'a Source>,
         out: Diagnostics,
     ) -> Self {
+        let declared = manifest.properties.iter();
+        let declared = declared.map(|property| property.name.value.as_str());
+        let patterns = document.patterns.iter();
         Self {
+            suggester: Suggester::default(),
+            known_fields: Field::NAMES.iter().copied().chain(declared).collect(),
+            known_patterns: patterns.map(|p| p.id.value.as_str()).collect(),
+            chains: Chains::default(),
             document,
             manifest,
             source,
@@ -134,6 +155,9 @@ impl<'a> Compiler<'a> {
             compiled: HashMap::new(),
             doc_of: HashMap::new(),
             custom: Vec::new(),
+            custom_by_name: HashMap::new(),
+            leef_keys: LeefKeys::default(),
+            pairs_of: HashMap::new(),
             branches: Vec::new(),
             branch_ids: HashMap::new(),
             pattern_of: HashMap::new(),
@@ -155,6 +179,7 @@ impl<'a> Compiler<'a> {
     fn mapping(&mut self, slug: &str) -> Mapping {
         self.properties();
         self.pattern_ids();
+        self.chains = Chains::new(&self.document.patterns, &self.by_id);
         let mut order: Vec<&lsx::Group> = self.document.groups.iter().collect();
         // A stable sort: document order breaks a tie.
         order.sort_by_key(|group| group.order.value);
@@ -271,15 +296,27 @@ impl<'a> Compiler<'a> {
                     })
                     .ok()
             });
-            self.custom.push(CustomProperty {
+            // One that is not valid was reported when the manifest was read, and nothing is written with it.
+            let leef_key = leef::Key::new(declared.leef_key.as_str()).unwrap_or(UNUSABLE_KEY);
+            self.leef_keys.take(leef_key.as_str());
+            self.add_custom(CustomProperty {
                 name: declared.name.value.clone(),
                 kind: declared.kind,
-                // One that is not valid was reported when the manifest was read, and nothing is written with it.
-                leef_key: leef::Key::new(declared.leef_key.as_str()).unwrap_or(UNUSABLE_KEY),
+                leef_key,
                 description: declared.description.clone(),
                 format,
             });
         }
+    }
+
+    /// The place of a new custom property; of two of one name the first is found.
+    fn add_custom(&mut self, property: CustomProperty) -> usize {
+        let index = self.custom.len();
+        self.custom_by_name
+            .entry(property.name.clone())
+            .or_insert(index);
+        self.custom.push(property);
+        index
     }
 
     fn pattern_ids(&mut self) {

@@ -259,8 +259,8 @@ impl<'a> Compiler<'a> {
                 let (pair, name_value) = delimiters.split_once('\u{0}').unwrap_or((delimiters, ""));
                 let delimiters = (pair.to_owned(), name_value.to_owned());
                 let list = &mut self.docs[doc].pairs;
-                let known = list.iter().position(|pairs| pairs.delimiters == delimiters);
-                let position = known.unwrap_or_else(|| {
+                let key = (doc, format!("{}\u{0}{}", delimiters.0, delimiters.1));
+                let position = *self.pairs_of.entry(key).or_insert_with(|| {
                     list.push(Pairs {
                         delimiters,
                         ..Pairs::default()

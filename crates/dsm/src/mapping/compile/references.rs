@@ -2,11 +2,13 @@
 
 use super::Compiler;
 use super::text::{EffectiveText, key_fault};
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::java_regex::{Flags, JavaRegex};
 use crate::keypath;
 use crate::lsx::{self, PatternType, Spanned};
 use crate::mapping::pattern::Doc;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 impl<'a> Compiler<'a> {
     /// The declaration that an identifier names; marks it as used.
@@ -16,14 +18,13 @@ impl<'a> Compiler<'a> {
             return Some(index);
         }
         let document = self.document;
-        let patterns = &document.patterns;
         // Where the declaration may have been lost to another fault, that fault is enough.
         if id.value.is_empty() || document.unread || document.misplaced.contains(&id.value) {
             return None;
         }
-        let known: Vec<&str> = patterns.iter().map(|p| p.id.value.as_str()).collect();
-        let near = nearest(&id.value, known.iter().copied());
-        if near.is_none() && patterns.iter().any(|pattern| pattern.id.value.is_empty()) {
+        let known = Rc::clone(&self.known_patterns);
+        let near = self.suggester.nearest(&id.value, &known);
+        if near.is_none() && self.chains.has_nameless {
             return None;
         }
         // The pattern that was meant is not unused.
@@ -103,20 +104,17 @@ impl<'a> Compiler<'a> {
     /// The document made by the value of the pattern that `within` names.
     pub(super) fn within(&mut self, index: usize, within: &'a Spanned<String>) -> Option<usize> {
         let base = self.declared(within)?;
-        let patterns = &self.document.patterns;
-        let mut chain = vec![index];
-        let mut next = Some(base);
-        while let Some(at) = next {
-            if let Some(start) = chain.iter().position(|known| *known == at) {
-                self.circle(&chain[start..]);
+        match self.chains.of(index) {
+            Chain::Ends(_) => {}
+            Chain::TooLong(at) => {
+                self.too_long(at);
                 return None;
             }
-            chain.push(at);
-            next = patterns[at]
-                .within
-                .as_ref()
-                .and_then(|within| self.by_id.get(within.value.as_str()))
-                .copied();
+            Chain::Circle(circle) => {
+                let members = Rc::clone(&self.chains.circles[circle]);
+                self.circle(&members);
+                return None;
+            }
         }
         let declared = &self.document.patterns[base];
         let kind = declared
@@ -147,6 +145,21 @@ impl<'a> Compiler<'a> {
         Some(self.docs.len() - 1)
     }
 
+    /// However many patterns lead into a chain that is too long, it is told once.
+    fn too_long(&mut self, at: usize) {
+        let Some(within) = &self.document.patterns[at].within else {
+            return;
+        };
+        if self.reported.insert((at, Code::WithinInvalid)) {
+            self.report(
+                Code::WithinInvalid,
+                &within.span,
+                format!("more than {MAX_WITHIN} patterns run within each other"),
+                "read the value with fewer patterns",
+            );
+        }
+    }
+
     /// Patterns each of which runs within the next, and the last within the first.
     fn circle(&mut self, members: &[usize]) {
         // Whichever pattern leads into it, the circle is told from its first pattern in the file, and once.
@@ -163,11 +176,13 @@ impl<'a> Compiler<'a> {
             .chain(&members[..at])
             .map(|index| &patterns[*index])
             .collect();
-        let ids: Vec<&str> = members
-            .iter()
-            .chain(members.first())
-            .map(|pattern| pattern.id.value.as_str())
-            .collect();
+        let more = members.len().saturating_sub(MAX_SHOWN);
+        let members = &members[..members.len() - more];
+        let mut ids: Vec<String> = members.iter().map(|p| p.id.value.clone()).collect();
+        if more > 0 {
+            ids.push(format!("{more} more"));
+        }
+        ids.extend(members.first().map(|pattern| pattern.id.value.clone()));
         let (message, help) = match ids.as_slice() {
             [id, _] => (
                 format!("pattern `{id}` runs within itself"),
@@ -186,5 +201,89 @@ impl<'a> Compiler<'a> {
             finding = finding.at(&self.file, within.span.clone(), "");
         }
         self.out.push(finding);
+    }
+}
+
+/// How many patterns run within each other. JSON in JSON in JSON needs two.
+const MAX_WITHIN: usize = 16;
+
+/// How many patterns of a circle are named.
+const MAX_SHOWN: usize = 16;
+
+/// What a pattern runs within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    /// So many patterns, the last of which runs over the payload.
+    Ends(usize),
+    /// More patterns than may be: [`MAX_WITHIN`] in a row from this one on.
+    TooLong(usize),
+    /// Patterns that run within each other in a circle, by its place in [`Chains::circles`].
+    Circle(usize),
+}
+
+/// The chain of each pattern, by `dsmith:within`.
+#[derive(Debug, Default)]
+pub(super) struct Chains {
+    of: Vec<Chain>,
+    /// The members of each circle, each of which runs within the next.
+    circles: Vec<Rc<[usize]>>,
+    /// Whether a pattern has no identifier, so that it may be the one that is meant.
+    has_nameless: bool,
+}
+
+impl Chains {
+    pub(super) fn new(patterns: &[lsx::Pattern], by_id: &HashMap<&str, usize>) -> Self {
+        let base = |index: usize| {
+            let within = patterns[index].within.as_ref()?;
+            by_id.get(within.value.as_str()).copied()
+        };
+        let mut of: Vec<Option<Chain>> = vec![None; patterns.len()];
+        let mut circles: Vec<Rc<[usize]>> = Vec::new();
+        // The place of a pattern on the way that is followed at the moment.
+        let mut on_way: HashMap<usize, usize> = HashMap::new();
+        for first in 0..patterns.len() {
+            let mut way = Vec::new();
+            let mut next = Some(first);
+            let mut chain = loop {
+                crate::steps::count(1);
+                // Outside the file's patterns there is the payload.
+                let Some(at) = next else {
+                    break None;
+                };
+                if let Some(known) = of[at] {
+                    break Some(known);
+                }
+                if let Some(&start) = on_way.get(&at) {
+                    circles.push(way[start..].into());
+                    break Some(Chain::Circle(circles.len() - 1));
+                }
+                on_way.insert(at, way.len());
+                way.push(at);
+                next = base(at);
+            };
+            for &at in way.iter().rev() {
+                let this = match chain {
+                    None => Chain::Ends(0),
+                    Some(Chain::Ends(MAX_WITHIN)) => Chain::TooLong(at),
+                    Some(Chain::Ends(count)) => Chain::Ends(count + 1),
+                    Some(other) => other,
+                };
+                of[at] = Some(this);
+                chain = Some(this);
+            }
+            on_way.clear();
+        }
+        Self {
+            of: of
+                .into_iter()
+                .map(|chain| chain.unwrap_or(Chain::Ends(0)))
+                .collect(),
+            circles,
+            has_nameless: patterns.iter().any(|pattern| pattern.id.value.is_empty()),
+        }
+    }
+
+    fn of(&self, pattern: usize) -> Chain {
+        self.of.get(pattern).copied().unwrap_or(Chain::Ends(0))
     }
 }

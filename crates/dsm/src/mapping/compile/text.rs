@@ -21,26 +21,24 @@ impl EffectiveText {
                 origin: Vec::new(),
             };
         }
-        let keep = |at: usize, c: char| match rule {
-            TrimWhitespace::All => !c.is_whitespace(),
-            TrimWhitespace::LineBreaks => {
-                if !c.is_whitespace() {
-                    return true;
-                }
-                // A blank stays if the run of white space that it belongs to lies inside one line.
-                let before = written[..at].trim_end().len();
-                let after = written.len() - written[at..].trim_start().len();
-                before > 0
-                    && after < written.len()
-                    && !written[before..after].contains(['\n', '\r'])
-            }
-        };
         let mut text = String::new();
         let mut origin = Vec::new();
-        for (at, c) in written.char_indices() {
-            if keep(at, c) {
-                text.push(c);
-                origin.extend((0..c.len_utf8()).map(|i| at + i));
+        let mut at = 0;
+        while at < written.len() {
+            let rest = &written[at..];
+            // What is no white space, and the white space behind it.
+            let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(length);
+            let blanks = &behind[..behind.len() - behind.trim_start().len()];
+            crate::steps::count(word.len() + blanks.len());
+            text.push_str(word);
+            origin.extend(at..at + length);
+            at += length + blanks.len();
+            // White space stays if it lies inside one line.
+            let is_inside = !text.is_empty() && at < written.len();
+            if rule == TrimWhitespace::LineBreaks && is_inside && !blanks.contains(['\n', '\r']) {
+                text.push_str(blanks);
+                origin.extend(at - blanks.len()..at);
             }
         }
         origin.push(written.trim_end().len());

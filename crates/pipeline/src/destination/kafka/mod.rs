@@ -12,6 +12,7 @@ use protocol::http::Endpoint;
 use protocol::kafka::{ClientCertificate, Connection, Mechanism, Sasl, Tls};
 use protocol::oauth::{Audience, ClientCredentials};
 use protocol::secret::{SecretRef, Secrets};
+use protocol::trust::Trust;
 use std::path::PathBuf;
 
 /// A topic, and how its brokers are reached.
@@ -41,8 +42,10 @@ pub struct KafkaBrokers {
 /// TLS to the brokers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KafkaTls {
-    /// PEM file with the authorities to trust; without it those of the system.
+    /// PEM file with authorities that are trusted in addition to those of the system.
     pub ca: Option<PathBuf>,
+    /// Whether the authorities in the file are trusted alone.
+    pub ca_only: bool,
     /// PEM files with the client certificate and its key.
     pub client: Option<(PathBuf, PathBuf)>,
 }
@@ -76,7 +79,7 @@ impl KafkaSasl {
     /// The name of the key that is a secret, and where it is.
     pub fn secret(&self) -> (&'static str, &SecretRef) {
         match self {
-            Self::Password { password, .. } => ("password", password),
+            Self::Password { password, .. } => ("sasl_password", password),
             Self::Token { client_secret, .. } => ("token_client_secret", client_secret),
         }
     }
@@ -131,7 +134,10 @@ impl KafkaBrokers {
         Ok(Connection {
             brokers: self.addresses.clone(),
             tls: self.tls.clone().map(|tls| Tls {
-                ca_file: tls.ca,
+                trust: Trust {
+                    ca_file: tls.ca,
+                    only: tls.ca_only,
+                },
                 client: tls.client.map(client),
             }),
             sasl: sasl.transpose()?,
@@ -148,6 +154,7 @@ impl KafkaBrokers {
         self.tls.as_ref().map_or(Ok(()), |tls| {
             check_tls(&TlsFiles {
                 ca: tls.ca.clone(),
+                ca_only: tls.ca_only,
                 client: tls.client.clone(),
                 server_name: None,
             })

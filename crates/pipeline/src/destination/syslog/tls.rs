@@ -1,5 +1,6 @@
 //! TLS for syslog: whom to trust, and who we are.
 
+use protocol::trust::Trust;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -10,8 +11,10 @@ use std::sync::Arc;
 /// without a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsFiles {
-    /// Certificates of the authorities to trust; without it those of the system.
+    /// Certificates of authorities that are trusted in addition to those of the system.
     pub ca: Option<PathBuf>,
+    /// Whether the authorities in the file are trusted alone.
+    pub ca_only: bool,
     /// The client certificate with its chain, and its private key.
     pub client: Option<(PathBuf, PathBuf)>,
     /// The name that the certificate of the server must have, if it is not the host of the address.
@@ -28,7 +31,7 @@ pub(super) fn session(files: &TlsFiles, host: &str) -> Result<ClientConnection, 
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(roots(files.ca.as_deref())?);
+        .with_root_certificates(roots(files)?);
     let config = match &files.client {
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
@@ -47,22 +50,20 @@ pub(super) fn session(files: &TlsFiles, host: &str) -> Result<ClientConnection, 
     ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())
 }
 
-fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let Some(file) = file else {
-        // Single certificates of the system that cannot be read do not matter as long as there are others.
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        return if roots.is_empty() {
-            Err("the system has no certificate authorities; set `ca_file`".to_owned())
-        } else {
-            Ok(roots)
-        };
+fn roots(files: &TlsFiles) -> Result<RootCertStore, String> {
+    let trust = Trust {
+        ca_file: files.ca.clone(),
+        only: files.ca_only,
     };
-    for certificate in certificates(file)? {
-        roots
-            .add(certificate)
-            .map_err(|error| format!("{} cannot be used: {error}", file.display()))?;
+    let found = trust.authorities()?;
+    let mut roots = RootCertStore::empty();
+    // Single certificates of the system that cannot be read do not matter as long as there are others.
+    roots.add_parsable_certificates(found.system);
+    for certificate in found.file {
+        roots.add(certificate).map_err(|error| {
+            let file = files.ca.as_deref().unwrap_or(Path::new(""));
+            format!("{} cannot be used: {error}", file.display())
+        })?;
     }
     Ok(roots)
 }

@@ -185,14 +185,15 @@ static PARAMETERS: &[Parameter] = &[
         "Whether the brokers speak TLS.",
     )
     .default("false"),
-    Parameter::new(
-        "ca_file",
-        "CA File",
-        Kind::Path,
-        "PEM file with the certificate authorities of the brokers, instead of those of the system.",
-    )
-    .rules(&[WITHOUT_TLS])
-    .origin(Origin::Dsmith),
+    common::CA_FILE.rules(&[WITHOUT_TLS]),
+    common::CA_FILE_ONLY.rules(&[
+        Rule {
+            parameter: "ca_file",
+            when: When::Absent,
+            effect: Effect::Unavailable,
+        },
+        WITHOUT_TLS,
+    ]),
     Parameter::new(
         "use_client_authentication",
         "Use Client Authentication",
@@ -366,7 +367,7 @@ fn tls(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Option<Tls>, Op
         _ => None,
     };
     Ok(Some(Tls {
-        ca_file: path("ca_file"),
+        trust: common::trust(parameters),
         client,
     }))
 }

@@ -1,291 +1,540 @@
-//! Reads a file on and on, over rotations and restarts.
+//! Reads files on and on, over rotations and restarts.
 
 use super::Reading;
-use super::framing::{Framing, Front};
-use super::opened::{Opened, Place, find};
+use super::followed::{Building, Followed, Outcome, Scratch, Turn, shown};
+use super::place::{Identity, Place, Position, Stored};
+use super::survey::Folders;
 use crate::Cursor;
 use crate::clock::Clock;
 use crate::cursor::CursorError;
 use crate::source::{Collector, LaneId, Page, Progress, Sink, Step};
-use crate::status::{LaneStatus, State};
+use crate::status::{GapReason, LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
-use tracing::{info, warn};
+use std::collections::BTreeSet;
+use std::io::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+use tracing::warn;
 
-/// Version of the cursor.
-const VERSION: u32 = 1;
+/// Version of the cursor. Version 1 knew one file, and only the beginning of it.
+const VERSION: u32 = 2;
 
 /// How often the end of a file is looked at.
 const IDLE: TimeDelta = TimeDelta::seconds(1);
 
-/// How long a file is still read after another one has taken its name: who writes it learns of that a little later.
-const GRACE: TimeDelta = TimeDelta::seconds(5);
-
 /// How long to wait after a fault.
 const PAUSE: TimeDelta = TimeDelta::seconds(5);
 
-/// Most payloads and bytes in a page.
-const PAGE_PAYLOADS: usize = 1000;
-const PAGE_BYTES: usize = 1 << 20;
+/// What keeps a file from being read is no obstacle before it has lasted so long: a file that is being rotated is missing
+/// for a moment, and a line that is being written has no end.
+const OBSTACLE: TimeDelta = TimeDelta::seconds(5);
 
-/// How much is read at a time.
-const PIECE: u64 = 256 * 1024;
+/// How often files that fit a pattern are searched for, and how often where the search looks at many names.
+const SEARCH: TimeDelta = TimeDelta::seconds(5);
+const LONG_SEARCH: TimeDelta = TimeDelta::seconds(60);
+const MANY_NAMES: usize = 20_000;
+
+/// How long a file is remembered that is gone, as long as there is room.
+const FORGET: TimeDelta = TimeDelta::hours(24);
+
+/// How long a gap is shown as the state of the lane.
+const WARNING: TimeDelta = TimeDelta::hours(1);
+
+/// Files that are at their end are closed when more than this are open.
+const MAX_OPEN: usize = 256;
+
+/// Turns in one step; a step is to come to its end soon.
+const MAX_TURNS: usize = 64;
+
+/// A cursor that would become longer leaves out generations that are done with.
+const LONG_CURSOR: usize = Cursor::MAX_BYTES / 10 * 9;
+
+/// So many bytes of paths leave enough room in the cursor for the positions.
+const MAX_PATHS: usize = Cursor::MAX_BYTES / 2;
 
 #[derive(Debug)]
 pub(super) struct FileCollector {
     reading: Reading,
     id: LaneId,
-    /// What the sink has: where to go on after a fault or a restart. `None` at the beginning of a file.
-    place: Option<Place>,
-    opened: Option<Opened>,
-    framing: Framing,
-    /// Since when the file has another name, or none.
-    renamed: Option<DateTime<Utc>>,
+    files: Vec<Slot>,
+    /// The paths of `files`.
+    names: BTreeSet<PathBuf>,
+    /// Positions of files that are not followed under the same path any more.
+    orphans: Vec<Place>,
+    /// Which file has the next turn.
+    turn: usize,
+    /// When to search for files that fit the pattern; before the first search `None`.
+    searched: Option<(DateTime<Utc>, TimeDelta)>,
+    /// The second of the first search of all.
+    first_search: Option<i64>,
     /// Nothing has ever been read, so `start` decides where to begin.
     is_new: bool,
+    /// Files that fit the pattern and are too many.
+    left_out: usize,
+    scratch: Scratch,
+    offered: Option<Page>,
+    /// The last gap, and when it was found.
+    warning: Option<(DateTime<Utc>, String)>,
     finished: bool,
-    offered: Option<Offered>,
     progress: Progress,
-    /// Since when there has been nothing to read, or only a fault.
-    quiet: Option<DateTime<Utc>>,
+    /// Since when something keeps what is there from being read whole.
+    stuck_since: Option<DateTime<Utc>>,
     status: LaneStatus,
 }
 
-/// A page that the sink has not taken yet.
+/// A file, and what keeps it from being read.
 #[derive(Debug)]
-struct Offered {
-    page: Page,
-    place: Place,
-    /// How many bytes of the buffer are in it.
-    taken: usize,
+struct Slot {
+    file: Followed,
+    fault: Option<(DateTime<Utc>, Error)>,
+    gone_since: Option<DateTime<Utc>>,
+}
+
+impl Slot {
+    fn new(file: Followed) -> Self {
+        Self {
+            file,
+            fault: None,
+            gone_since: None,
+        }
+    }
 }
 
 impl FileCollector {
-    pub(super) fn new(reading: Reading, id: LaneId, cursor: &Cursor) -> Result<Self, CursorError> {
-        let place: Option<Place> = cursor.decode(VERSION)?;
-        Ok(Self {
-            framing: Framing::new(
-                reading.format,
-                reading.max_payload,
-                place.as_ref().is_some_and(|place| place.in_list),
-            ),
-            reading,
+    pub(super) fn new(
+        reading: Reading,
+        id: LaneId,
+        cursor: &Cursor,
+    ) -> std::result::Result<Self, CursorError> {
+        let stored: Option<Stored> = cursor.decode(VERSION)?;
+        let mut collector = Self {
             id,
-            is_new: place.is_none(),
-            place,
-            opened: None,
-            renamed: None,
-            finished: false,
+            files: Vec::new(),
+            names: BTreeSet::new(),
+            orphans: Vec::new(),
+            turn: 0,
+            searched: None,
+            first_search: None,
+            is_new: stored.is_none(),
+            left_out: 0,
+            scratch: Scratch::default(),
             offered: None,
+            warning: None,
+            finished: false,
             progress: Progress::Behind,
-            quiet: None,
+            stuck_since: None,
             status: LaneStatus::default(),
-        })
+            reading,
+        };
+        match stored {
+            Some(Stored::Files(position)) => {
+                collector.first_search = position.searched;
+                for entry in position.files {
+                    let place = entry.place.clone();
+                    let file = Followed::stored(entry, &collector.reading);
+                    if collector.reading.is_meant(&file.path) {
+                        collector.names.insert(file.path.clone());
+                        collector.files.push(Slot::new(file));
+                    } else {
+                        collector.orphans.extend(place);
+                    }
+                }
+            }
+            Some(Stored::File(place)) if collector.reading.pattern.is_none() => {
+                collector.follow_path(Some(place));
+            }
+            Some(Stored::File(place)) => collector.orphans.push(place),
+            None => {}
+        }
+        if collector.reading.pattern.is_none() && collector.files.is_empty() {
+            let place = collector.orphans.pop();
+            collector.follow_path(place);
+        }
+        Ok(collector)
     }
 
-    fn next(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> std::io::Result<Step> {
+    /// Follows the one file.
+    fn follow_path(&mut self, place: Option<Place>) {
+        let path = self.reading.path.clone();
+        self.names.insert(path.clone());
+        let file = match place {
+            Some(place) => Followed::at_place(path, place, &self.reading),
+            None => Followed::new(path, &self.reading, self.reading.from_end),
+        };
+        self.files.push(Slot::new(file));
+    }
+
+    fn next(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Result<Step> {
         if self.offered.is_some() {
-            return self.offer(now, sink);
+            return Ok(self.offer(now, sink));
         }
         if self.finished {
             return Ok(Step::Finished);
         }
-        if self.opened.is_none() {
-            self.open()?;
-        }
-        let Some(opened) = &mut self.opened else {
+        let mut building = Building::default();
+        self.search(now, &mut building)?;
+        let is_at_rest = self.take_turns(now, &mut building);
+        if building.is_dirty || building.page.malformed > 0 {
+            self.offered = Some(Page {
+                cursor: self.cursor(),
+                more: !is_at_rest,
+                ..building.page
+            });
             return Ok(Step::Again);
-        };
-        // A rest that is too short for a payload stays in the buffer, which therefore stays small.
-        let is_end = opened.read(PIECE)? == 0;
-        if is_end {
-            return self.at_end(now);
         }
-        self.renamed = None;
-        self.quiet = None;
-        self.collect(false)?;
-        Ok(Step::Again)
+        if !is_at_rest {
+            return Ok(self.end_of_round(now).unwrap_or(Step::Again));
+        }
+        Ok(self.rest(now))
     }
 
-    /// Opens the file to go on with: the one that was read last under whatever name, else the one with the name.
-    fn open(&mut self) -> std::io::Result<()> {
-        let path = &self.reading.path;
-        self.framing.restart(false);
-        if let Some(place) = &self.place {
-            if let Some(mut opened) = find(path, place) {
-                opened.seek(place.offset)?;
-                self.framing.restart(place.in_list);
-                self.opened = Some(opened);
-                return Ok(());
+    /// Lets files read until the page is full. Says whether there is nothing more to read for now.
+    fn take_turns(&mut self, now: DateTime<Utc>, building: &mut Building) -> bool {
+        let mut folders = Folders::default();
+        let mut turns = 0;
+        for _ in 0..self.files.len() {
+            let index = self.turn % self.files.len();
+            let slot = &mut self.files[index];
+            if let Some((since, _)) = &slot.fault
+                && (now - *since).abs() < PAUSE
+            {
+                self.turn = index + 1;
+                continue;
             }
-            let mut opened = Opened::open(path)?;
-            opened.seek(0)?;
-            warn!(
-                lane = %self.id,
-                "the file that was read last is gone or has been overwritten: reading {} from its beginning",
-                path.display()
-            );
-            self.opened = Some(opened);
-            return Ok(());
-        }
-        let from_end = std::mem::take(&mut self.is_new) && self.reading.from_end;
-        let mut opened = Opened::open(path)?;
-        if from_end {
-            let end = opened.len()?;
-            opened.seek(end)?;
-            // From here on it is where it is, even if nothing ever comes.
-            self.make_page(&mut opened, Page::default(), 0)?;
-        }
-        self.opened = Some(opened);
-        Ok(())
-    }
-
-    /// Puts payloads from the buffer into a page. `is_end` says that nothing follows.
-    fn collect(&mut self, is_end: bool) -> std::io::Result<()> {
-        let Some(mut opened) = self.opened.take() else {
-            return Ok(());
-        };
-        let mut page = Page::default();
-        let (mut taken, mut size) = (0, 0);
-        while taken < opened.buffer.len()
-            && page.payloads.len() < PAGE_PAYLOADS
-            && size < PAGE_BYTES
-        {
-            match self.framing.front(&opened.buffer[taken..], is_end) {
-                Front::Unfinished => break,
-                Front::Payloads {
-                    payloads,
-                    bytes,
-                    malformed,
-                } => {
-                    taken += bytes;
-                    size += bytes;
-                    page.malformed += malformed;
-                    page.payloads.extend(payloads);
+            loop {
+                let mut turn = Turn {
+                    now,
+                    reading: &self.reading,
+                    lane: &self.id,
+                    status: &mut self.status,
+                    page: building,
+                    scratch: &mut self.scratch,
+                    folders: &mut folders,
+                    names: &self.names,
+                    warning: &mut self.warning,
+                };
+                let outcome = slot.file.turn(&mut turn);
+                let had_fault = slot.fault.take();
+                match outcome {
+                    Ok(Outcome::More) => {
+                        turns += 1;
+                        if building.is_full() || turns >= MAX_TURNS {
+                            self.turn = index + usize::from(self.files.len() > 1);
+                            return false;
+                        }
+                    }
+                    Ok(Outcome::Full) => {
+                        self.turn = index;
+                        return false;
+                    }
+                    Ok(Outcome::Rest { is_waiting }) => {
+                        let is_whole = slot.file.unfinished().is_none();
+                        slot.file.has_caught_up |= !is_waiting && is_whole;
+                        slot.gone_since = None;
+                        break;
+                    }
+                    Ok(Outcome::Over) => {
+                        slot.file.has_caught_up = true;
+                        break;
+                    }
+                    // Files that fit a pattern come and go.
+                    Ok(Outcome::Missing(_)) if self.reading.pattern.is_some() => {
+                        slot.file.has_caught_up = true;
+                        break;
+                    }
+                    Ok(Outcome::Missing(error)) | Err(error) => {
+                        let message = error.to_string();
+                        if had_fault.is_none_or(|(_, known)| known.to_string() != message) {
+                            let path = shown(&slot.file.path);
+                            warn!(lane = %self.id, "{path} cannot be read: {message}");
+                        }
+                        slot.fault = Some((now, error));
+                        break;
+                    }
                 }
             }
+            self.turn = index + 1;
         }
-        if taken > 0 {
-            self.make_page(&mut opened, page, taken)?;
+        true
+    }
+
+    /// Searches for files that fit the pattern, when it is time.
+    fn search(&mut self, now: DateTime<Utc>, building: &mut Building) -> Result<()> {
+        let is_due = match self.searched {
+            Some((searched, pause)) => (now - searched).abs() >= pause,
+            None => true,
+        };
+        let Some(pattern) = self.reading.pattern.clone().filter(|_| is_due) else {
+            if self.searched.is_none() {
+                self.begin_round();
+                self.searched = Some((now, SEARCH));
+            }
+            return Ok(());
+        };
+        let is_first = self.searched.is_none();
+        // A file that was there before and is remembered no more was gone for long.
+        let forgotten = (now - FORGET).timestamp();
+        let absent_at = self.first_search.map(|first| first.max(forgotten));
+        let names = &self.names;
+        let at_most = self.reading.max_files + names.len();
+        let matches = pattern.search(at_most, &|path| {
+            let base = super::pattern::base_of(path, &|base| {
+                pattern.matches(base) && (names.contains(base) || base.is_file())
+            });
+            names.contains(path) || base.is_none()
+        })?;
+        let pause = if matches.names > MANY_NAMES {
+            LONG_SEARCH
+        } else {
+            SEARCH
+        };
+        self.searched = Some((now, pause));
+        let mut there = BTreeSet::new();
+        let mut left_out = matches.more;
+        for path in &matches.paths {
+            let Ok(metadata) = std::fs::metadata(path) else {
+                continue;
+            };
+            let identity = Identity::of(&metadata);
+            there.insert((identity.device, identity.inode));
+            if self.names.contains(path) {
+                continue;
+            }
+            // A file that was renamed, or has two names, is not another one.
+            if self.files.iter().any(|slot| slot.file.knows(&identity)) {
+                continue;
+            }
+            if !self.has_room_for(path) {
+                left_out += 1;
+                continue;
+            }
+            let orphan = self
+                .orphans
+                .iter()
+                .position(|place| place.identity().is(&identity));
+            let file = match orphan {
+                Some(orphan) => {
+                    let place = self.orphans.swap_remove(orphan);
+                    Followed::at_place(path.clone(), place, &self.reading)
+                }
+                None if is_first && self.is_new => {
+                    Followed::new(path.clone(), &self.reading, self.reading.from_end)
+                }
+                None => Followed::appeared(path.clone(), &self.reading, absent_at),
+            };
+            self.names.insert(path.clone());
+            self.files.push(Slot::new(file));
         }
-        self.opened = Some(opened);
+        for slot in &mut self.files {
+            slot.file.hold(&there);
+        }
+        if left_out > self.left_out {
+            let message = format!(
+                "{} fits {left_out} files more than max_files = {} lets be read: they are not read; raise max_files, or \
+                 narrow the pattern",
+                self.reading.path.display(),
+                self.reading.max_files
+            );
+            warn!(lane = %self.id, "{message}");
+            self.status.count_gap(GapReason::TooMany);
+        }
+        self.left_out = left_out;
+        self.first_search.get_or_insert(now.timestamp());
+        // From here on it is known what was there, even if it was nothing.
+        building.is_dirty |= is_first && self.is_new;
+        self.forget(now, building);
+        if is_first {
+            self.begin_round();
+        }
         Ok(())
     }
 
-    /// Makes a page ready that takes so many bytes.
-    fn make_page(&mut self, opened: &mut Opened, page: Page, taken: usize) -> std::io::Result<()> {
-        let place = opened.place(taken, self.framing.in_list)?;
-        let page = Page {
-            cursor: Cursor::encode(VERSION, &place),
-            more: taken < opened.buffer.len(),
-            ..page
+    /// Whether one more file may be followed. One that is gone makes room.
+    fn has_room_for(&mut self, path: &Path) -> bool {
+        let bytes = |path: &Path| path.as_os_str().len() * 3;
+        let paths: usize = self.names.iter().map(|path| bytes(path)).sum();
+        if self.files.len() < self.reading.max_files && paths + bytes(path) < MAX_PATHS {
+            return true;
+        }
+        let gone = self.files.iter().filter(|slot| slot.file.is_gone());
+        let Some(path) = gone
+            .filter_map(|slot| slot.gone_since.map(|since| (since, slot.file.path.clone())))
+            .min()
+            .map(|(_, path)| path)
+        else {
+            return false;
         };
-        self.offered = Some(Offered { page, place, taken });
-        Ok(())
+        self.drop_file(&path);
+        true
     }
 
-    fn offer(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> std::io::Result<Step> {
-        let Some(offered) = self.offered.take() else {
-            return Ok(Step::Again);
-        };
-        if let Err(error) = sink.accept(&self.id, &offered.page) {
-            self.status.refused(&self.id, &error, now);
-            self.offered = Some(offered);
-            return Ok(Step::Wait(now + IDLE));
+    /// Forgets files that have been gone for long.
+    fn forget(&mut self, now: DateTime<Utc>, building: &mut Building) {
+        let mut old = Vec::new();
+        for slot in &mut self.files {
+            if !slot.file.is_gone() {
+                slot.gone_since = None;
+            } else if now - *slot.gone_since.get_or_insert(now) > FORGET {
+                old.push(slot.file.path.clone());
+            }
         }
-        if let Some(opened) = &mut self.opened {
-            opened.buffer.drain(..offered.taken);
-            opened.offset += offered.taken as u64;
+        for path in old {
+            building.is_dirty = true;
+            self.drop_file(&path);
         }
-        self.place = Some(offered.place);
-        self.status.taken(&offered.page, now);
-        self.set_reading(now);
-        if offered.page.more {
-            self.collect(false)?;
-        }
-        Ok(Step::Again)
     }
 
-    fn set_reading(&mut self, now: DateTime<Utc>) {
-        let message = format!("reading {}", self.reading.path.display());
-        self.status.set(now, State::Ok, message, None);
+    fn drop_file(&mut self, path: &Path) {
+        self.names.remove(path);
+        self.files.retain(|slot| slot.file.path != path);
+    }
+
+    fn begin_round(&mut self) {
+        for slot in &mut self.files {
+            slot.file.begin_round();
+        }
+    }
+
+    /// The round ends when everything was read that was there when it began, and the sink has it.
+    fn end_of_round(&mut self, now: DateTime<Utc>) -> Option<Step> {
+        let is_over = self.files.iter().all(|slot| {
+            slot.file.has_caught_up || slot.fault.is_some() || slot.file.has_reached_goal()
+        });
+        if !is_over {
+            return None;
+        }
+        self.count_round();
+        Some(Step::Wait(now))
+    }
+
+    fn count_round(&mut self) {
+        let is_whole = !self.files.is_empty() && self.files.iter().all(|slot| slot.fault.is_none());
+        if is_whole {
+            self.status.rounds += 1;
+            self.progress = Progress::CaughtUp;
+            self.stuck_since = None;
+        } else {
+            self.status.rounds_failed += 1;
+        }
+        self.begin_round();
     }
 
     /// There is nothing more to read for now.
-    fn at_end(&mut self, now: DateTime<Utc>) -> std::io::Result<Step> {
-        let Some(opened) = &self.opened else {
-            return Ok(Step::Again);
-        };
-        if opened.was_truncated()? {
-            warn!(lane = %self.id, "the file has become shorter: reading it from its beginning");
-            self.opened = None;
-            self.place = None;
-            return Ok(Step::Again);
+    fn rest(&mut self, now: DateTime<Utc>) -> Step {
+        let is_over = self.files.iter().all(|slot| {
+            slot.file.has_caught_up || slot.fault.is_some() || slot.file.has_reached_goal()
+        });
+        if is_over {
+            self.count_round();
         }
-        let is_named = opened.is_named(&self.reading.path);
-        let is_over = if self.reading.once {
-            // A file that was rotated away during the last run is followed by the one with the name.
-            true
-        } else if is_named {
-            self.renamed = None;
-            false
-        } else {
-            let since = *self.renamed.get_or_insert(now);
-            now - since >= GRACE && self.reading.path.exists()
-        };
-        if !is_over {
-            let has_rest = !opened.buffer.is_empty();
-            let is_quiet = now - *self.quiet.get_or_insert(now) >= GRACE;
-            if has_rest && is_quiet {
-                self.progress = Progress::Blocked(format!(
-                    "{} bytes at the end of {} are no event yet, because no line end follows them",
-                    opened.buffer.len(),
-                    self.reading.path.display()
-                ));
-            } else if !has_rest && (is_named || is_quiet) {
-                self.progress = Progress::CaughtUp;
-            }
-            self.set_reading(now);
+        self.close_some();
+        let faults = self
+            .files
+            .iter()
+            .filter(|slot| slot.fault.is_some())
+            .count();
+        if faults == 0 && !self.files.is_empty() {
             self.status.failures = 0;
             self.status.last_success = Some(now);
-            return Ok(Step::Wait(now + IDLE));
+            if self.reading.once && is_over {
+                self.finished = true;
+                let message = format!("{} has been read to its end", self.reading.path.display());
+                self.status.set(now, State::Ok, message, None);
+                return Step::Again;
+            }
         }
-        if !opened.buffer.is_empty() {
-            self.collect(true)?;
-            return Ok(Step::Again);
-        }
-        self.opened = None;
-        self.place = None;
-        self.renamed = None;
-        if is_named || (self.reading.once && !self.reading.path.exists()) {
-            self.finished = true;
-            self.progress = Progress::CaughtUp;
-            self.status.rounds += 1;
-            self.status.set(
-                now,
-                State::Ok,
-                format!("{} has been read to its end", self.reading.path.display()),
-                None,
-            );
-        } else {
-            info!(lane = %self.id, "another file has the name now: reading it");
-        }
-        Ok(Step::Again)
+        self.set_state(now);
+        self.find_obstacle(now, faults > 0 || self.files.is_empty());
+        Step::Wait(
+            now + if faults == self.files.len() {
+                PAUSE
+            } else {
+                IDLE
+            },
+        )
     }
 
-    fn fail(&mut self, error: &std::io::Error, now: DateTime<Utc>) -> Step {
-        let message = format!("{} cannot be read: {error}", self.reading.path.display());
-        // A file that is being rotated is missing for a moment.
-        if now - *self.quiet.get_or_insert(now) >= GRACE {
-            self.progress = Progress::Blocked(message.clone());
+    /// Says what keeps everything from being read, if that lasts.
+    fn find_obstacle(&mut self, now: DateTime<Utc>, has_fault: bool) {
+        let mut rests = self.files.iter().filter_map(|slot| slot.file.unfinished());
+        let reason = if has_fault {
+            Some(self.status.message.clone())
+        } else {
+            rests.next().map(|path| {
+                let path = shown(path);
+                format!("the last line of {path} is no event yet, because no line end follows it")
+            })
+        };
+        match reason {
+            None => self.stuck_since = None,
+            Some(reason) => {
+                let since = *self.stuck_since.get_or_insert(now);
+                if (now - since).abs() >= OBSTACLE && self.progress != Progress::CaughtUp {
+                    self.progress = Progress::Blocked(reason);
+                }
+            }
         }
-        if self.status.message != message {
-            warn!(lane = %self.id, "{message}");
+    }
+
+    fn close_some(&mut self) {
+        let open: usize = self.files.iter().map(|slot| slot.file.open_files()).sum();
+        if open > MAX_OPEN {
+            for slot in &mut self.files {
+                slot.file.close();
+            }
         }
-        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+    }
+
+    fn set_state(&mut self, now: DateTime<Utc>) {
+        let path = self.reading.path.display().to_string();
+        let faults = self.files.iter().filter_map(|slot| {
+            slot.fault
+                .as_ref()
+                .map(|(_, error)| (&slot.file.path, error))
+        });
+        let faults: Vec<(String, ErrorKind, String)> = faults
+            .map(|(path, error)| (shown(path), error.kind(), error.to_string()))
+            .collect();
+        if let Some((file, kind, error)) = faults.first() {
+            let message = match faults.len() {
+                1 => format!("{file} cannot be read: {error}"),
+                count => format!("{count} files cannot be read, {file} among them: {error}"),
+            };
+            return self.fail(*kind, message, now);
+        }
+        if self.files.is_empty() {
+            return self.fail(ErrorKind::NotFound, format!("no file fits {path}"), now);
+        }
+        if self.left_out > 0 {
+            let message = format!(
+                "reading {} files of {path}; {} more are not read",
+                self.files.len(),
+                self.left_out
+            );
+            let remedy = "raise max_files, or narrow the pattern";
+            return self
+                .status
+                .set(now, State::Warn, message, Some(remedy.to_owned()));
+        }
+        let message = match (&self.reading.pattern, self.files.len()) {
+            (Some(_), 1) => format!("reading 1 file of {path}"),
+            (Some(_), count) => format!("reading {count} files of {path}"),
+            (None, _) => format!("reading {path}"),
+        };
+        match &self.warning {
+            Some((time, gap)) if (now - *time).abs() < WARNING => {
+                let message = format!("{message}; {gap}");
+                self.status.set(now, State::Warn, message, None);
+            }
+            _ => self.status.set(now, State::Ok, message, None),
+        }
+    }
+
+    fn fail(&mut self, kind: ErrorKind, message: String, now: DateTime<Utc>) {
+        let is_missing = kind == ErrorKind::NotFound;
         let (state, remedy) = if is_missing && !self.reading.once {
             (
                 State::Warn,
-                "none needed if it is still to be made; else check the parameter path",
+                "ignore this if the file will be created later; else check the parameter path",
             )
         } else {
             (
@@ -296,8 +545,37 @@ impl FileCollector {
         self.status.failures = self.status.failures.saturating_add(1);
         self.status
             .set(now, state, message, Some(remedy.to_owned()));
-        self.opened = None;
-        Step::Wait(now + PAUSE)
+    }
+
+    fn cursor(&self) -> Cursor {
+        let entries = |with_done: bool| {
+            let files = self.files.iter();
+            Position {
+                searched: self.first_search,
+                files: files
+                    .filter_map(|slot| slot.file.entry(with_done))
+                    .collect(),
+            }
+        };
+        let cursor = Cursor::encode(VERSION, &entries(true));
+        match cursor.as_text() {
+            Some(text) if text.len() > LONG_CURSOR => Cursor::encode(VERSION, &entries(false)),
+            _ => cursor,
+        }
+    }
+
+    fn offer(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Step {
+        let Some(page) = self.offered.take() else {
+            return Step::Again;
+        };
+        if let Err(error) = sink.accept(&self.id, &page) {
+            self.status.refused(&self.id, &error, now);
+            self.offered = Some(page);
+            return Step::Wait(now + IDLE);
+        }
+        self.status.taken(&page, now);
+        self.set_state(now);
+        self.end_of_round(now).unwrap_or(Step::Again)
     }
 }
 
@@ -308,10 +586,17 @@ impl Collector for FileCollector {
 
     fn step(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) -> Step {
         let now = clock.now();
-        let step = match self.next(now, sink) {
-            Ok(step) => step,
-            Err(error) => self.fail(&error, now),
-        };
+        let step = self.next(now, sink).unwrap_or_else(|error| {
+            let path = self.reading.path.display();
+            let message = format!("{path} cannot be searched: {error}");
+            if self.status.message != message {
+                warn!(lane = %self.id, "{message}");
+            }
+            self.status.rounds_failed += 1;
+            self.fail(error.kind(), message, now);
+            self.find_obstacle(now, true);
+            Step::Wait(now + PAUSE)
+        });
         self.status.next_step = match step {
             Step::Again => Some(now),
             Step::Wait(until) => Some(until),

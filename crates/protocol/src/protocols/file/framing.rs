@@ -59,10 +59,7 @@ impl Framing {
     }
 
     fn line(&self, text: &[u8], is_end: bool) -> Front {
-        let end = text
-            .iter()
-            .take(self.max_payload)
-            .position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', &text[..text.len().min(self.max_payload)]);
         let (line, bytes) = match end {
             Some(end) => (&text[..end], end + 1),
             None if text.len() >= self.max_payload => (&text[..self.max_payload], self.max_payload),
@@ -134,10 +131,7 @@ impl Framing {
 
     /// What is no JSON is passed on up to the end of the line; with the next one reading begins again.
     fn broken(&mut self, text: &[u8], is_end: bool) -> Front {
-        let end = text
-            .iter()
-            .take(self.max_payload)
-            .position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', &text[..text.len().min(self.max_payload)]);
         if end.is_none() && !is_end && text.len() < self.max_payload {
             return Front::Unfinished;
         }

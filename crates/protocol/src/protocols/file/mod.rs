@@ -1,12 +1,19 @@
 //! File: payloads from a file of this machine, read once or followed as it grows.
 
 mod collector;
+mod followed;
 mod framing;
+mod names;
 mod opened;
+mod pattern;
+mod place;
+mod survey;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
-use crate::parameter::{Allowed, Effect, Kind, Origin, Parameter, Parameters, Rule, When};
+use crate::parameter::{
+    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
+};
 use crate::probe::Probe;
 use crate::protocols::common;
 use crate::secret::Secrets;
@@ -14,21 +21,25 @@ use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::FileCollector;
 use framing::Format;
 use opened::Opened;
-use std::path::PathBuf;
+use pattern::Pattern;
+use std::path::{Path, PathBuf};
 
 /// The protocol.
 #[derive(Debug)]
 pub(super) struct File;
 
 const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
+const DEFAULT_MAX_FILES: usize = 1000;
 
 static PARAMETERS: &[Parameter] = &[
     Parameter::new(
         "path",
         "Path",
         Kind::Path,
-        "The file. Where it is rotated, the old one is read to its end before the new one, also after a restart, as long \
-         as it lies in the same folder and is not compressed.",
+        "The file, or a pattern for files with `*`, `?` and `[…]`, such as `/var/log/app/*.log`. Files that fit a pattern \
+         later are read from their beginning. Where a file is rotated, its older generations are read to their ends \
+         before the new one, also after a restart: under the usual names (`app.log.1`, `app.log-20261130`, \
+         `app-20261130.log`), compressed with gzip too.",
     )
     .required()
     .origin(Origin::Dsmith),
@@ -76,6 +87,21 @@ static PARAMETERS: &[Parameter] = &[
     }])
     .origin(Origin::Dsmith),
     Parameter::new(
+        "rotated_to",
+        "Rotated To",
+        Kind::Path,
+        "The folder to which files are moved when they are rotated, if it is another one (`olddir` of logrotate).",
+    )
+    .origin(Origin::Dsmith),
+    Parameter::new(
+        "max_files",
+        "Maximum Files",
+        Kind::Integer { min: 1, max: 2000 },
+        "How many files that fit a pattern are read. There is a warning where there are more.",
+    )
+    .default("1000")
+    .origin(Origin::Dsmith),
+    Parameter::new(
         "max_payload",
         "Maximum Payload Length",
         Kind::Integer {
@@ -106,17 +132,39 @@ impl Protocol for File {
         PARAMETERS
     }
 
+    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+        let path = parameters.path("path");
+        let is_recursive = path.is_some_and(|path| path.iter().any(|part| part == "**"));
+        let fault = ParameterFault {
+            key: "path".to_owned(),
+            index: None,
+            code: FaultCode::Pattern,
+            message: "`**` is no wildcard here".to_owned(),
+            help: "`*` stands for one folder or a part of a name: write one for each level, or a log source for each \
+                   folder"
+                .to_owned(),
+        };
+        is_recursive.then_some(fault).into_iter().collect()
+    }
+
     fn open(
         &self,
         _identifier: &str,
         parameters: &Parameters,
         _secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
+        let path = parameters
+            .path("path")
+            .ok_or_else(|| common::missing("path"))?
+            .to_owned();
         Ok(Source::Stream(Box::new(Reading {
-            path: parameters
-                .path("path")
-                .ok_or_else(|| common::missing("path"))?
-                .to_owned(),
+            pattern: Pattern::of(&path),
+            path,
+            rotated_to: parameters.path("rotated_to").map(Path::to_owned),
+            max_files: parameters
+                .integer("max_files")
+                .and_then(|files| usize::try_from(files).ok())
+                .unwrap_or(DEFAULT_MAX_FILES),
             format: match parameters.text("format") {
                 Some("json") => Format::Json,
                 Some("text") => Format::Text,
@@ -136,10 +184,24 @@ impl Protocol for File {
 #[derive(Debug)]
 struct Reading {
     path: PathBuf,
+    /// Set where `path` stands for several files.
+    pattern: Option<Pattern>,
+    rotated_to: Option<PathBuf>,
+    max_files: usize,
     format: Format,
     once: bool,
     from_end: bool,
     max_payload: usize,
+}
+
+impl Reading {
+    /// Whether a file with this path is to be read.
+    fn is_meant(&self, path: &Path) -> bool {
+        match &self.pattern {
+            Some(pattern) => pattern.matches(path),
+            None => self.path == path,
+        }
+    }
 }
 
 impl Stream for Reading {
@@ -149,9 +211,22 @@ impl Stream for Reading {
 
     fn probe(&self) -> Vec<Probe> {
         let name = format!("file {}", self.path.display());
+        if let Some(pattern) = &self.pattern {
+            let remedy = "check the parameter path and who may read the folder";
+            return vec![match pattern.search(self.max_files, &|_| true) {
+                Ok(matches) if matches.paths.is_empty() => {
+                    Probe::failed(name, "no file fits".to_owned(), Some(remedy))
+                }
+                Ok(matches) => Probe::passed(
+                    name,
+                    format!("{} files fit", matches.paths.len() + matches.more),
+                ),
+                Err(error) => Probe::failed(name, error.to_string(), Some(remedy)),
+            }];
+        }
         let opened = Opened::open(&self.path).and_then(|mut opened| {
-            opened.read(1)?;
-            opened.len()
+            opened.read(0, 1, &mut Vec::new())?;
+            Ok(opened.stamp()?.length)
         });
         vec![match opened {
             Ok(length) => Probe::passed(name, format!("{length} bytes")),

@@ -1,150 +1,233 @@
-//! An open file, and how it is known again.
+//! An open file, as it is or compressed, and how it is known again.
 
-use ring::digest;
-use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
+use super::names::{Packing, unpacked};
+use super::place::{HEAD, Identity, Place, Stamp, digest};
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
-use std::io::{Read, Result, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
-/// How many bytes from the beginning of a file are remembered, at most.
-const HEAD: u64 = 1024;
-
-/// Where reading has come to, and in which file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// Device and inode of the file.
-    pub(super) file: (u64, u64),
-    /// Bytes that have been taken.
-    pub(super) offset: u64,
-    /// SHA-256 over the first bytes that were taken, at most [`HEAD`]: an inode is used again.
-    pub(super) head: String,
-    /// Whether the place is within a list of payloads.
-    #[serde(default)]
-    pub(super) in_list: bool,
-}
+/// How much of a compressed file is unpacked at a time while it is searched for a place.
+const STRIDE: usize = 256 * 1024;
 
 /// A file that is being read.
 #[derive(Debug)]
 pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) identity: Identity,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Plain(File),
+    Gzip(Box<Unpacker>),
+}
+
+/// The text of a compressed file, read from front to back.
+#[derive(Debug)]
+struct Unpacker {
     file: File,
-    identity: (u64, u64),
-    /// Where the first byte of `buffer` lies in the file.
-    pub(super) offset: u64,
-    /// What has been read and not taken yet.
-    pub(super) buffer: Vec<u8>,
-    /// The head, once all of it has been taken.
-    head: Option<String>,
+    decoder: MultiGzDecoder<BufReader<File>>,
+    /// Where the first byte of `ahead` lies in the text.
+    at: u64,
+    ahead: Vec<u8>,
+    is_over: bool,
+    /// Why there is no more, although the text has not come to its end.
+    fault: Option<(ErrorKind, String)>,
+}
+
+impl Unpacker {
+    fn new(file: File) -> Result<Self> {
+        Ok(Self {
+            decoder: Self::decoder(&file)?,
+            file,
+            at: 0,
+            ahead: Vec::new(),
+            is_over: false,
+            fault: None,
+        })
+    }
+
+    fn decoder(mut file: &File) -> Result<MultiGzDecoder<BufReader<File>>> {
+        file.seek(SeekFrom::Start(0))?;
+        Ok(MultiGzDecoder::new(BufReader::new(file.try_clone()?)))
+    }
+
+    fn read(&mut self, from: u64, at_most: usize, into: &mut Vec<u8>) -> Result<()> {
+        if from < self.at {
+            self.decoder = Self::decoder(&self.file)?;
+            self.at = 0;
+            self.ahead.clear();
+            self.is_over = false;
+            self.fault = None;
+        }
+        loop {
+            let skip = usize::try_from(from - self.at).unwrap_or(usize::MAX);
+            let skip = skip.min(self.ahead.len());
+            self.ahead.drain(..skip);
+            self.at += skip as u64;
+            if self.is_over || (self.at == from && self.ahead.len() >= at_most) {
+                break;
+            }
+            let wanted = if self.at == from {
+                at_most - self.ahead.len()
+            } else {
+                STRIDE
+            };
+            // What comes before a fault is kept.
+            let read = (&mut self.decoder)
+                .take(wanted as u64)
+                .read_to_end(&mut self.ahead);
+            match read {
+                Ok(count) => self.is_over = count < wanted,
+                Err(error) => {
+                    self.is_over = true;
+                    self.fault = Some((error.kind(), error.to_string()));
+                }
+            }
+        }
+        if self.at == from {
+            into.extend_from_slice(&self.ahead[..self.ahead.len().min(at_most)]);
+        }
+        Ok(())
+    }
 }
 
 impl Opened {
     /// Opens a file; what is no file, such as a pipe, is an error and not waited for.
     pub(super) fn open(path: &Path) -> Result<Self> {
         if !std::fs::metadata(path)?.is_file() {
-            return Err(std::io::Error::other("it is no regular file"));
+            return Err(Error::other("it is no regular file"));
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
+        // A rotated file only: what is called so by somebody else is read as it is.
+        let name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
+        let mut magic = [0; 2];
+        let is_packed = unpacked(name).1 == Packing::Gzip
+            && file.read_at(&mut magic, 0)? == 2
+            && magic == [0x1f, 0x8b];
         Ok(Self {
-            identity: (metadata.dev(), metadata.ino()),
-            file,
-            offset: 0,
-            buffer: Vec::new(),
-            head: None,
+            path: path.to_owned(),
+            identity: Identity::of(&metadata),
+            content: if is_packed {
+                Content::Gzip(Box::new(Unpacker::new(file)?))
+            } else {
+                Content::Plain(file)
+            },
         })
     }
 
-    /// Whether this is the file of a place: the same inode, no shorter, with the same beginning.
-    pub(super) fn is_at(&self, place: &Place) -> Result<bool> {
-        Ok(self.identity == place.file
-            && self.file.metadata()?.len() >= place.offset
-            && self.digest(place.offset)? == place.head)
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.content, Content::Gzip(_))
     }
 
-    /// Whether this is the file with this name now.
-    pub(super) fn is_named(&self, path: &Path) -> bool {
-        std::fs::metadata(path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+    /// Why a compressed file ended where it was read last, although its text has no end there.
+    pub(super) fn fault(&self) -> Option<Error> {
+        match &self.content {
+            Content::Gzip(unpacker) => {
+                let fault = unpacker.fault.as_ref();
+                fault.map(|(kind, message)| Error::new(*kind, message.clone()))
+            }
+            Content::Plain(_) => None,
+        }
     }
 
-    /// Goes on at an offset.
-    pub(super) fn seek(&mut self, offset: u64) -> Result<()> {
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.offset = offset;
-        self.buffer.clear();
-        self.head = None;
+    /// The state of the file, of a compressed one as it is on the disk.
+    pub(super) fn stamp(&self) -> Result<Stamp> {
+        let file = match &self.content {
+            Content::Plain(file) => file,
+            Content::Gzip(unpacker) => &unpacker.file,
+        };
+        Ok(Stamp::of(&file.metadata()?))
+    }
+
+    /// Reads at most so many bytes from a place on, all that there are.
+    pub(super) fn read(&mut self, from: u64, at_most: usize, into: &mut Vec<u8>) -> Result<()> {
+        into.clear();
+        let file = match &mut self.content {
+            Content::Plain(file) => file,
+            Content::Gzip(unpacker) => return unpacker.read(from, at_most, into),
+        };
+        into.resize(at_most, 0);
+        let mut filled = 0;
+        while filled < at_most {
+            match file.read_at(&mut into[filled..], from + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        into.truncate(filled);
         Ok(())
     }
 
-    /// The length of the file.
-    pub(super) fn len(&self) -> Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-
-    /// Whether the file has become shorter than what was read of it.
-    pub(super) fn was_truncated(&self) -> Result<bool> {
-        Ok(self.len()? < self.offset + self.buffer.len() as u64)
-    }
-
-    /// Reads on, up to so many bytes; tells how many there were.
-    pub(super) fn read(&mut self, at_most: u64) -> Result<usize> {
-        (&mut self.file).take(at_most).read_to_end(&mut self.buffer)
-    }
-
-    /// The place behind the first so many bytes of the buffer.
-    pub(super) fn place(&mut self, taken: usize, in_list: bool) -> Result<Place> {
-        let offset = self.offset + taken as u64;
-        let head = match &self.head {
-            Some(head) => head.clone(),
-            None => {
-                let head = self.digest(offset)?;
-                if offset >= HEAD {
-                    self.head = Some(head.clone());
-                }
-                head
-            }
-        };
-        Ok(Place {
-            file: self.identity,
-            offset,
-            head,
-            in_list,
-        })
-    }
-
-    fn digest(&self, offset: u64) -> Result<String> {
-        let mut head = vec![0; usize::try_from(offset.min(HEAD)).unwrap_or_default()];
-        self.file.read_exact_at(&mut head, 0)?;
-        let mut text = String::new();
-        for byte in digest::digest(&digest::SHA256, &head)
-            .as_ref()
-            .iter()
-            .take(12)
+    /// Whether the text up to a place is what was read of it.
+    pub(super) fn has(&mut self, place: &Place) -> Result<bool> {
+        if let Content::Plain(file) = &self.content
+            && file.metadata()?.len() < place.offset
         {
-            let _ = write!(text, "{byte:02x}");
+            return Ok(false);
         }
-        Ok(text)
+        let mut bytes = Vec::new();
+        let head = place.offset.min(HEAD) as usize;
+        self.read(0, head, &mut bytes)?;
+        if bytes.len() < head || digest(&bytes) != place.head {
+            return Ok(false);
+        }
+        let from = place.checked_from();
+        let length = (place.offset - from) as usize;
+        self.read(from, length, &mut bytes)?;
+        Ok(bytes.len() == length
+            && place
+                .tail
+                .as_ref()
+                .is_none_or(|tail| digest(&bytes) == *tail))
     }
-}
 
-/// The file of a place: the one with this name, or another one in the same folder.
-pub(super) fn find(path: &Path, place: &Place) -> Option<Opened> {
-    let is_same = |opened: &Opened| opened.is_at(place).unwrap_or(false);
-    if let Some(opened) = Opened::open(path).ok().filter(is_same) {
-        return Some(opened);
+    /// Whether nothing follows a place.
+    pub(super) fn ends_at(&mut self, place: &Place) -> Result<bool> {
+        let mut bytes = Vec::new();
+        self.read(place.offset, 1, &mut bytes)?;
+        Ok(bytes.is_empty())
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    std::fs::read_dir(folder.unwrap_or(Path::new(".")))
-        .ok()?
-        .filter_map(std::result::Result::ok)
-        .filter(|entry| {
-            entry
-                .metadata()
-                .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == place.file)
-        })
-        .filter_map(|entry| Opened::open(&entry.path()).ok())
-        .find(is_same)
+
+    /// Whether this is the text up to a place that lies behind the end of this file: a copy that was made before the rest
+    /// was written. It is known only of what was read by this process, and near the place.
+    pub(super) fn is_beginning_of(&mut self, place: &Place) -> Result<bool> {
+        let from = place.offset - place.last_bytes.len() as u64;
+        let mut bytes = Vec::new();
+        self.read(from, place.last_bytes.len(), &mut bytes)?;
+        Ok(!bytes.is_empty() && place.last_bytes.starts_with(&bytes))
+    }
+
+    /// The place behind everything that is in the file.
+    pub(super) fn end(&mut self) -> Result<Place> {
+        let stamp = self.stamp()?;
+        let mut place = Place::beginning(self.identity, stamp);
+        let mut bytes = Vec::new();
+        if !self.is_packed() && stamp.length > HEAD {
+            self.read(0, HEAD as usize, &mut bytes)?;
+            place.advance(&bytes, 0);
+            place.offset = stamp.length;
+            let start = place.checked_from();
+            self.read(start, (stamp.length - start) as usize, &mut bytes)?;
+            place.advance(&bytes, start.max(1));
+            place.offset = start + bytes.len() as u64;
+            return Ok(place);
+        }
+        loop {
+            let start = place.checked_from();
+            let back = (place.offset - start) as usize;
+            self.read(start, back + STRIDE, &mut bytes)?;
+            if bytes.len() <= back {
+                return Ok(place);
+            }
+            place.advance(&bytes, start);
+        }
+    }
 }

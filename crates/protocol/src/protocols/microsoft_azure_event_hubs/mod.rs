@@ -14,7 +14,6 @@ use crate::secret::Secrets;
 use crate::source::{Keeps, OpenError, Protocol, Source};
 use connection_string::{ConnectionString, check_host};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// The protocol.
 #[derive(Debug)]
@@ -191,14 +190,8 @@ static PARAMETERS: &[Parameter] = &[
     )
     .default("false"),
     common::EPS_THROTTLE,
-    Parameter::new(
-        "ca_file",
-        "CA File",
-        Kind::Path,
-        "PEM file with certificate authorities that are trusted instead of those of the system, such as that of a device \
-         that inspects TLS.",
-    )
-    .origin(Origin::Dsmith),
+    common::CA_FILE,
+    common::CA_FILE_ONLY,
     broker::INITIAL_POSITION,
     broker::session_timeout("30000"),
     broker::HEARTBEAT,
@@ -295,7 +288,7 @@ impl Protocol for EventHubs {
             None => Connection {
                 brokers: vec![format!("{}:{PORT}", hub.host)],
                 tls: Some(Tls {
-                    ca_file: parameters.path("ca_file").map(PathBuf::from),
+                    trust: common::trust(parameters),
                     client: None,
                 }),
                 sasl: Some(hub.sasl),
@@ -390,7 +383,7 @@ fn with_entra_id(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Hub, 
         sasl: Sasl::Token {
             credentials: Box::new(credentials),
             http: Box::new(HttpSettings {
-                ca_file: parameters.path("ca_file").map(PathBuf::from),
+                trust: common::trust(parameters),
                 ..HttpSettings::default()
             }),
         },

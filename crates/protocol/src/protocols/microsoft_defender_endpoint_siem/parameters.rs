@@ -65,9 +65,10 @@ pub(super) static PARAMETERS: &[Parameter] = &[
          `wdatp-alertexporter-eu.windows.com`.",
     )
     .pattern(
-        "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-        "the name of a region in small letters, such as au",
+        "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
+        "the name of a region, such as au",
     )
+    .any_case()
     .rules(&[IN_GCC]),
     Parameter::new(
         "use_gcc_endpoints",
@@ -97,5 +98,6 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     common::EPS_THROTTLE,
     common::INITIAL_LOOKBACK,
     common::CA_FILE,
+    common::CA_FILE_ONLY,
     common::ENDPOINT_OVERRIDE,
 ];

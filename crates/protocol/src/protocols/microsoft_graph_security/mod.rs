@@ -97,6 +97,7 @@ static PARAMETERS: &[Parameter] = &[
     common::EPS_THROTTLE,
     common::INITIAL_LOOKBACK,
     common::CA_FILE,
+    common::CA_FILE_ONLY,
     common::ENDPOINT_OVERRIDE,
 ];
 

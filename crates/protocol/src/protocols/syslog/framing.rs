@@ -2,7 +2,7 @@
 
 /// How messages are told from each other in a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// Message by message: counted if it begins with a number and `<`, else up to the end of the line.
     Auto,
     /// Up to the end of the line.
@@ -16,7 +16,7 @@ const MAX_COUNT_DIGITS: usize = 8;
 
 /// Cuts the bytes of one connection into messages.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     framing: Framing,
     max_payload: usize,
     buffer: Vec<u8>,
@@ -28,10 +28,10 @@ pub(super) struct Decoder {
 
 /// The stream has lost its framing: whoever sends does not count.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Lost;
+pub(crate) struct Lost;
 
 impl Decoder {
-    pub(super) fn new(framing: Framing, max_payload: usize) -> Self {
+    pub(crate) fn new(framing: Framing, max_payload: usize) -> Self {
         Self {
             framing,
             max_payload,
@@ -42,7 +42,7 @@ impl Decoder {
     }
 
     /// Takes bytes and hands out whole messages. A message over the limit comes in pieces.
-    pub(super) fn push(&mut self, bytes: &[u8], messages: &mut Vec<Box<[u8]>>) -> Result<(), Lost> {
+    pub(crate) fn push(&mut self, bytes: &[u8], messages: &mut Vec<Box<[u8]>>) -> Result<(), Lost> {
         self.buffer.extend_from_slice(bytes);
         let mut at = 0;
         loop {
@@ -94,7 +94,7 @@ impl Decoder {
     }
 
     /// The connection has ended: what is left is a message too.
-    pub(super) fn finish(self, messages: &mut Vec<Box<[u8]>>) {
+    pub(crate) fn finish(self, messages: &mut Vec<Box<[u8]>>) {
         add(&self.buffer, messages);
     }
 
@@ -139,7 +139,7 @@ enum Count {
 }
 
 /// A message without what ends it; one that holds nothing is none.
-pub(super) fn add(message: &[u8], messages: &mut Vec<Box<[u8]>>) {
+pub(crate) fn add(message: &[u8], messages: &mut Vec<Box<[u8]>>) {
     let end = message
         .iter()
         .rposition(|byte| !matches!(byte, b'\r' | b'\n' | 0))

@@ -4,7 +4,7 @@
 //! mapping to say.
 
 mod collector;
-mod framing;
+pub(crate) mod framing;
 mod listener;
 
 use crate::Cursor;

@@ -1,4 +1,10 @@
+//! What comes out of which input.
+
 use super::*;
+
+mod accounts;
+mod attacks;
+mod properties;
 
 /// Splits the input in pieces of one size; the result must not depend on the size.
 fn split_in(input: &[u8], piece: usize, framing: Framing, limit: usize) -> Vec<String> {
@@ -63,7 +69,12 @@ fn arrays_and_envelopes_are_opened() {
         split(
             "{\"@odata.context\":\"x\",\"value\":[{\"a\":[1]},{\"records\":[{}]}],\"next\":{\"value\":[{}]}}\n{\"c\":3}"
         ),
-        ["{\"a\":[1]}", "{\"records\":[{}]}", "{\"c\":3}"]
+        [
+            "{\"a\":[1]}",
+            "{\"records\":[{}]}",
+            "!Members([\"next\"])@58",
+            "{\"c\":3}"
+        ]
     );
     assert_eq!(split("{\"records\": [ ]}"), Vec::<String>::new());
     assert_eq!(split("{\"value\":[1,2]}"), ["{\"value\":[1,2]}"]);
