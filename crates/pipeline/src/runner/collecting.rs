@@ -108,7 +108,7 @@ impl<'a> Collecting<'a> {
 
     /// Remembers which log sources are to collect, and shows all of them.
     fn want(&mut self, config: &Config) {
-        let now = self.opener.clock.now();
+        let now = self.opener.clock.wall();
         self.board.retain_log_sources(|identifier| {
             let mut sources = config.log_sources.iter();
             sources.any(|source| source.identifier.value == identifier)
@@ -147,7 +147,7 @@ impl<'a> Collecting<'a> {
         let stop = Stop::new();
         let mut threads = Vec::new();
         let mut ledgers = Vec::new();
-        let now = self.opener.clock.now();
+        let now = self.opener.clock.wall();
         let identifier = &source.identifier.value;
         let ids: Vec<LaneId> = lanes
             .iter()
@@ -238,7 +238,7 @@ impl<'a> Collecting<'a> {
             // One that is no longer in the configuration is no longer on the board either.
             let shown = self.board.lanes();
             if shown.iter().any(|(id, _)| id.log_source == *identifier) {
-                let now = self.opener.clock.now();
+                let now = self.opener.clock.wall();
                 self.board.set_without_lanes(identifier, status, now);
             }
         }
@@ -287,7 +287,7 @@ impl<'a> Collecting<'a> {
                     let status = idle(
                         "not this process: another one of the group collects for it, or is about to",
                     );
-                    let now = self.opener.clock.now();
+                    let now = self.opener.clock.wall();
                     self.board.set_without_lanes(identifier, status, now);
                     return Ok(());
                 }
@@ -331,7 +331,7 @@ impl<'a> Collecting<'a> {
                 failed(source, error)
             );
         }
-        let now = self.opener.clock.now();
+        let now = self.opener.clock.wall();
         let mut status = LaneStatus::default();
         status.state = State::Error;
         status.message = format!("it cannot be opened: {reason}");
