@@ -192,7 +192,7 @@ mod tests {
             "/run/credentials/dsmith.service/defender",
             "secret",
             "../secrets/contoso.txt",
-            "/home/j.doe/.dsmith/defender_eu_1",
+            "/srv/j.doe/.dsmith/defender_eu_1",
             "C:/dsmith/secret.txt",
             "/tmp/.tmpAbC/secret",
         ] {
