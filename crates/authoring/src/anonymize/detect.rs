@@ -147,14 +147,17 @@ static DOMAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The next piece that an expression finds. It is found again only where the text before it was taken for something else.
 struct Ahead {
     regex: &'static Regex,
+    /// How many bytes behind a match the search may look at, because a longer match could come.
+    looks_on: usize,
     next: Option<Match>,
     is_known: bool,
 }
 
 impl Ahead {
-    fn new(regex: &'static LazyLock<Option<Regex>>) -> Option<Self> {
+    fn new(regex: &'static LazyLock<Option<Regex>>, looks_on: usize) -> Option<Self> {
         Some(Self {
             regex: LazyLock::force(regex).as_ref()?,
+            looks_on,
             next: None,
             is_known: false,
         })
@@ -164,7 +167,14 @@ impl Ahead {
         if !self.is_known || self.next.is_some_and(|next| next.start() < at) {
             self.is_known = true;
             self.next = self.regex.find(Input::new(text).range(at..));
-            work::count(self.next.map_or(text.len(), |next| next.end()) - at);
+            if cfg!(test) {
+                let end = self.next.map_or(text.len(), |next| next.end());
+                let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.:@_".contains(byte);
+                let run = text.as_bytes()[end..]
+                    .iter()
+                    .take_while(|byte| goes_on(byte));
+                work::count(end - at + run.count().min(self.looks_on));
+            }
         }
         self.next
     }
@@ -222,9 +232,11 @@ impl Mails {
 
 /// The pieces of a text that show by their form what they are, in order.
 pub(super) fn forms(text: &str) -> Vec<(Range<usize>, Form)> {
-    let (Some(mut mails), Some(mut short), Some(mut domains)) =
-        (Mails::new(), Ahead::new(&FORM), Ahead::new(&DOMAIN))
-    else {
+    let (Some(mut mails), Some(mut short), Some(mut domains)) = (
+        Mails::new(),
+        Ahead::new(&FORM, 64),
+        Ahead::new(&DOMAIN, usize::MAX),
+    ) else {
         return Vec::new();
     };
     let mut found = Vec::new();
