@@ -1,13 +1,21 @@
 //! Time as something that is handed in, and a way to be told to stop.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The time now.
     fn now(&self) -> DateTime<Utc>;
+
+    /// How much time has passed since a moment that stays the same while the process runs. Nobody sets it forward or back,
+    /// so waits and ages go by it.
+    fn elapsed(&self) -> Duration {
+        (self.now() - DateTime::UNIX_EPOCH)
+            .to_std()
+            .unwrap_or_default()
+    }
 
     /// Waits until a time, or until `stop` is set.
     fn wait(&self, until: DateTime<Utc>, stop: &Stop);
@@ -20,6 +28,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         SystemTime::now().into()
+    }
+
+    fn elapsed(&self) -> Duration {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        BEGAN.get_or_init(Instant::now).elapsed()
     }
 
     fn wait(&self, until: DateTime<Utc>, stop: &Stop) {
@@ -37,29 +50,52 @@ impl Clock for SystemClock {
 ///
 /// Clones show the same time.
 #[derive(Debug, Clone)]
-pub struct VirtualClock(Arc<Mutex<DateTime<Utc>>>);
+pub struct VirtualClock(Arc<Mutex<Virtual>>);
+
+#[derive(Debug)]
+struct Virtual {
+    now: DateTime<Utc>,
+    /// What it would show if nobody had set it.
+    unset: DateTime<Utc>,
+}
 
 impl VirtualClock {
     /// A clock that shows this time.
     pub fn new(start: DateTime<Utc>) -> Self {
-        Self(Arc::new(Mutex::new(start)))
+        Self(Arc::new(Mutex::new(Virtual {
+            now: start,
+            unset: start,
+        })))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward: so much time passes.
     pub fn advance(&self, by: TimeDelta) {
-        *lock(&self.0) += by;
+        let mut time = lock(&self.0);
+        time.now += by;
+        time.unset += by;
     }
 
     /// Moves the clock to a time, never back.
     pub fn advance_to(&self, to: DateTime<Utc>) {
-        let mut now = lock(&self.0);
-        *now = to.max(*now);
+        let left = to - self.now();
+        self.advance(left.max(TimeDelta::zero()));
+    }
+
+    /// Sets the clock forward or back, as a person or a time server does. No time passes.
+    pub fn set(&self, by: TimeDelta) {
+        lock(&self.0).now += by;
     }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> DateTime<Utc> {
-        *lock(&self.0)
+        lock(&self.0).now
+    }
+
+    fn elapsed(&self) -> Duration {
+        (lock(&self.0).unset - DateTime::UNIX_EPOCH)
+            .to_std()
+            .unwrap_or_default()
     }
 
     fn wait(&self, until: DateTime<Utc>, stop: &Stop) {
@@ -119,6 +155,20 @@ mod tests {
         assert_eq!(clock.now(), start + TimeDelta::hours(24));
         clock.wait(start, &Stop::new());
         assert_eq!(clock.now(), start + TimeDelta::hours(24));
+    }
+
+    #[test]
+    fn to_set_a_clock_lets_no_time_pass() {
+        let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let clock = VirtualClock::new(start);
+        let elapsed = clock.elapsed();
+        clock.set(TimeDelta::days(-30));
+        assert_eq!(
+            (clock.now(), clock.elapsed()),
+            (start - TimeDelta::days(30), elapsed)
+        );
+        clock.advance(TimeDelta::seconds(5));
+        assert_eq!(clock.elapsed(), elapsed + Duration::from_secs(5));
     }
 
     #[test]

@@ -31,6 +31,6 @@ pub mod status;
 
 pub use cursor::Cursor;
 pub use source::{
-    Collector, Deprecation, Keeps, Lane, LaneId, OpenError, Page, Poll, Protocol, RateLimit,
-    ReadError, Run, Sink, SinkError, Source, Step, Stream,
+    Collector, Deprecation, Keeps, Lane, LaneId, Notice, OpenError, Page, Poll, Protocol,
+    RateLimit, ReadError, Run, Sink, SinkError, Source, Step, Stream,
 };

@@ -96,6 +96,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     common::recurrence("5M"),
     common::EPS_THROTTLE,
     common::INITIAL_LOOKBACK,
+    common::OVERLAP,
     common::CA_FILE,
     common::ENDPOINT_OVERRIDE,
 ];

@@ -96,6 +96,7 @@ static PARAMETERS: &[Parameter] = &[
     common::recurrence("1M"),
     common::EPS_THROTTLE,
     common::INITIAL_LOOKBACK,
+    common::OVERLAP,
     common::CA_FILE,
     common::ENDPOINT_OVERRIDE,
 ];
@@ -186,6 +187,7 @@ impl Protocol for GraphSecurity {
                 top: TOP,
                 skips: false,
                 lookback: common::lookback_of(parameters),
+                overlap: common::overlap_of(parameters),
                 permission: "give the application the permission SecurityAlert.Read.All of Microsoft Graph and let an administrator consent",
             }),
             endpoint,
