@@ -149,10 +149,12 @@ fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyho
 }
 
 fn ci() -> anyhow::Result<bool> {
+    /// How many seeds of servers and machines `crates/dsmith/tests/collect/live.rs` goes through.
+    const SEEDS: (&str, &str) = ("DSMITH_SEEDS", "2000");
     let cargo = |args: &[&str], documentation: bool| -> anyhow::Result<bool> {
         say(&format!("== cargo {}\n", args.join(" ")))?;
         let mut command = Command::new("cargo");
-        command.args(args);
+        command.args(args).env(SEEDS.0, SEEDS.1);
         if documentation {
             command.env("RUSTDOCFLAGS", "-D warnings");
         }

@@ -19,6 +19,14 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
         self.now()
     }
 
+    /// How much time has passed since a moment that stays the same while the process runs, for those who count time and do
+    /// not tell it: [`Self::now`] as a length.
+    fn elapsed(&self) -> Duration {
+        (self.now() - DateTime::UNIX_EPOCH)
+            .to_std()
+            .unwrap_or_default()
+    }
+
     /// Waits until [`Self::now`] is a time, or until `stop` is set.
     fn wait(&self, until: DateTime<Utc>, stop: &Stop);
 
@@ -117,7 +125,7 @@ impl VirtualClock {
         })))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward: so much time passes.
     pub fn advance(&self, by: TimeDelta) {
         lock(&self.0).now += by;
     }

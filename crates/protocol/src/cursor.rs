@@ -72,6 +72,16 @@ impl Cursor {
         )
     }
 
+    /// The version of a position; `None` where nothing has been collected yet.
+    pub fn version(&self) -> Result<Option<u32>, CursorError> {
+        let Some(text) = &self.0 else {
+            return Ok(None);
+        };
+        let only: VersionOnly =
+            serde_json::from_str(text).map_err(|error| CursorError::Damaged(error.to_string()))?;
+        Ok(Some(only.version))
+    }
+
     /// Reads a position; `None` where nothing has been collected yet.
     pub fn decode<T: DeserializeOwned>(&self, known: u32) -> Result<Option<T>, CursorError> {
         let Some(text) = &self.0 else {

@@ -34,6 +34,6 @@ pub mod trust;
 
 pub use cursor::Cursor;
 pub use source::{
-    Collector, Deprecation, Keeps, Lane, LaneId, OpenError, Page, Poll, Progress, Protocol,
+    Collector, Deprecation, Keeps, Lane, LaneId, Notice, OpenError, Page, Poll, Progress, Protocol,
     RateLimit, ReadError, Run, Sink, SinkError, Source, Step, Stream,
 };

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::driver::Trouble;
 use crate::http::{Endpoint, Request, Transport, TransportError, UreqTransport};
 use crate::oauth::{ClientCredentials, Token};
-use crate::secret::masked;
+use crate::secret::{self, masked};
 use crate::source::{Lane, Source};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -392,9 +392,8 @@ fn page(
         .map(|credentials| credentials.client_secret.clone());
     let bearer = token.map(|token| token.access);
     let fail = |mut trouble: Trouble| {
-        for secret in [&secret, &bearer].into_iter().flatten() {
-            trouble.message = secret.mask(&trouble.message);
-        }
+        let secrets = [&secret, &bearer].into_iter().flatten();
+        trouble.message = secret::presentable(&trouble.message, secrets);
         Probe::of(name.clone(), trouble)
     };
     let mut request = match lane.poll.request(&cursor, now) {

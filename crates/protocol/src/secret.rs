@@ -4,11 +4,14 @@ mod lookalike;
 
 pub use lookalike::masked;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use regex_automata::meta::Regex;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 /// Where a secret is. Only this is ever written in configuration. Somebody may have written the secret itself in the place
@@ -103,6 +106,95 @@ impl Secret {
         }
         text.replace(self.0.as_str(), "***")
     }
+}
+
+/// Shortest part of a secret that is masked, in bytes: a server may repeat a part only.
+const SHORTEST_PART: usize = 8;
+
+/// Longest text of others that is shown, in characters.
+const MAX_PRESENTABLE: usize = 500;
+
+/// What looks like a secret, whoever it belongs to: what follows the names under which secrets travel, the two schemes of
+/// `Authorization`, JSON web tokens, and long runs that nobody would write by hand.
+const FORMS: [&str; 4] = [
+    r#"(?i)\b(?:(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api[-_]?key)\b["']?\s*[:=]\s*["']?((?:[A-Za-z]+\s+)?[^\s"',;&}\])]+)"#,
+    r#"(?i)\b[a-z0-9_-]*(?:token|secret|password|passwd|pwd|assertion|signature|sig|accesskey)(?:["']?\s*=\s*["']?|["']\s*:\s*["'])([^\s"',;&}\])]+)"#,
+    r"(?:\b[Bb]earer|BEARER|\b[Bb]asic|BASIC|\b[Nn]egotiate|\bSharedAccessSignature)\s+([A-Za-z0-9._~+/=%-]*[A-Z0-9][A-Za-z0-9._~+/=%-]*)",
+    r"(\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*)",
+];
+
+/// A text that may hold what others said, fit to be logged and shown: first masked, then cut. Masked are these secrets,
+/// also as they stand in a form and in part, and what looks like one. It becomes one line.
+pub(crate) fn presentable<'s>(text: &str, secrets: impl Iterator<Item = &'s Secret>) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets {
+        text = mask_parts(&secret.mask(&text), secret.expose());
+        let encoded = utf8_percent_encode(secret.expose(), NON_ALPHANUMERIC).to_string();
+        text = mask_parts(&text, &encoded);
+    }
+    static COMPILED: OnceLock<Vec<Regex>> = OnceLock::new();
+    let forms = COMPILED.get_or_init(|| {
+        FORMS
+            .iter()
+            .filter_map(|form| Regex::new(form).ok())
+            .collect()
+    });
+    for form in forms {
+        text = mask_form(form, &text);
+    }
+    let mut line: String = text
+        .chars()
+        .map(|c| if is_plain(c) { c } else { ' ' })
+        .collect();
+    if let Some((end, _)) = line.char_indices().nth(MAX_PRESENTABLE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// Whether a character leaves a line and its direction as they are.
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn mask_form(form: &Regex, text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut end = 0;
+    for captures in form.captures_iter(text) {
+        if let Some(value) = captures.get_group(1) {
+            masked.push_str(&text[end..value.start]);
+            masked.push_str("***");
+            end = value.end;
+        }
+    }
+    masked.push_str(&text[end..]);
+    masked
+}
+
+/// Masks words that are a part of the secret or hold one.
+fn mask_parts(text: &str, secret: &str) -> String {
+    if secret.len() < SHORTEST_PART {
+        return text.to_owned();
+    }
+    let parts: HashSet<&[u8]> = secret.as_bytes().windows(SHORTEST_PART).collect();
+    let is_part = |word: &str| {
+        word.as_bytes()
+            .windows(SHORTEST_PART)
+            .any(|part| parts.contains(part))
+    };
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '<' | '>');
+    text.split_inclusive(is_end)
+        .map(|word| {
+            let (word, end) = match word.char_indices().next_back() {
+                Some((at, last)) if is_end(last) => word.split_at(at),
+                _ => (word, ""),
+            };
+            let word = if is_part(word) { "***" } else { word };
+            format!("{word}{end}")
+        })
+        .collect()
 }
 
 impl fmt::Debug for Secret {
@@ -238,6 +330,84 @@ mod tests {
     fn a_secret_is_masked_in_the_text_of_others() {
         let secret = Secret::new("hunter2");
         assert_eq!(secret.mask("you sent hunter2!"), "you sent ***!");
+    }
+
+    #[test]
+    fn a_secret_is_masked_before_a_text_is_cut_whole_in_part_and_in_a_form() {
+        let token = Secret::new("simulated.0.0123456789abcdef+/x~");
+        let shown = |text: &str| presentable(text, [&token].into_iter());
+        let hidden = |text: &str| {
+            let shown = shown(text);
+            for part in ["simulated", "01234567", "9abcdef", "x~"] {
+                assert!(!shown.contains(part), "{text}: {shown}");
+            }
+            shown
+        };
+        assert_eq!(
+            hidden("you sent simulated.0.0123456789abcdef+/x~ to us"),
+            "you sent *** to us"
+        );
+        hidden("you sent simulated.0.0123456789abcd...");
+        hidden("x=simulated.0.0123456789abcdef%2B%2Fx%7E&y");
+        // Wherever the cut falls, no part is left.
+        for blanks in 460..520 {
+            hidden(&format!(
+                "{}simulated.0.0123456789abcdef+/x~ end",
+                "a ".repeat(blanks / 2)
+            ));
+        }
+        assert_eq!(
+            shown(&"ü".repeat(100_000)).chars().count(),
+            MAX_PRESENTABLE + 1
+        );
+        assert_eq!(shown("a\r\nb\u{1b}[2J\u{202e}c\u{2028}d"), "a  b [2J c d");
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_masked_whoever_it_belongs_to() {
+        let shown = |text: &str| presentable(text, std::iter::empty());
+        for (text, expected) in [
+            ("Authorization: Bearer abc.DEF-123", "Authorization: ***"),
+            (
+                "authorization=Basic dXNlcjpwYXNz; x",
+                "authorization=***; x",
+            ),
+            (
+                r#"{"Authorization":"Bearer abc"}"#,
+                r#"{"Authorization":"***"}"#,
+            ),
+            (
+                "proxy-authorization: secretword",
+                "proxy-authorization: ***",
+            ),
+            ("Cookie: a=b; c", "Cookie: ***; c"),
+            ("sent bearer aB3 there", "sent bearer *** there"),
+            ("BEARER XYZ", "BEARER ***"),
+            (
+                "client_secret=abc&grant_type=x",
+                "client_secret=***&grant_type=x",
+            ),
+            (
+                r#""access_token":"abc","n":1"#,
+                r#""access_token":"***","n":1"#,
+            ),
+            ("?sv=2020&sig=ab%2Bc&x=1", "?sv=2020&sig=***&x=1"),
+            (
+                "SharedAccessKey=abc=;EntityPath=x",
+                "SharedAccessKey=***;EntityPath=x",
+            ),
+            ("got eyJ0eXAiOiJKV1QiLCJ.eyJh.x-_ from", "got *** from"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        for text in [
+            "no token: the client secret is wrong (AADSTS7000215)",
+            "the server does not accept the token (401): Unauthorized",
+            "basic authentication failed",
+            "invalid peer certificate: UnknownIssuer",
+        ] {
+            assert_eq!(shown(text), text);
+        }
     }
 
     #[test]

@@ -195,8 +195,8 @@ pub trait Poll: Send + fmt::Debug {
         Ok(None)
     }
 
-    /// A cursor that gives up the place within a result of several pages and begins the result again, after the server
-    /// has refused to go on there; `None` where the cursor is at no such place.
+    /// A cursor that goes on differently, after the server has refused to go on within a result of several pages; `None`
+    /// where the cursor is at no such place. It has to come to an end: no more than a few times for each page.
     fn rewind(&self, cursor: &Cursor) -> Result<Option<Cursor>, CursorError> {
         let _ = cursor;
         Ok(None)
@@ -215,6 +215,8 @@ pub struct Page {
     /// Why it does not go on from here, although there is more. The payloads are good, and the cursor stands where the
     /// rest is asked for again.
     pub obstacle: Option<String>,
+    /// What somebody should know, although collection goes on.
+    pub notice: Option<Notice>,
     /// How many payloads were dropped because they had been read before.
     pub duplicates: u64,
     /// How many payloads are not what the source promises; they are among `payloads` as they are.
@@ -227,6 +229,15 @@ pub struct Page {
     pub position: Option<DateTime<Utc>>,
     /// Which payloads belong to other log sources, in gateway use: in the order of the payloads. See [`Page::parts`].
     pub runs: Vec<Run>,
+}
+
+/// Something that a source has noticed and can live with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is.
+    pub message: String,
+    /// What somebody can do about it.
+    pub remedy: &'static str,
 }
 
 /// Consecutive payloads of a page that belong to another log source.
@@ -276,6 +287,7 @@ impl fmt::Debug for Page {
             .field("payloads", &self.payloads.len())
             .field("more", &self.more)
             .field("obstacle", &self.obstacle)
+            .field("notice", &self.notice)
             .field("duplicates", &self.duplicates)
             .field("malformed", &self.malformed)
             .field("cursor", &self.cursor)

@@ -94,6 +94,9 @@ pub struct Rule {
     /// Not after this time after the clock's start.
     #[serde(default, deserialize_with = "some_duration")]
     pub until: Option<Duration>,
+    /// Only requests that follow a next link.
+    #[serde(default)]
+    pub links: bool,
     /// What happens.
     pub fault: Fault,
 }
@@ -115,6 +118,7 @@ impl Rule {
             per_mille: None,
             from: None,
             until: None,
+            links: false,
             fault,
         }
     }
@@ -156,6 +160,13 @@ impl Rule {
         self
     }
 
+    /// Only requests that follow a next link.
+    #[must_use]
+    pub fn links(mut self) -> Self {
+        self.links = true;
+        self
+    }
+
     /// Whether it befalls this request.
     pub(crate) fn fits(&self, request: &Counted<'_>, seed: u64) -> bool {
         self.service
@@ -170,6 +181,7 @@ impl Rule {
             && self
                 .every
                 .is_none_or(|every| request.number.is_multiple_of(every.max(1)))
+            && (!self.links || request.is_link)
             && self.from.is_none_or(|from| request.passed >= from)
             && self.until.is_none_or(|until| request.passed <= until)
             && self.per_mille.is_none_or(|cases| {
@@ -193,6 +205,8 @@ pub(crate) struct Counted<'a> {
     pub(crate) number: u64,
     /// Since the clock's start.
     pub(crate) passed: Duration,
+    /// Whether it follows a next link.
+    pub(crate) is_link: bool,
 }
 
 #[cfg(test)]
@@ -205,6 +219,7 @@ mod tests {
             region: "eu",
             number,
             passed: Duration::from_secs(passed),
+            is_link: false,
         }
     }
 

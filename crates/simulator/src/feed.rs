@@ -119,16 +119,14 @@ impl Running {
             _ => due,
         };
         self.last = Some(ready);
+        let most = u64::try_from(self.spec.late_by.as_nanos()).unwrap_or(u64::MAX);
         let late = if random.per_mille(self.spec.late_per_mille) {
-            let most = u64::try_from(self.spec.late_by.as_nanos()).unwrap_or(u64::MAX);
             Duration::from_nanos(random.below(most))
         } else {
             Duration::ZERO
         };
         let can_change = self.spec.service != Service::SiemApi;
-        let changed = (can_change && random.per_mille(self.spec.changed_per_mille)).then(|| {
-            due + self.spec.changed_after + Duration::from_nanos(100 * random.below(10_000_000))
-        });
+        let changes = can_change && random.per_mille(self.spec.changed_per_mille);
         let first = Entry {
             origin: Origin {
                 seed: self.seed,
@@ -139,20 +137,33 @@ impl Running {
             updated: ready,
             // Whatever time stamp it has, nobody sees it before it was made.
             visible: due + late,
-            superseded: changed,
+            superseded: None,
             served: 0,
         };
         self.made += 1;
-        self.entries.push(first);
-        if let Some(changed) = changed {
-            self.entries.push(Entry {
-                version: 2,
-                updated: changed,
-                visible: changed.max(first.visible),
-                superseded: None,
-                ..first
-            });
+        let mut last = first;
+        if changes {
+            for version in 2..=self.spec.changed_times.saturating_add(1) {
+                let after =
+                    self.spec.changed_after + Duration::from_nanos(100 * random.below(10_000_000));
+                let updated = last.updated.max(due) + after;
+                let late = if random.per_mille(self.spec.late_per_mille) {
+                    Duration::from_nanos(random.below(most))
+                } else {
+                    Duration::ZERO
+                };
+                let next = Entry {
+                    version,
+                    updated,
+                    visible: (updated + late).max(last.visible),
+                    ..first
+                };
+                last.superseded = Some(next.visible);
+                self.entries.push(last);
+                last = next;
+            }
         }
+        self.entries.push(last);
     }
 }
 

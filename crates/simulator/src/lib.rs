@@ -49,8 +49,8 @@ pub use fault::{Fault, RetryAfter, Rule};
 pub use group::{Event, GroupChaos, GroupOutcome};
 pub use ledger::{Comparison, Ledger, Record};
 pub use receiver::Receiver;
-pub use scenario::{Client, Feed, Scenario, ScenarioError, Service, parse_duration};
-pub use server::{Answered, Progress, Simulator, StartError};
+pub use scenario::{Client, Feed, Order, Scenario, ScenarioError, Service, parse_duration};
+pub use server::{Answered, Exchanged, Progress, Simulator, StartError};
 pub use stamp::Stamp;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -54,6 +54,20 @@ pub struct Scenario {
     pub mde_page: usize,
     /// The most alerts in one response of Microsoft Graph.
     pub graph_page: usize,
+    /// In which order results come where a query asks for none.
+    pub order: Order,
+    /// Whether skip tokens hold on to the result of the first page. Microsoft promises no such thing: by default each
+    /// page is cut from what there is when it is asked for, so pages shift while alerts appear and change.
+    pub frozen_results: bool,
+    /// Whether the last page has a next link too, which leads to an empty page.
+    pub spurious_links: bool,
+    /// By how many seconds the clock behind the header `Date` is ahead of the one that stamps alerts, or behind it where
+    /// the number is negative.
+    pub date_ahead: i64,
+    /// Whether answers have the header `Date`.
+    pub date: bool,
+    /// Whether alerts hold only what tells them apart, for tests that need very many.
+    pub brief: bool,
     /// The most requests in a minute of the clock to each interface but the token endpoint; more get status 429.
     pub requests_per_minute: Option<u32>,
     /// Who may sign in.
@@ -77,12 +91,35 @@ impl Default for Scenario {
             since_is_inclusive: true,
             mde_page: 10_000,
             graph_page: 1000,
+            order: Order::default(),
+            frozen_results: false,
+            spurious_links: false,
+            date_ahead: 0,
+            date: true,
+            brief: false,
             requests_per_minute: None,
             clients: vec![Client::default()],
             feeds: Vec::new(),
             faults: Vec::new(),
         }
     }
+}
+
+/// The order of a result where a query asks for none. Microsoft documents none, and shows the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// By the time of the last change, the newest first.
+    #[default]
+    NewestFirst,
+    /// By the time of the last change, the oldest first.
+    OldestFirst,
+    /// By the time at which an alert was made, the newest first.
+    NewestMadeFirst,
+    /// By nothing that has a meaning, but the same in every answer.
+    Arbitrary,
+    /// Another one in every answer.
+    Random,
 }
 
 /// An application that is registered in a tenant.
@@ -140,6 +177,8 @@ pub struct Feed {
     /// How much later.
     #[serde(deserialize_with = "duration")]
     pub changed_after: Duration,
+    /// How often each of these is changed.
+    pub changed_times: u8,
 }
 
 impl Default for Feed {
@@ -156,6 +195,7 @@ impl Default for Feed {
             late_by: Duration::from_secs(20),
             changed_per_mille: 0,
             changed_after: Duration::from_secs(300),
+            changed_times: 1,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The simulator at work: a listener on loopback, a thread for each connection, one state behind them.
 
 use crate::clock::Clock;
-use crate::entra::{self, Call, Tokens};
+use crate::entra::{self, Tokens};
 use crate::fault::{Counted, Fault, RetryAfter};
 use crate::feed::{Entry, Running};
 use crate::http::{Connection, Manner, Next, Reply, Request};
@@ -113,24 +113,7 @@ impl Simulator {
         let failed = |error| StartError::Listen(address, error);
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let clock = Clock::new(scenario.start.unwrap_or_else(Stamp::now), scenario.pace);
-        let feeds = scenario
-            .feeds
-            .iter()
-            .map(|feed| Running::new(feed.clone(), scenario.seed, clock.start()))
-            .collect();
-        let shared = Arc::new(Shared {
-            clock,
-            world: Mutex::new(World {
-                feeds,
-                tokens: Tokens::default(),
-                counts: BTreeMap::new(),
-                recent: BTreeMap::new(),
-                log: VecDeque::new(),
-            }),
-            stop: AtomicBool::new(false),
-            scenario,
-        });
+        let shared = Arc::new(Shared::new(scenario));
         let thread = {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || shared.listen(&listener))
@@ -140,6 +123,36 @@ impl Simulator {
             address,
             listener: Some(thread),
         })
+    }
+
+    /// Starts without a port: requests come through [`Simulator::ask`] only.
+    ///
+    /// # Errors
+    /// If the scenario has a fault.
+    pub fn offline(scenario: Scenario) -> Result<Self, StartError> {
+        scenario.check()?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(scenario)),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listener: None,
+        })
+    }
+
+    /// Answers a request without a connection; the target is path and query.
+    pub fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    ) -> Exchanged {
+        let request = Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+            body,
+        };
+        self.shared.ask(&request)
     }
 
     /// Where it listens.
@@ -200,6 +213,9 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
+        if self.listener.is_none() {
+            return;
+        }
         // The listener waits for a connection, so it gets one.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let Some(thread) = self.listener.take() {
@@ -252,7 +268,99 @@ impl From<Reply> for Prepared {
     }
 }
 
+/// An answer that was prepared for a request, and what has to be noted once it is sent.
+struct Call<'a> {
+    request: &'a Request,
+    service: Service,
+    region: &'a str,
+    number: u64,
+    now: Stamp,
+    spoilt: bool,
+    /// Of the body before a fault spoilt it.
+    length: usize,
+    feed: usize,
+    entries: Vec<usize>,
+}
+
+/// What became of a request that came without a connection.
+#[derive(Debug, Clone, Default)]
+pub struct Exchanged {
+    /// The status; 0 where there is no answer or it breaks off.
+    pub status: u16,
+    /// The headers, with names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How much white space stands before the body.
+    pub padding: u64,
+    /// The keys of the alerts in it, if it is whole.
+    pub keys: Vec<String>,
+}
+
 impl Shared {
+    fn new(scenario: Scenario) -> Self {
+        let clock = Clock::new(scenario.start.unwrap_or_else(Stamp::now), scenario.pace);
+        let feeds = scenario
+            .feeds
+            .iter()
+            .map(|feed| Running::new(feed.clone(), scenario.seed, clock.start()))
+            .collect();
+        Self {
+            clock,
+            world: Mutex::new(World {
+                feeds,
+                tokens: Tokens::default(),
+                counts: BTreeMap::new(),
+                recent: BTreeMap::new(),
+                log: VecDeque::new(),
+            }),
+            stop: AtomicBool::new(false),
+            scenario,
+        }
+    }
+
+    fn ask(&self, request: &Request) -> Exchanged {
+        let (reply, call) = match route(request) {
+            Route::Token { tenant, version } => {
+                self.prepare(request, Service::Token, "", (tenant, version))
+            }
+            Route::Alerts(service, region) => self.prepare(request, service, region, ("", 0)),
+            Route::Control(_) | Route::Nothing => {
+                return Exchanged {
+                    status: 404,
+                    ..Exchanged::default()
+                };
+            }
+        };
+        let whole = matches!(reply.manner, Manner::Whole | Manner::Slow { .. });
+        let is_served = whole && reply.body.len() == call.length;
+        let (feed, entries) = (call.feed, call.entries.clone());
+        self.note(&call, whole, &reply);
+        if !whole {
+            return Exchanged::default();
+        }
+        let keys = if is_served {
+            let world = locked(&self.world);
+            world.feeds.get(feed).map_or_else(Vec::new, |feed| {
+                let key = |at: &usize| feed.entries[*at].key(feed.spec.service);
+                entries.iter().map(key).collect()
+            })
+        } else {
+            Vec::new()
+        };
+        Exchanged {
+            status: reply.status,
+            headers: reply
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                .collect(),
+            body: reply.body,
+            padding: reply.padding,
+            keys,
+        }
+    }
+
     fn listen(self: &Arc<Self>, listener: &TcpListener) {
         let mut connections: Vec<JoinHandle<()>> = Vec::new();
         for stream in listener.incoming() {
@@ -325,6 +433,19 @@ impl Shared {
         region: &str,
         tenant: (&str, u8),
     ) -> io::Result<bool> {
+        let (reply, call) = self.prepare(request, service, region, tenant);
+        let sent = connection.send(&reply);
+        self.note(&call, matches!(sent, Ok(true)), &reply);
+        sent
+    }
+
+    fn prepare<'a>(
+        &self,
+        request: &'a Request,
+        service: Service,
+        region: &'a str,
+        tenant: (&str, u8),
+    ) -> (Reply, Call<'a>) {
         let now = self.clock.now();
         let number = {
             let mut world = locked(&self.world);
@@ -340,6 +461,7 @@ impl Shared {
             region,
             number,
             passed: now.since(self.clock.start()),
+            is_link: request.target.contains("skiptoken"),
         };
         let fault = self
             .scenario
@@ -350,7 +472,7 @@ impl Shared {
         let prepared = match fault.and_then(|fault| instead(fault, service, now)) {
             Some(reply) => reply.into(),
             None if service == Service::Token => self.token(request, tenant, now).into(),
-            None => self.alerts(request, service, region, fault, now),
+            None => self.alerts(request, service, region, fault, (number, now)),
         };
         let Prepared {
             reply,
@@ -358,20 +480,43 @@ impl Shared {
             entries,
         } = prepared;
         let length = reply.body.len();
-        let reply = match fault {
+        let mut reply = match fault {
             Some(fault) => spoilt(fault, reply),
             None => reply,
         };
-        let sent = connection.send(&reply);
-        let whole = matches!(sent, Ok(true));
+        if self.scenario.date {
+            let ahead = Duration::from_secs(self.scenario.date_ahead.unsigned_abs());
+            let date = if self.scenario.date_ahead < 0 {
+                now - ahead
+            } else {
+                now + ahead
+            };
+            reply.headers.push(("date", date.http_date()));
+        }
+        let call = Call {
+            request,
+            service,
+            region,
+            number,
+            now,
+            spoilt: fault.is_some(),
+            length,
+            feed,
+            entries,
+        };
+        (reply, call)
+    }
+
+    /// Notes what became of an answer.
+    fn note(&self, call: &Call<'_>, whole: bool, reply: &Reply) {
         let silent = matches!(reply.manner, Manner::Silence | Manner::Reset);
         let mut world = locked(&self.world);
         // Half of the JSON, sent to its end, serves nobody.
         if whole
-            && reply.body.len() == length
-            && let Some(feed) = world.feeds.get_mut(feed)
+            && reply.body.len() == call.length
+            && let Some(feed) = world.feeds.get_mut(call.feed)
         {
-            for at in &entries {
+            for at in &call.entries {
                 feed.entries[*at].served += 1;
             }
         }
@@ -379,23 +524,21 @@ impl Shared {
             world.log.pop_front();
         }
         world.log.push_back(Answered {
-            at: now,
-            service,
-            region: region.to_owned(),
-            number,
-            target: request.target.clone(),
-            authorized: request.header("authorization").is_some(),
+            at: call.now,
+            service: call.service,
+            region: call.region.to_owned(),
+            number: call.number,
+            target: call.request.target.clone(),
+            authorized: call.request.header("authorization").is_some(),
             status: if silent { 0 } else { reply.status },
-            alerts: entries.len(),
+            alerts: call.entries.len(),
             whole,
-            spoilt: fault.is_some(),
+            spoilt: call.spoilt,
         });
-        drop(world);
-        sent
     }
 
     fn token(&self, request: &Request, (tenant, version): (&str, u8), now: Stamp) -> Reply {
-        let call = Call {
+        let call = entra::Call {
             tenant,
             version,
             now,
@@ -414,7 +557,7 @@ impl Shared {
         service: Service,
         region: &str,
         fault: Option<&Fault>,
-        now: Stamp,
+        (number, now): (u64, Stamp),
     ) -> Prepared {
         let mut world = locked(&self.world);
         if fault == Some(&Fault::TokensExpire) {
@@ -435,7 +578,7 @@ impl Shared {
         };
         let feed = &mut world.feeds[place];
         feed.advance(now);
-        let mut page = match service::page(feed, request, &self.scenario, now) {
+        let mut page = match service::page(feed, request, &self.scenario, (number, now)) {
             Ok(page) => page,
             Err(Refusal(status, text)) => {
                 return service::error(service, status, &text, now).into();

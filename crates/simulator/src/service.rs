@@ -4,7 +4,8 @@ use crate::alert::View;
 use crate::feed::{Entry, Running};
 use crate::http::{Reply, Request, encode};
 use crate::odata::{Filter, Literal};
-use crate::scenario::{Scenario, Service};
+use crate::random::{Random, word};
+use crate::scenario::{Order, Scenario, Service};
 use crate::stamp::Stamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,23 +36,31 @@ fn value<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// Answers a query for one page.
+/// Answers a query for one page. `number` is that of the request.
 pub(crate) fn page(
     feed: &Running,
     request: &Request,
     scenario: &Scenario,
-    now: Stamp,
+    (number, now): (u64, Stamp),
 ) -> Result<Page, Refusal> {
     match feed.spec.service {
-        Service::SiemApi => siem(feed, &request.query(), scenario.since_is_inclusive, now),
-        Service::MdeApi => odata(feed, request, &mde_rules(scenario), now),
-        Service::Graph => odata(feed, request, &graph_rules(scenario), now),
+        Service::SiemApi => {
+            let how = (scenario.since_is_inclusive, scenario.brief);
+            siem(feed, &request.query(), how, now)
+        }
+        Service::MdeApi => odata(feed, request, &mde_rules(scenario, number), now),
+        Service::Graph => odata(feed, request, &graph_rules(scenario, number), now),
         Service::Token => Ok(Page::default()),
     }
 }
 
 /// The SIEM API: one range of time, everything in it in one answer.
-fn siem(feed: &Running, query: &Query, inclusive: bool, now: Stamp) -> Result<Page, Refusal> {
+fn siem(
+    feed: &Running,
+    query: &Query,
+    (inclusive, brief): (bool, bool),
+    now: Stamp,
+) -> Result<Page, Refusal> {
     // The documents give 401 for malformed requests.
     let malformed = |name: &str| Refusal(401, format!("the value of {name} is malformed"));
     let time = |name: &str| {
@@ -98,6 +107,10 @@ fn siem(feed: &Running, query: &Query, inclusive: bool, now: Stamp) -> Result<Pa
     }
     Ok(Page {
         entries,
+        view: View {
+            brief,
+            ..View::default()
+        },
         ..Page::default()
     })
 }
@@ -131,8 +144,14 @@ fn iso_duration(text: &str) -> Option<Duration> {
     (parts > 0 && number.is_empty()).then(|| Duration::from_secs(seconds))
 }
 
-/// In what the two OData interfaces differ.
+/// In what the two OData interfaces differ, and how they answer this time.
 struct Rules {
+    order: Order,
+    /// Decides a random order.
+    number: u64,
+    frozen: bool,
+    spurious_links: bool,
+    brief: bool,
     service: Service,
     properties: &'static [&'static str],
     updated: &'static str,
@@ -145,8 +164,13 @@ struct Rules {
     top_is_page: bool,
 }
 
-fn mde_rules(scenario: &Scenario) -> Rules {
+fn mde_rules(scenario: &Scenario, number: u64) -> Rules {
     Rules {
+        order: scenario.order,
+        number,
+        frozen: scenario.frozen_results,
+        spurious_links: scenario.spurious_links,
+        brief: scenario.brief,
         service: Service::MdeApi,
         properties: &[
             "alertCreationTime",
@@ -170,8 +194,13 @@ fn mde_rules(scenario: &Scenario) -> Rules {
     }
 }
 
-fn graph_rules(scenario: &Scenario) -> Rules {
+fn graph_rules(scenario: &Scenario, number: u64) -> Rules {
     Rules {
+        order: scenario.order,
+        number,
+        frozen: scenario.frozen_results,
+        spurious_links: scenario.spurious_links,
+        brief: scenario.brief,
         service: Service::Graph,
         properties: &[
             "assignedTo",
@@ -226,7 +255,9 @@ fn odata(feed: &Running, request: &Request, rules: &Rules, now: Stamp) -> Result
         .map_err(bad)?;
     let (as_of, done) = match value(&query, "$skiptoken") {
         Some(token) => {
-            read_token(token).ok_or_else(|| bad("the skip token is not valid".to_owned()))?
+            let (as_of, done) =
+                read_token(token).ok_or_else(|| bad("the skip token is not valid".to_owned()))?;
+            (if rules.frozen { as_of } else { now }, done)
         }
         None => (now, 0),
     };
@@ -245,7 +276,9 @@ fn odata(feed: &Running, request: &Request, rules: &Rules, now: Stamp) -> Result
     };
     let end = end.min(found.len());
     let until = from.saturating_add(page).min(end);
-    let next = (until < end).then(|| next_link(request, as_of, done + page));
+    let is_last = until >= end;
+    let next = (!is_last || (rules.spurious_links && until > from))
+        .then(|| next_link(request, as_of, done + page));
     Ok(Page {
         entries: found.get(from..until).unwrap_or_default().to_vec(),
         view: View {
@@ -253,6 +286,7 @@ fn odata(feed: &Running, request: &Request, rules: &Rules, now: Stamp) -> Result
             unknown_members: request
                 .header("prefer")
                 .is_some_and(|prefer| prefer.contains("include-unknown-enum-members")),
+            brief: rules.brief,
         },
         next,
         count,
@@ -295,8 +329,21 @@ fn sort(found: &mut [usize], feed: &Running, order: &str, rules: &Rules) -> Resu
         }
     };
     match (name, direction.trim()) {
-        // The newest first, unless something else is asked for.
-        ("", _) => found.sort_by_key(|at| std::cmp::Reverse(time(at))),
+        ("", _) => match rules.order {
+            Order::NewestFirst => {
+                found.sort_by_key(|at| std::cmp::Reverse(feed.entries[*at].updated));
+            }
+            Order::OldestFirst => found.sort_by_key(|at| feed.entries[*at].updated),
+            Order::NewestMadeFirst => {
+                found.sort_by_key(|at| std::cmp::Reverse(feed.entries[*at].origin.ready));
+            }
+            Order::Arbitrary => found.sort_by_key(|at| {
+                Random::new(&[word("order"), feed.entries[*at].origin.number]).next()
+            }),
+            Order::Random => {
+                found.sort_by_key(|at| Random::new(&[rules.number, *at as u64]).next());
+            }
+        },
         (name, "asc") if name == rules.updated || name == rules.created => {
             found.sort_by_key(time);
         }
@@ -312,8 +359,8 @@ fn sort(found: &mut [usize], feed: &Running, order: &str, rules: &Rules) -> Resu
 fn write(entry: &Entry, service: Service) -> Value {
     let mut bytes = Vec::new();
     let view = View {
-        expand: false,
         unknown_members: true,
+        ..View::default()
     };
     entry.made(view).write(service, &mut bytes);
     serde_json::from_slice(&bytes).unwrap_or_default()

@@ -350,6 +350,35 @@ fn next_links_lead_through_every_alert_once_while_new_ones_arrive() {
 }
 
 #[test]
+fn pages_are_cut_from_what_there_is_when_they_are_asked_for() {
+    let pages = |frozen_results| {
+        let simulator = start(Scenario {
+            frozen_results,
+            ..scenario()
+        });
+        let graph = token(&simulator, GRAPH);
+        let first = get(&simulator, "/v1.0/security/alerts_v2?$top=100", &graph, "");
+        simulator.clock().advance(Duration::from_secs(1));
+        simulator.publish(Service::Graph, "", 40);
+        let next = first.json()["@odata.nextLink"].as_str().unwrap().to_owned();
+        let next = next.strip_prefix(&simulator.url()).unwrap().to_owned();
+        let second = get(&simulator, &next, &graph, "");
+        let seen: BTreeSet<String> = first.keys().into_iter().collect();
+        second
+            .keys()
+            .iter()
+            .filter(|key| seen.contains(*key))
+            .count()
+    };
+    assert_eq!(pages(true), 0);
+    assert_eq!(
+        pages(false),
+        40,
+        "what was on the first page has moved to the second"
+    );
+}
+
+#[test]
 fn the_defender_api_pages_by_skip_and_links_where_it_cuts_a_page_itself() {
     let simulator = start(Scenario {
         mde_page: 60,

@@ -3,6 +3,9 @@
 //! A round begins with every recurrence and reads page after page until there is no more. Between two steps nothing is
 //! held open: token, cursor, and a page that a full sink has not taken are all there is. Each lane has a driver and a
 //! token of its own, so that a lane in trouble delays no other one.
+//!
+//! Waits, the life of a token and the limits of the server go by [`Clock::elapsed`], which nobody sets. The time of day
+//! is for the eyes of people, and for the begin of a lane that has collected nothing yet.
 
 mod backoff;
 mod trouble;
@@ -12,12 +15,13 @@ pub(crate) use trouble::{Action, Trouble};
 use crate::Cursor;
 use crate::clock::Clock;
 use crate::http::{Request, Response, Transport, TransportError};
-use crate::oauth::Token;
-use crate::source::{Collector, Lane, LaneId, Page, Sink, Step};
+use crate::secret::{self, Secret};
+use crate::source::{Collector, Lane, LaneId, Notice, Page, Sink, Step};
 use crate::status::{LaneStatus, RetryReason, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::{debug, info, warn};
 
 /// More pages than this in one round are left for the next one.
@@ -31,6 +35,9 @@ const SINK_WAIT: TimeDelta = TimeDelta::seconds(1);
 
 /// The renewal of a token that is still good is tried again after this time.
 const RENEWAL_WAIT: TimeDelta = TimeDelta::seconds(30);
+
+/// The server's refusals to go on within a result that are answered by asking differently, in one round.
+const MAX_REWINDS: u32 = 100;
 
 /// So many failures in a row are an error, even if each by itself would pass.
 const MANY_FAILURES: u32 = 6;
@@ -51,27 +58,56 @@ pub struct LaneDriver {
     token_used: bool,
     /// Whether a token was refused since the last page.
     reauthenticated: bool,
-    /// Whether the result was begun again in this round.
-    rewound: bool,
+    /// How often the server has refused to go on within a result in this round.
+    rewinds: u32,
     /// A page that the sink has not taken yet.
     offered: Option<Page>,
-    /// When to do something again; `None` before the first step.
-    due: Option<DateTime<Utc>>,
-    /// How far the machine's clock had been set when we last asked.
-    ahead: TimeDelta,
+    /// When to do something again.
+    due: Duration,
     round: Option<Round>,
     /// When the last requests were sent, as far back as the limits reach.
-    sent: VecDeque<DateTime<Utc>>,
+    sent: VecDeque<Duration>,
     status: LaneStatus,
 }
 
+/// A token, and how long it may be used.
+#[derive(Debug)]
+struct Token {
+    access: Secret,
+    /// From here on another one is asked for.
+    refresh_at: Duration,
+    /// From here on the server no longer takes it.
+    expires_at: Duration,
+}
+
+/// The moment of a step.
 #[derive(Debug, Clone, Copy)]
+struct Now {
+    /// The time of day, by the machine's clock, which somebody may set: for requests.
+    day: DateTime<Utc>,
+    /// The time by which is waited, and which the status is in.
+    at: DateTime<Utc>,
+    /// The same as a length.
+    elapsed: Duration,
+}
+
+impl Now {
+    fn of(clock: &dyn Clock) -> Self {
+        Self {
+            day: clock.wall(),
+            at: clock.now(),
+            elapsed: clock.elapsed(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
 struct Round {
-    began: DateTime<Utc>,
+    began: Duration,
     pages: u32,
     payloads: u64,
-    /// It goes on within a result that was asked for earlier, and so does not see what came since.
-    resumes: bool,
+    /// What was noticed last in this round.
+    notice: Option<Notice>,
 }
 
 impl LaneDriver {
@@ -96,10 +132,9 @@ impl LaneDriver {
             token: None,
             token_used: false,
             reauthenticated: false,
-            rewound: false,
+            rewinds: 0,
             offered: None,
-            due: None,
-            ahead: TimeDelta::zero(),
+            due: Duration::ZERO,
             round: None,
             sent: VecDeque::new(),
             status: LaneStatus::default(),
@@ -112,31 +147,28 @@ impl LaneDriver {
     }
 
     fn next(&mut self, clock: &dyn Clock, sink: &mut dyn Sink) -> Step {
-        let now = clock.now();
-        // A wait that is longer than any comes from a clock that was set back.
-        let longest = self.lane.recurrence.max(trouble::LONG_PAUSE);
-        if let Some(due) = self.due.filter(|due| now < *due && *due - now <= longest) {
-            return self.pause_until(due);
+        let now = Now::of(clock);
+        if now.elapsed < self.due {
+            return self.wait_until(self.due, now);
         }
-        self.due = Some(now);
+        self.due = now.elapsed;
         if self.offered.is_some() {
             return self.offer(now, sink);
         }
         if self.round.is_none() {
-            let within = self.lane.poll.rewind(&self.cursor);
             self.round = Some(Round {
-                began: now,
+                began: now.elapsed,
                 pages: 0,
                 payloads: 0,
-                resumes: matches!(within, Ok(Some(_))),
+                notice: None,
             });
             if self.cursor == Cursor::START {
                 // From here on the start stands still, however long the first page takes.
-                self.cursor = self.lane.poll.begin(clock.wall());
+                self.cursor = self.lane.poll.begin(now.day);
             }
         }
         if let Some(until) = self.limited_until(now) {
-            return self.pause_until(until);
+            return self.wait_until(until, now);
         }
         if self.needs_token(now) {
             return self.authenticate(clock);
@@ -144,21 +176,31 @@ impl LaneDriver {
         self.ask(clock)
     }
 
-    fn pause_until(&mut self, until: DateTime<Utc>) -> Step {
-        self.due = Some(until);
-        Step::Wait(until)
+    fn wait_until(&mut self, until: Duration, now: Now) -> Step {
+        self.due = until;
+        let left = delta(until.saturating_sub(now.elapsed));
+        Step::Wait(
+            now.at
+                .checked_add_signed(left)
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        )
+    }
+
+    fn pause(&mut self, pause: TimeDelta, now: Now) -> Step {
+        self.wait_until(now.elapsed.saturating_add(span(pause)), now)
     }
 
     /// When the limits of the server let us ask again, if they do not now.
-    fn limited_until(&mut self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    fn limited_until(&mut self, now: Now) -> Option<Duration> {
         let until = self
             .lane
             .limits
             .iter()
             .filter_map(|limit| {
                 let oldest = self.sent.len().checked_sub(limit.requests)?;
-                let free = *self.sent.get(oldest)? + TimeDelta::seconds(limit.seconds);
-                (free > now).then_some(free)
+                let free =
+                    *self.sent.get(oldest)? + Duration::from_secs(limit.seconds.unsigned_abs());
+                (free > now.elapsed).then_some(free)
             })
             .max();
         let longest = self
@@ -174,32 +216,32 @@ impl LaneDriver {
         until
     }
 
-    fn needs_token(&self, now: DateTime<Utc>) -> bool {
+    fn needs_token(&self, now: Now) -> bool {
         let fresh = self
             .token
             .as_ref()
-            .is_some_and(|token| !self.token_used || now < token.refresh_at);
+            .is_some_and(|token| !self.token_used || now.elapsed < token.refresh_at);
         self.lane.credentials.is_some() && !fresh
     }
 
     fn authenticate(&mut self, clock: &dyn Clock) -> Step {
-        let asked = clock.now();
+        let asked = Now::of(clock);
         let Some(credentials) = &self.lane.credentials else {
             return Step::Again;
         };
         self.status.requests += 1;
         let answer = self.transport.send(&credentials.request());
-        let now = clock.now();
-        let asked = match &answer {
-            // A refusal may say until when, by the clock on the wall; a token says how long.
-            Ok(response) if response.status != 200 => asked + clock.set_by(),
-            _ => asked,
-        };
+        let now = Now::of(clock);
         let trouble = match answer {
-            Ok(response) => match credentials.read(&response, asked) {
+            Ok(response) => match credentials.read(&response, asked.day) {
                 Ok(token) => {
                     debug!(lane = %self.id, "got a token");
-                    self.token = Some(token);
+                    let after = |time: DateTime<Utc>| asked.elapsed + span(time - asked.day);
+                    self.token = Some(Token {
+                        refresh_at: after(token.refresh_at),
+                        expires_at: after(token.expires_at),
+                        access: token.access,
+                    });
                     self.token_used = false;
                     return Step::Again;
                 }
@@ -210,12 +252,13 @@ impl LaneDriver {
             ),
             Err(error) => Trouble::of_transport(&error),
         };
+        let trouble = self.masked(trouble);
         // The old token is good for a while yet: it was to be renewed early.
         if let (Action::Retry(reason, wait), Some(token)) = (trouble.action, &mut self.token)
-            && now < token.expires_at
+            && now.elapsed < token.expires_at
         {
             self.status.count_retry(reason);
-            let again = now + wait.unwrap_or(RENEWAL_WAIT);
+            let again = now.elapsed + span(wait.unwrap_or(RENEWAL_WAIT));
             token.refresh_at = again.min(token.expires_at);
             warn!(lane = %self.id, "{}; the old token is used on", trouble.message);
             return Step::Again;
@@ -226,9 +269,8 @@ impl LaneDriver {
 
     /// Sends a request and reads the response.
     fn ask(&mut self, clock: &dyn Clock) -> Step {
-        let asked = clock.now();
-        self.ahead = clock.set_by();
-        let mut request = match self.lane.poll.request(&self.cursor, asked + self.ahead) {
+        let asked = Now::of(clock);
+        let mut request = match self.lane.poll.request(&self.cursor, asked.day) {
             Ok(request) => request,
             Err(error) => return self.suffer(Trouble::of_reading(&error.into()), asked),
         };
@@ -241,27 +283,27 @@ impl LaneDriver {
             request.bearer = Some(token.access.clone());
             self.token_used = true;
         }
-        self.sent.push_back(asked);
+        self.sent.push_back(asked.elapsed);
         self.status.requests += 1;
         let answer = self.transport.send(&request);
-        let now = clock.now();
+        let now = Now::of(clock);
         let response = match answer {
             Ok(response) => response,
-            Err(error) => return self.suffer(Trouble::of_transport(&error), now),
+            Err(error) => {
+                let trouble = self.masked(Trouble::of_transport(&error));
+                return self.suffer(trouble, now);
+            }
         };
         self.log(&request, &response);
         if !(200..300).contains(&response.status) {
-            let wall = clock.wall();
-            let mut trouble = Trouble::of_status(&response, self.lane.poll.permission(), wall);
-            trouble.message = self.mask(&trouble.message);
+            let trouble = Trouble::of_status(&response, self.lane.poll.permission(), now.day);
+            let trouble = self.masked(trouble);
             return self.suffer(trouble, now);
         }
-        let asked = asked + self.ahead;
-        match self.lane.poll.read(&response, &self.cursor, asked) {
+        match self.lane.poll.read(&response, &self.cursor, asked.day) {
             Ok(page) => self.turn(page, now),
             Err(error) => {
-                let mut trouble = Trouble::of_reading(&error);
-                trouble.message = self.mask(&trouble.message);
+                let trouble = self.masked(Trouble::of_reading(&error));
                 self.suffer(trouble, now)
             }
         }
@@ -277,22 +319,20 @@ impl LaneDriver {
         );
     }
 
-    /// Others' words without our secrets.
-    fn mask(&self, text: &str) -> String {
+    /// Others' words without secrets, ours first and then whatever looks like one, in one line and shortened.
+    fn masked(&self, mut trouble: Trouble) -> Trouble {
         let token = self.token.as_ref().map(|token| &token.access);
         let secret = self
             .lane
             .credentials
             .as_ref()
             .map(|credentials| &credentials.client_secret);
-        [token, secret]
-            .into_iter()
-            .flatten()
-            .fold(text.to_owned(), |text, secret| secret.mask(&text))
+        trouble.message = secret::presentable(&trouble.message, token.into_iter().chain(secret));
+        trouble
     }
 
     /// Takes a page that was read.
-    fn turn(&mut self, mut page: Page, now: DateTime<Utc>) -> Step {
+    fn turn(&mut self, mut page: Page, now: Now) -> Step {
         self.reauthenticated = false;
         if page.more && page.payloads.is_empty() && page.cursor == self.cursor {
             warn!(lane = %self.id, "the server offers a next page that leads nowhere");
@@ -307,7 +347,7 @@ impl LaneDriver {
         }
     }
 
-    fn offer(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Step {
+    fn offer(&mut self, now: Now, sink: &mut dyn Sink) -> Step {
         let Some(page) = self.offered.take() else {
             return Step::Again;
         };
@@ -318,17 +358,17 @@ impl LaneDriver {
                 self.taken(&page, now)
             }
             Err(error) => {
-                self.status.refused(&self.id, &error, now);
+                self.status.refused(&self.id, &error, now.at);
                 self.offered = Some(page);
-                self.pause_until(now + SINK_WAIT)
+                self.pause(SINK_WAIT, now)
             }
         }
     }
 
     /// A page is durable.
-    fn taken(&mut self, page: &Page, now: DateTime<Utc>) -> Step {
+    fn taken(&mut self, page: &Page, now: Now) -> Step {
         let count = page.payloads.len() as u64;
-        self.status.taken(page, now);
+        self.status.taken(page, now.at);
         let status = &mut self.status;
         let Some(round) = &mut self.round else {
             return Step::Again;
@@ -336,7 +376,13 @@ impl LaneDriver {
         round.pages += 1;
         round.payloads += count;
         debug!(lane = %self.id, payloads = count, duplicates = page.duplicates, more = page.more, "page");
-        let round = *round;
+        if let Some(notice) = &page.notice {
+            if round.notice.as_ref() != Some(notice) {
+                warn!(lane = %self.id, "{}", notice.message);
+            }
+            round.notice = Some(notice.clone());
+        }
+        let round = round.clone();
         if let Some(obstacle) = &page.obstacle {
             let remedy = "check whether a proxy changes answers; the rest is asked for again with the next round";
             let trouble = Trouble::new(
@@ -349,7 +395,7 @@ impl LaneDriver {
         }
         if page.more && round.pages < MAX_PAGES {
             status.set(
-                now,
+                now.at,
                 State::Ok,
                 format!("collecting: {} so far", payloads(round.payloads)),
                 None,
@@ -362,37 +408,36 @@ impl LaneDriver {
                 round.pages
             );
             warn!(lane = %self.id, "{message}");
-            status.set(now, State::Warn, message, None);
-        } else if round.resumes {
-            self.round = None;
-            return Step::Again;
+            status.set(now.at, State::Warn, message, None);
+            return self.end_round(now, TimeDelta::zero());
+        }
+        status.rounds += 1;
+        let collected = format!("{} in the last round", payloads(round.payloads));
+        if let Some(notice) = round.notice {
+            let message = format!("{collected}; {}", notice.message);
+            status.set(now.at, State::Warn, message, Some(notice.remedy.to_owned()));
         } else {
-            status.rounds += 1;
             if status.state != State::Ok {
                 info!(lane = %self.id, "collecting");
             }
-            status.set(
-                now,
-                State::Ok,
-                format!("{} in the last round", payloads(round.payloads)),
-                None,
-            );
+            status.set(now.at, State::Ok, collected, None);
         }
         self.end_round(now, TimeDelta::zero())
     }
 
     /// The next round begins with a multiple of the recurrence, counted from the beginning of this one, and not before
     /// the pause is over.
-    fn end_round(&mut self, now: DateTime<Utc>, pause: TimeDelta) -> Step {
-        self.rewound = false;
-        let began = self.round.take().map_or(now, |round| round.began);
-        let recurrence = self.lane.recurrence.max(SHORTEST_RECURRENCE);
-        let times = (now - began).num_milliseconds() / recurrence.num_milliseconds() + 1;
-        let next = recurrence * i32::try_from(times).unwrap_or(i32::MAX);
-        self.pause_until((began + next).max(now + pause))
+    fn end_round(&mut self, now: Now, pause: TimeDelta) -> Step {
+        self.rewinds = 0;
+        let began = self.round.take().map_or(now.elapsed, |round| round.began);
+        let recurrence = span(self.lane.recurrence.max(SHORTEST_RECURRENCE));
+        let times = (now.elapsed.saturating_sub(began)).as_millis() / recurrence.as_millis() + 1;
+        let next = recurrence.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX));
+        let until = began.saturating_add(next);
+        self.wait_until(until.max(now.elapsed + span(pause)), now)
     }
 
-    fn suffer(&mut self, mut trouble: Trouble, now: DateTime<Utc>) -> Step {
+    fn suffer(&mut self, mut trouble: Trouble, now: Now) -> Step {
         match trouble.action {
             Action::Reauthenticate if !self.reauthenticated => {
                 self.reauthenticated = true;
@@ -401,7 +446,7 @@ impl LaneDriver {
                 info!(lane = %self.id, "the token was refused, asking for another one");
                 return Step::Again;
             }
-            Action::Narrow | Action::Rewind => match self.retreat(trouble.action, now) {
+            Action::Narrow | Action::Rewind => match self.retreat(trouble.action, now.day) {
                 Ok(true) => {
                     warn!(lane = %self.id, "{}; asking differently", trouble.message);
                     return Step::Again;
@@ -419,7 +464,7 @@ impl LaneDriver {
             warn!(lane = %self.id, remedy = trouble.remedy.as_deref(), "{}", trouble.message);
         }
         self.status
-            .set(now, trouble.state, trouble.message, trouble.remedy);
+            .set(now.at, trouble.state, trouble.message, trouble.remedy);
         match trouble.action {
             Action::Retry(reason, wait) => {
                 self.status.count_retry(reason);
@@ -428,7 +473,7 @@ impl LaneDriver {
                     Some(wait) => backoff::ordered(wait, failures),
                     None => backoff::after(failures, &mut self.random),
                 };
-                self.pause_until(now + wait)
+                self.pause(wait, now)
             }
             Action::GiveUp(pause) => self.give_up(now, pause),
             Action::Reauthenticate => {
@@ -439,7 +484,7 @@ impl LaneDriver {
         }
     }
 
-    fn give_up(&mut self, now: DateTime<Utc>, pause: TimeDelta) -> Step {
+    fn give_up(&mut self, now: Now, pause: TimeDelta) -> Step {
         self.status.rounds_failed += 1;
         self.reauthenticated = false;
         self.end_round(now, pause)
@@ -452,8 +497,8 @@ impl LaneDriver {
         now: DateTime<Utc>,
     ) -> Result<bool, crate::cursor::CursorError> {
         let cursor = if action == Action::Narrow {
-            self.lane.poll.narrow(&self.cursor, now + self.ahead)?
-        } else if self.rewound {
+            self.lane.poll.narrow(&self.cursor, now)?
+        } else if self.rewinds >= MAX_REWINDS {
             None
         } else {
             self.lane.poll.rewind(&self.cursor)?
@@ -464,12 +509,8 @@ impl LaneDriver {
         if action == Action::Narrow {
             self.status.count_retry(RetryReason::TooLarge);
         } else {
-            self.rewound = true;
+            self.rewinds += 1;
             self.status.count_retry(RetryReason::Unreadable);
-        }
-        if let Some(round) = &mut self.round {
-            // A result that is asked for anew has all that came since.
-            round.resumes &= self.lane.poll.rewind(&cursor)?.is_some();
         }
         self.cursor = cursor;
         Ok(true)
@@ -494,6 +535,16 @@ impl Collector for LaneDriver {
     fn status(&self) -> &LaneStatus {
         &self.status
     }
+}
+
+/// A length of time as chrono has it.
+fn delta(time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
+}
+
+/// A length of time as the standard library has it; none where it is negative.
+fn span(time: TimeDelta) -> Duration {
+    time.to_std().unwrap_or_default()
 }
 
 fn payloads(count: u64) -> String {

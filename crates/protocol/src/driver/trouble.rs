@@ -44,8 +44,47 @@ const THROTTLED: TimeDelta = TimeDelta::seconds(60);
 /// The remedy for what passes by itself on the server's side.
 const LATER: &str = "none needed unless it lasts; then see the service health of the vendor";
 
-/// How much of a server's own words is shown.
-const MAX_WORDS: usize = 240;
+/// The error codes of Microsoft's interfaces. Nothing else that a server says is shown: it could repeat what it was sent.
+const CODES: &[&str] = &[
+    "AccessDenied",
+    "AuthenticationError",
+    "Authorization_IdentityNotFound",
+    "Authorization_RequestDenied",
+    "BadRequest",
+    "Conflict",
+    "DisabledFeature",
+    "DisallowedOperation",
+    "Forbidden",
+    "GatewayTimeout",
+    "InternalServerError",
+    "InvalidAuthenticationToken",
+    "InvalidInput",
+    "InvalidRequest",
+    "MethodNotAllowed",
+    "NotFound",
+    "Request_BadRequest",
+    "Request_ResourceNotFound",
+    "Request_UnsupportedQuery",
+    "ResourceNotFound",
+    "ServiceNotAvailable",
+    "ServiceUnavailable",
+    "Throttled",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnknownError",
+    "accessDenied",
+    "activityLimitReached",
+    "generalException",
+    "invalidRequest",
+    "notSupported",
+    "quotaLimitReached",
+    "resourceNotFound",
+    "serviceNotAvailable",
+    "unauthenticated",
+];
+
+/// How many permissions of those that a server names are shown.
+const MAX_PERMISSIONS: usize = 6;
 
 impl Trouble {
     pub(crate) fn new(
@@ -71,8 +110,8 @@ impl Trouble {
         let status = response.status;
         let wait = response
             .header("retry-after")
-            .and_then(|value| retry_after(value, now));
-        let words = words(&response.body);
+            .and_then(|value| retry_after(value, response.date().unwrap_or(now)));
+        let words = known_words(&response.body);
         let said = |text: &str| {
             words
                 .as_ref()
@@ -240,22 +279,36 @@ impl Trouble {
     }
 }
 
-/// What a server says in the error envelope of Microsoft's interfaces, made fit to be shown.
-fn words(body: &[u8]) -> Option<String> {
+/// What a server says in the error envelope of Microsoft's interfaces, as far as it is known to be harmless: one of its
+/// codes, and the names of permissions.
+fn known_words(body: &[u8]) -> Option<String> {
     let [error] = json::members(body, ["error"])?;
     let [code, message] = json::members(error?.get().as_bytes(), ["code", "message"])?;
-    let text = |value| json::text(value).filter(|text| !text.trim().is_empty());
-    let said: Vec<_> = [code.and_then(text), message.and_then(text)]
-        .into_iter()
-        .flatten()
-        .collect();
-    let said: String = said
-        .join(", ")
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_WORDS)
-        .collect();
-    (!said.is_empty()).then_some(said)
+    let code = code.and_then(json::text);
+    let code = CODES.iter().find(|known| code.as_deref() == Some(known));
+    let message = message.and_then(json::text).unwrap_or_default();
+    let mut permissions: Vec<&str> = Vec::new();
+    for word in message.split(|c: char| !c.is_ascii_alphabetic() && c != '.') {
+        let word = word.trim_end_matches('.');
+        if is_permission(word)
+            && !permissions.contains(&word)
+            && permissions.len() < MAX_PERMISSIONS
+        {
+            permissions.push(word);
+        }
+    }
+    let said: Vec<&str> = code.copied().into_iter().chain(permissions).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// Whether this is the name of a permission of Microsoft's interfaces, such as `SecurityAlert.Read.All`.
+fn is_permission(word: &str) -> bool {
+    let mut parts = word.split('.');
+    let is_name = |part: Option<&str>| part.is_some_and(|part| (2..=40).contains(&part.len()));
+    is_name(parts.next())
+        && matches!(parts.next(), Some("Read" | "ReadWrite"))
+        && matches!(parts.next(), None | Some("All"))
+        && parts.next().is_none()
 }
 
 #[cfg(test)]
@@ -280,11 +333,11 @@ mod tests {
 
     #[test]
     fn a_missing_permission_names_the_permission_and_what_the_server_said() {
-        let body = r#"{"error":{"code":"Forbidden","message":"Missing\nrole","target":"x"}}"#;
+        let body = r#"{"error":{"code":"Forbidden","message":"Missing\napplication roles. API required roles: SecurityAlert.Read.All,SecurityAlert.ReadWrite.All, application roles: SECRET.","target":"x"}}"#;
         let trouble = of_status(403, &[], body);
         assert_eq!(
             trouble.message,
-            "the server refuses access (403): Forbidden, Missing role"
+            "the server refuses access (403): Forbidden, SecurityAlert.Read.All, SecurityAlert.ReadWrite.All"
         );
         assert_eq!(trouble.remedy.as_deref(), Some("grant Alert.Read.All"));
         assert_eq!(trouble.action, Action::GiveUp(PAUSE));
@@ -314,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_server_are_short_and_in_one_line() {
+    fn nothing_that_a_server_says_is_shown_but_what_is_known() {
         for body in [
             "",
             "<html>",
@@ -322,13 +375,26 @@ mod tests {
             r#"{"error":"x"}"#,
             r#"{"error":{"code":5,"message":[]}}"#,
             r#"{"error":{"code":" "}}"#,
+            r#"{"error":{"code":"eyJ0eXAiOiJKV1Qi","message":"authorization: Bearer eyJ0eXAiOiJKV1Qi"}}"#,
+            r#"{"error":{"code":"Bearer","message":"s3cr3t.Read s3cr3t.Read.All.More Read.All"}}"#,
         ] {
-            assert_eq!(words(body.as_bytes()), None, "{body}");
+            assert_eq!(known_words(body.as_bytes()), None, "{body}");
         }
-        let long = format!(
-            r#"{{"error":{{"code":"A","message":"{}"}}}}"#,
-            "ü".repeat(100_000)
+        let many: String = ('a'..='z').map(|c| format!("A{c}.Read.All ")).collect();
+        let body = format!(r#"{{"error":{{"code":"NotFound","message":"{many}"}}}}"#);
+        let said = known_words(body.as_bytes()).unwrap();
+        assert_eq!(said.split(", ").count(), 1 + MAX_PERMISSIONS);
+    }
+
+    #[test]
+    fn a_date_to_wait_for_is_one_of_the_servers_clock() {
+        let headers = [
+            ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("date", "Sun, 06 Nov 1994 08:48:37 GMT"),
+        ];
+        assert_eq!(
+            of_status(429, &headers, "").action,
+            Action::Retry(RetryReason::Throttled, Some(TimeDelta::seconds(60)))
         );
-        assert_eq!(words(long.as_bytes()).unwrap().chars().count(), MAX_WORDS);
     }
 }

@@ -10,6 +10,7 @@ pub use retry_after::retry_after;
 
 use crate::secret::Secret;
 use crate::trust::Trust;
+use chrono::{DateTime, Utc};
 use std::fmt;
 use std::time::Duration;
 
@@ -98,6 +99,12 @@ impl Response {
             .iter()
             .find(|(other, _)| other == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The server's time of day, in whole seconds, where it tells.
+    pub fn date(&self) -> Option<DateTime<Utc>> {
+        let date = httpdate::parse_http_date(self.header("date")?).ok()?;
+        Some(date.into())
     }
 }
 

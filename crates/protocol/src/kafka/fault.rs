@@ -1,7 +1,7 @@
 //! What went wrong between us and the brokers, and what somebody can do about it.
 
 use super::Dialect;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::status::State;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -315,10 +315,7 @@ fn words<'s>(reason: &str, secrets: impl Iterator<Item = &'s Secret>) -> String 
             words = words.replace(part, "***");
         }
     }
-    let line: String = words
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line = secret::presentable(&words, std::iter::empty());
     let line = line.trim();
     match line.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -7,9 +7,10 @@ use crate::driver::{Action, Trouble};
 use crate::http::{Transport, TransportError, UreqTransport};
 use crate::oauth::{ClientCredentials, Token};
 use crate::status::State;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use rdkafka::client::OAuthToken;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How soon is asked again after a fault that passes.
 const RETRY: TimeDelta = TimeDelta::seconds(10);
@@ -24,7 +25,8 @@ pub struct Tokens {
 
 #[derive(Debug)]
 struct Refused {
-    until: DateTime<Utc>,
+    /// By [`Clock::elapsed`].
+    until: Duration,
     trouble: Trouble,
 }
 
@@ -80,7 +82,8 @@ impl Tokens {
     fn token(&self, clock: &dyn Clock) -> Result<Token, Trouble> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = clock.now();
-        if let Some(refused) = refused.as_ref().filter(|refused| asked < refused.until) {
+        let elapsed = clock.elapsed();
+        if let Some(refused) = refused.as_ref().filter(|refused| elapsed < refused.until) {
             return Err(refused.trouble.clone());
         }
         let answer = match self.transport.send(&self.credentials.request()) {
@@ -91,12 +94,14 @@ impl Tokens {
             Err(error) => Err(Trouble::of_transport(&error)),
         };
         *refused = answer.as_ref().err().map(|trouble| Refused {
-            until: asked
+            until: elapsed
                 + match trouble.action {
                     Action::GiveUp(pause) => pause,
                     Action::Retry(_, Some(wait)) => wait,
                     _ => RETRY,
-                },
+                }
+                .to_std()
+                .unwrap_or_default(),
             trouble: trouble.clone(),
         });
         answer
@@ -110,6 +115,7 @@ mod tests {
     use crate::http::{Endpoint, Request, Response};
     use crate::oauth::Audience;
     use crate::secret::Secret;
+    use chrono::DateTime;
 
     /// Answers in turn.
     #[derive(Debug)]

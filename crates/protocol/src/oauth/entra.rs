@@ -198,7 +198,7 @@ impl Refusal {
         // A wait that the server names holds for every fault that passes.
         let wait = response
             .header("retry-after")
-            .and_then(|value| retry_after(value, now));
+            .and_then(|value| retry_after(value, response.date().unwrap_or(now)));
         let verdict = match (verdict, wait) {
             (Verdict::Retry, Some(wait)) => Verdict::RetryAfter(wait),
             (verdict, _) => verdict,

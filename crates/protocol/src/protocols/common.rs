@@ -172,6 +172,20 @@ pub(crate) const INITIAL_LOOKBACK: Parameter = Parameter::new(
 .default("2H")
 .origin(Origin::Dsmith);
 
+pub(crate) const OVERLAP: Parameter = Parameter::new(
+    "overlap",
+    "Overlap",
+    Kind::Interval {
+        min: 60,
+        max: 86_400,
+    },
+    "How much later than its time stamp says an alert may show up at the server: each collection asks again for so much \
+     time before the newest time stamp that it knows, and drops what it has read. An alert that shows up later than that \
+     is not collected.",
+)
+.default("5M")
+.origin(Origin::Dsmith);
+
 pub(crate) const ENDPOINT_OVERRIDE: Parameter = Parameter::new(
     "endpoint_override",
     "Endpoint Override",
@@ -207,6 +221,13 @@ pub(crate) fn lookback_of(parameters: &Parameters) -> TimeDelta {
     parameters
         .interval("initial_lookback")
         .unwrap_or(TimeDelta::hours(2))
+}
+
+/// How much later than its time stamp says an alert may show up.
+pub(crate) fn overlap_of(parameters: &Parameters) -> TimeDelta {
+    parameters
+        .interval("overlap")
+        .unwrap_or(TimeDelta::minutes(5))
 }
 
 /// The text of a parameter that validation has made sure of.

@@ -39,6 +39,8 @@ pub(crate) struct View {
     pub(crate) expand: bool,
     /// `Prefer: include-unknown-enum-members` (Graph).
     pub(crate) unknown_members: bool,
+    /// Only what tells alerts apart.
+    pub(crate) brief: bool,
 }
 
 /// One version of an alert.
@@ -65,12 +67,34 @@ impl Made<'_> {
 
     /// Adds the alert as one JSON object in one line.
     pub(crate) fn write(&self, service: Service, out: &mut Vec<u8>) {
+        if self.view.brief {
+            return self.write_brief(service, out);
+        }
         match service {
             Service::SiemApi => siem::write(self, out),
             Service::MdeApi => mde::write(self, out),
             Service::Graph => graph::write(self, out),
             Service::Token => {}
         }
+    }
+}
+
+impl Made<'_> {
+    fn write_brief(&self, service: Service, out: &mut Vec<u8>) {
+        let key = self.key(service);
+        let text = match (service, key.split_once('|')) {
+            (Service::MdeApi, Some((id, updated))) => {
+                format!(r#"{{"id":"{id}","lastUpdateTime":"{updated}"}}"#)
+            }
+            (Service::Graph, Some((id, updated))) => {
+                format!(r#"{{"id":"{id}","lastUpdateDateTime":"{updated}"}}"#)
+            }
+            _ => format!(
+                r#"{{"FullId":"{key}","LastProcessedTimeUtc":"{}"}}"#,
+                self.updated
+            ),
+        };
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -104,6 +128,7 @@ pub fn alerts(service: Service, seed: u64) -> impl Iterator<Item = Vec<u8>> {
             view: View {
                 expand: true,
                 unknown_members: true,
+                brief: false,
             },
         };
         let mut payload = Vec::new();
@@ -149,6 +174,7 @@ mod tests {
             view: View {
                 expand: true,
                 unknown_members: true,
+                brief: false,
             },
         };
         let mut bytes = Vec::new();

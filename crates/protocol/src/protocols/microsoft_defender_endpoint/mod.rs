@@ -100,6 +100,7 @@ static PARAMETERS: &[Parameter] = &[
     common::recurrence("5M"),
     common::EPS_THROTTLE,
     common::INITIAL_LOOKBACK,
+    common::OVERLAP,
     common::CA_FILE,
     common::CA_FILE_ONLY,
     common::ENDPOINT_OVERRIDE,
@@ -203,6 +204,7 @@ fn collection(endpoint: Endpoint, parameters: &Parameters) -> Collection {
         top: TOP,
         skips: true,
         lookback: common::lookback_of(parameters),
+        overlap: common::overlap_of(parameters),
         permission: "give the application the permission Alert.Read.All of WindowsDefenderATP and let an administrator consent",
     }
 }

@@ -1,7 +1,8 @@
 //! Microsoft Defender for Endpoint SIEM REST API: the detections of the old SIEM interface, by region.
 //!
 //! The interface has no pages: an answer holds everything in a range of `LastProcessedTimeUtc`, and its `limit` keeps
-//! the newest, so it is never sent. Where a range holds more than we take, a shorter range is asked for.
+//! the newest, so it is never sent. Where a range holds more than we take, shorter ranges are asked for, one after the
+//! other.
 
 mod parameters;
 mod poll;
@@ -104,6 +105,7 @@ impl Protocol for DefenderEndpointSiem {
                 poll: Box::new(SiemPoll::new(
                     endpoint.join("/api/alerts"),
                     common::lookback_of(parameters),
+                    common::overlap_of(parameters),
                 )),
                 endpoint,
                 credentials: Some(credentials.clone()),

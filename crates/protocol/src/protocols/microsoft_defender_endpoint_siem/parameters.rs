@@ -97,6 +97,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     common::recurrence("5M"),
     common::EPS_THROTTLE,
     common::INITIAL_LOOKBACK,
+    common::OVERLAP,
     common::CA_FILE,
     common::CA_FILE_ONLY,
     common::ENDPOINT_OVERRIDE,

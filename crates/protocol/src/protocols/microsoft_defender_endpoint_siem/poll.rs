@@ -5,73 +5,70 @@ use crate::cursor::CursorError;
 use crate::http::{Request, Response};
 use crate::json;
 use crate::protocols::list;
-use crate::protocols::position::{Key, OVERLAP, Position};
+use crate::protocols::position::{Crowd, Key, Moment, Position, Reach, Version1};
 use crate::source::{Page, Poll, ReadError};
 use crate::stamp;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Version of the cursor.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// The shortest range that is asked for.
-const SHORTEST: TimeDelta = TimeDelta::seconds(1);
+/// The shortest range that is asked for: a second.
+const SHORTEST: i64 = 10_000_000;
 
 #[derive(Debug)]
 pub(super) struct SiemPoll {
     url: String,
     lookback: TimeDelta,
+    overlap: TimeDelta,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
     #[serde(flatten)]
     position: Position,
-    /// How many seconds behind the bookmark the range ends, where it is shortened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    window: Option<i64>,
 }
 
-/// What is asked for.
-struct Range {
-    since: DateTime<Utc>,
-    /// Absent where it reaches to the present.
-    until: Option<DateTime<Utc>>,
-}
-
-impl State {
-    fn range(&self, now: DateTime<Utc>) -> Range {
-        // A shortened range is short on both sides of the bookmark, or it would not move on.
-        let window = self.window.map(TimeDelta::seconds);
-        let overlap = window.map_or(OVERLAP, |window| OVERLAP.min(window));
-        Range {
-            since: self.position.since(overlap),
-            until: window
-                .map(|window| self.position.bookmark() + window)
-                .filter(|until| *until < now),
-        }
-    }
+/// What is read of a cursor of version 1.
+#[derive(Debug, Deserialize)]
+struct StateVersion1 {
+    #[serde(flatten)]
+    position: Version1,
 }
 
 impl SiemPoll {
-    pub(super) fn new(url: String, lookback: TimeDelta) -> Self {
-        Self { url, lookback }
+    pub(super) fn new(url: String, lookback: TimeDelta, overlap: TimeDelta) -> Self {
+        Self {
+            url,
+            lookback,
+            overlap,
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach {
+            overlap: self.overlap,
+            // Microsoft does not say.
+            inclusive: false,
+            shortest: SHORTEST,
+        }
     }
 
     fn state(&self, cursor: &Cursor, now: DateTime<Utc>) -> Result<State, CursorError> {
-        let state = cursor.decode(VERSION)?.unwrap_or_else(|| self.start(now));
-        if !state.position.is_sound() || state.window.is_some_and(|window| window < 1) {
-            return Err(CursorError::Damaged(
-                "a time stamp in it is none".to_owned(),
-            ));
-        }
-        Ok(state)
+        let state = match cursor.version()? {
+            None => None,
+            Some(1) => cursor.decode::<StateVersion1>(VERSION)?.map(|old| State {
+                position: old.position.into(),
+            }),
+            Some(_) => cursor.decode(VERSION)?,
+        };
+        Ok(state.unwrap_or_else(|| self.start(now)))
     }
 
     fn start(&self, now: DateTime<Utc>) -> State {
         State {
-            position: Position::starting_at(now - self.lookback),
-            window: None,
+            position: Position::starting_at(now - self.lookback, self.overlap),
         }
     }
 }
@@ -82,9 +79,9 @@ impl Poll for SiemPoll {
     }
 
     fn request(&self, cursor: &Cursor, now: DateTime<Utc>) -> Result<Request, CursorError> {
-        let range = self.state(cursor, now)?.range(now);
-        let mut url = format!("{}?sinceTimeUtc={}", self.url, stamp::format(range.since));
-        if let Some(until) = range.until {
+        let window = self.state(cursor, now)?.position.window();
+        let mut url = format!("{}?sinceTimeUtc={}", self.url, stamp::format(window.since));
+        if let Some(until) = window.until {
             url += &format!("&untilTimeUtc={}", stamp::format(until));
         }
         Ok(Request::get(url))
@@ -97,21 +94,29 @@ impl Poll for SiemPoll {
         now: DateTime<Utc>,
     ) -> Result<Page, ReadError> {
         let mut state = self.state(cursor, now)?;
-        let range = state.range(now);
+        let reach = self.reach();
         let list = list::read(&response.body)?;
-        let taken = state.position.take(&list.elements, now, key);
-        // Without `untilTimeUtc` the bookmark follows the time stamps alone: whether the server is behind, we cannot know.
-        state.position.finish(range.until, now);
-        if let Some(window) = state.window {
-            // The range grows again, until it needs no end.
-            state.window = range.until.map(|_| window.saturating_mul(2));
-        }
+        let moment = Moment::of(response, now);
+        let mended = state.position.mend(moment, self.lookback, &reach);
+        let taken = state.position.take(&list.elements, moment, key);
+        // After a correction the answer is not to what the position asks for now.
+        let more = if mended.is_some() {
+            state.position.again();
+            true
+        } else {
+            let count = list.elements.len();
+            state.position.complete(count, None, Some(moment), &reach)
+        };
+        let notice = taken.crowded.map(Crowd::notice);
         Ok(Page {
             payloads: taken.payloads,
-            more: range.until.is_some(),
+            more,
+            notice: mended
+                .and_then(|mended| mended.notice(self.lookback))
+                .or(notice),
             duplicates: taken.duplicates,
             malformed: taken.malformed,
-            position: Some(state.position.bookmark()),
+            position: Some(state.position.newest()),
             cursor: Cursor::encode(VERSION, &state),
             ..Page::default()
         })
@@ -119,13 +124,8 @@ impl Poll for SiemPoll {
 
     fn narrow(&self, cursor: &Cursor, now: DateTime<Utc>) -> Result<Option<Cursor>, CursorError> {
         let mut state = self.state(cursor, now)?;
-        let whole = state.range(now).until.unwrap_or(now) - state.position.bookmark();
-        let half = whole.num_seconds() / 2;
-        if half < SHORTEST.num_seconds() {
-            return Ok(None);
-        }
-        state.window = Some(half);
-        Ok(Some(Cursor::encode(VERSION, &state)))
+        let narrowed = state.position.narrow(None, Some(now), &self.reach());
+        Ok(narrowed.then(|| Cursor::encode(VERSION, &state)))
     }
 
     fn permission(&self) -> Option<&'static str> {
