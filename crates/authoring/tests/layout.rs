@@ -264,3 +264,32 @@ fn no_file_names_a_place_on_somebodys_machine() {
     }
     assert!(count > 100, "only {count} files were looked at");
 }
+
+#[test]
+fn every_test_that_the_reliability_page_names_exists() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let code: Vec<String> = ["crates", "xtask"]
+        .into_iter()
+        .flat_map(|folder| files(&root().join(folder)))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let mut named = 0;
+    // In code spans, names with four words or more are those of tests.
+    for name in page.split('`').skip(1).step_by(2) {
+        let is_test = name.matches('_').count() >= 4
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && !name.starts_with("dsmith_");
+        if is_test {
+            named += 1;
+            let function = format!("fn {name}(");
+            assert!(
+                code.iter().any(|text| text.contains(&function)),
+                "docs/reliability.md names `{name}`, which is no test"
+            );
+        }
+    }
+    assert!(named > 20, "the page names {named} tests");
+}
