@@ -185,6 +185,7 @@ impl Way<'_> {
             while self.metrics.events() < until {
                 match self.deliverer.step(now()) {
                     Step::Again => {}
+                    Step::Idle if self.metrics.events() >= until => {}
                     // Until the receiver has confirmed what is on its way.
                     Step::Wait(_) if self.receiver.is_some() => {
                         std::thread::sleep(Duration::from_micros(100));

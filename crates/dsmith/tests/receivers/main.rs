@@ -77,6 +77,12 @@ fn main() -> ExitCode {
             });
         },
     ));
+    trials.push(trial("syslog-ng", "syslog-ng-forged-by-nul", |program| {
+        restarts::nothing_is_forged(&|folder, port| syslog_ng(program, folder, port, Way::Newline));
+    }));
+    trials.push(trial("rsyslogd", "rsyslog-forged-by-nul", |program| {
+        restarts::nothing_is_forged(&|folder, port| rsyslog(program, folder, port, Way::Newline));
+    }));
     trials.push(Trial::test(
         "hostile-receivers-do-not-hold-up-the-end",
         || {

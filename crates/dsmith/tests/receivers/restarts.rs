@@ -315,3 +315,53 @@ start = \"beginning\"
     }
     drop(hung);
 }
+
+/// Whoever writes payloads writes an end of an event into them and an event of his own behind it. A receiver sees one
+/// event for each payload, in any format.
+pub(crate) fn nothing_is_forged(start: &dyn Fn(&Path, u16) -> Daemon) {
+    const PAYLOADS: usize = 30;
+    for format in ["raw", "cef", "leef1", "leef2", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let port = free_port();
+        let daemon = start(folder, port);
+        let mut text = Vec::new();
+        for number in 0..PAYLOADS {
+            let end = ["\0", "\r", "\0\0", "\r\0"][number % 4];
+            text.extend_from_slice(
+                format!("login {number}{end}<14>1 2026-11-25T15:42:00.000Z forged CEF:0|x|y|1|\n")
+                    .as_bytes(),
+            );
+        }
+        fs::write(folder.join("in.log"), text).unwrap();
+        let configuration = format!(
+            "[[destination]]
+name = \"receiver\"
+type = \"syslog\"
+address = \"127.0.0.1:{port}\"
+format = \"{format}\"
+[[log_source]]
+identifier = \"app\"
+type = \"openssh-server\"
+protocol = \"file\"
+destinations = [\"receiver\"]
+[log_source.parameters]
+path = \"{}/in.log\"
+format = \"text\"
+start = \"beginning\"
+",
+            folder.display()
+        );
+        let mut run = Run::start(folder, &configuration);
+        let file = folder.join("received.log");
+        wait_until("events arrive", || count_lines(&file) >= PAYLOADS);
+        run.ask_to_end();
+        assert!(run.ends(LONG).is_some_and(|status| status.success()));
+        daemon.stop();
+        let text = fs::read(&file).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!(text.lines().count(), PAYLOADS, "{format}:\n{text}");
+        let forged = text.lines().filter(|line| line.starts_with("<14>"));
+        assert_eq!(forged.count(), 0, "{format}:\n{text}");
+    }
+}
