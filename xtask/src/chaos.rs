@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use simulator::{BrokerPrograms, Chaos, GroupChaos};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What is killed.
@@ -40,6 +41,9 @@ pub(crate) struct PipelineArgs {
     /// As often as continuous integration has the time for.
     #[arg(long)]
     quick: bool,
+    /// Nothing but SIGKILL.
+    #[arg(long)]
+    only_kills: bool,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +77,7 @@ pub(crate) fn quick() -> anyhow::Result<bool> {
         kills: None,
         seed: 1,
         quick: true,
+        only_kills: false,
     })
 }
 
@@ -94,6 +99,16 @@ pub(crate) fn quick_kafka() -> anyhow::Result<bool> {
 pub(crate) const NO_BROKER: &str =
     "the broker is not unpacked below the target folder: .ci/run does it";
 
+/// The library that changes the clock of a program with threads, which `.ci/run` unpacks.
+fn faketime() -> Option<PathBuf> {
+    let libraries = target().join("receivers/usr/lib");
+    let folders = std::fs::read_dir(libraries).ok()?;
+    folders.flatten().find_map(|folder| {
+        let library = folder.path().join("faketime/libfaketimeMT.so.1");
+        library.canonicalize().ok()
+    })
+}
+
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
@@ -107,6 +122,9 @@ fn pipeline(args: &PipelineArgs) -> anyhow::Result<bool> {
         folder: folder.path().to_owned(),
         kills: args.kills.unwrap_or(if args.quick { 100 } else { 1000 }),
         seed: args.seed,
+        adversaries: !args.only_kills,
+        faketime: faketime(),
+        freeze: Duration::from_secs(if args.quick { 5 } else { 60 }),
     };
     let outcome = chaos.run();
     let passed = outcome.as_ref().is_ok_and(simulator::Outcome::passed);

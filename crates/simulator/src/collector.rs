@@ -21,6 +21,9 @@ const SECRET: &str = "SIMULATED_CLIENT_SECRET";
 pub struct Collector {
     program: PathBuf,
     folder: PathBuf,
+    /// A command that starts the program, such as one that puts it into a namespace.
+    before: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Collector {
@@ -29,7 +32,31 @@ impl Collector {
         Self {
             program: program.into(),
             folder: folder.into(),
+            before: Vec::new(),
+            environment: Vec::new(),
         }
+    }
+
+    /// The same program in another folder, started in the same way.
+    pub(crate) fn in_folder(&self, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            ..self.clone()
+        }
+    }
+
+    /// Starts the program by this command from now on. The command has to become the program in the end, so that signals
+    /// reach it.
+    pub(crate) fn set_before(&mut self, command: Vec<String>) {
+        self.before = command;
+    }
+
+    /// Starts the program with these variables from now on.
+    pub(crate) fn set_environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (&'static str, PathBuf)>,
+    ) {
+        self.environment = variables.into_iter().collect();
     }
 
     /// The folder.
@@ -73,8 +100,16 @@ impl Collector {
             .create(true)
             .append(true)
             .open(self.folder.join("log"))?;
-        let mut command = Command::new(&self.program);
+        let mut command = match self.before.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
         command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(["run", "-c", "dsmith.toml"])
             .args(once.then_some("--once"))
             .current_dir(&self.folder)

@@ -42,7 +42,7 @@ mod stream;
 
 pub use alert::{TENANT, alerts, key_of};
 pub use broker::{Broker, BrokerPrograms};
-pub use chaos::{Chaos, ChaosError, Delivered, Moments, Outcome};
+pub use chaos::{Adversary, Chaos, ChaosError, Delivered, Moments, Outcome};
 pub use clock::{Clock, Pace};
 pub use collector::{Collector, Running, keys_of};
 pub use fault::{Fault, RetryAfter, Rule};

@@ -15,6 +15,8 @@ struct Received {
     count: AtomicU64,
     bytes: AtomicU64,
     torn: AtomicU64,
+    /// Connections are taken, and nothing is read of them.
+    is_silent: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -87,6 +89,12 @@ impl Receiver {
         self.received.torn.load(Ordering::Acquire)
     }
 
+    /// Reads nothing of any connection from now on, or goes on reading. What has come waits in the buffers of the system; a
+    /// receiver that is dropped while it is silent loses it, as one that hangs and is killed does.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.received.is_silent.store(is_silent, Ordering::Release);
+    }
+
     /// The lines, without their line feeds; none if they are only counted.
     pub fn lines(&self) -> Vec<Vec<u8>> {
         locked(&self.received.lines).clone()
@@ -130,6 +138,12 @@ impl Received {
         let mut reader = BufReader::with_capacity(256 * 1024, stream);
         let mut line = Vec::new();
         loop {
+            while reader.buffer().is_empty() && self.is_silent.load(Ordering::Acquire) {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
             match reader.read_until(b'\n', &mut line) {
                 Ok(_) if line.ends_with(b"\n") => {
                     self.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
