@@ -222,6 +222,9 @@ fn kills_at_random_moments_lose_nothing() {
         folder: folder.path().to_owned(),
         kills: 12,
         seed: 20,
+        adversaries: false,
+        faketime: None,
+        freeze: Duration::ZERO,
     }
     .run()
     .unwrap();

@@ -208,7 +208,7 @@ impl Chaos {
             .collector
             .files()
             .map_err(failed("cannot read the output"))?;
-        let (in_files, received) = run.delivered()?;
+        let [in_files, received] = run.delivered()?;
         let torn = run.before.1 + run.receiver.torn();
         Ok(Outcome {
             seed: self.seed,
@@ -628,19 +628,19 @@ batch_events = {BATCH}
     }
 
     /// The lines in the files, and those that were received.
-    fn delivered(&self) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), ChaosError> {
+    fn delivered(&self) -> Result<[Vec<Vec<u8>>; 2], ChaosError> {
         let lines = self.collector.lines();
         let lines = lines.map_err(failed("cannot read the output"))?;
         let mut received = self.before.0.clone();
         received.extend(self.receiver.lines());
-        Ok((lines, received))
+        Ok([lines, received])
     }
 
     /// Whether everything has arrived everywhere.
     fn is_complete(&self) -> Result<bool, ChaosError> {
         let ledger = self.simulator.ledger();
-        let (lines, received) = self.delivered()?;
-        Ok([lines, received]
+        Ok(self
+            .delivered()?
             .iter()
             .all(|lines| Delivered::new(&ledger, lines, 0).has_everything()))
     }

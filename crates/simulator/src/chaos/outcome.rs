@@ -100,7 +100,7 @@ impl fmt::Display for Outcome {
             self.took.as_secs_f64()
         )?;
         for (adversary, times) in &self.adversaries {
-            write!(f, "{:>6} x {adversary}", times)?;
+            write!(f, "{times:>6} x {adversary}")?;
             if *adversary == Adversary::DamagedState {
                 write!(f, " ({} refused, the rest harmless)", self.refused)?;
             }
