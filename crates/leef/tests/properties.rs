@@ -272,8 +272,18 @@ fn check_account(
     Ok(())
 }
 
+/// Whether no event may hold this character: control characters, line ends of Unicode, marks of the direction of writing.
+fn is_forbidden(c: char) -> bool {
+    let is_control = matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}');
+    let is_mark = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    is_control || is_mark || BREAKS.contains(&c)
+}
+
 fn needs_no_change(event: &Event, delimiter: char) -> bool {
-    let bad = |c: char| c <= '\u{1f}' || BREAKS.contains(&c);
+    let bad = is_forbidden;
     event.first_values().1.is_empty()
         && event
             .header
@@ -406,7 +416,7 @@ proptest! {
             Ok((text, report)) => check_account(options, &event, &text, &report)?,
             Err(error) => {
                 prop_assert_eq!(error, WriteError::EmptyEventId);
-                let printable = event.header[3].contains(|c| c > '\u{1f}' && c != '|' && !BREAKS.contains(&c));
+                let printable = event.header[3].contains(|c| c != '|' && !is_forbidden(c));
                 prop_assert!(!printable);
             }
         }

@@ -101,6 +101,17 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// Ends it: what it has read to the last, and how many connections ended within a line. What has come and was not read
+    /// is lost.
+    pub fn end(self) -> (Vec<Vec<u8>>, u64) {
+        let received = Arc::clone(&self.received);
+        drop(self);
+        let lines = std::mem::take(&mut *locked(&received.lines));
+        (lines, received.torn.load(Ordering::Acquire))
+    }
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.received.stop.store(true, Ordering::Relaxed);

@@ -154,7 +154,9 @@ fn collects(process: &Process) -> BTreeSet<String> {
     };
     let status: serde_json::Value = serde_json::from_str(&text).unwrap();
     let lanes = status["lanes"].as_array().unwrap().iter();
+    // A log source that another process collects for has a row without a lane.
     lanes
+        .filter(|lane| lane["lane"] != "-")
         .map(|lane| lane["logSource"].as_str().unwrap().to_owned())
         .collect()
 }

@@ -452,11 +452,11 @@ batch_events = {BATCH}
     fn receiver_moves(&mut self, to: Option<IpAddr>) -> Result<(), ChaosError> {
         let address = self.receiver.address();
         let next = SocketAddr::new(to.unwrap_or(address.ip()), address.port());
-        self.before.0.extend(self.receiver.lines());
-        self.before.1 += self.receiver.torn();
         // The port is free only when the old one is gone.
         let spare = Receiver::start().map_err(failed("cannot listen"))?;
-        drop(std::mem::replace(&mut self.receiver, spare));
+        let (lines, torn) = std::mem::replace(&mut self.receiver, spare).end();
+        self.before.0.extend(lines);
+        self.before.1 += torn;
         self.receiver = Receiver::start_on(next).map_err(failed("cannot listen"))?;
         if let Some(names) = &self.names {
             names
