@@ -123,6 +123,18 @@ pub(crate) fn run(args: &FuzzArgs) -> anyhow::Result<bool> {
     Ok(passed)
 }
 
+/// As long as continuous integration has the time for.
+pub(crate) fn a_minute() -> anyhow::Result<bool> {
+    run(&FuzzArgs {
+        minutes: 1.0,
+        targets: Vec::new(),
+        list: false,
+        input: None,
+        minimize: false,
+        seed: 1,
+    })
+}
+
 fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Target>> {
     if names.is_empty() {
         return Ok(TARGETS.iter().collect());

@@ -191,6 +191,8 @@ fn ci() -> anyhow::Result<bool> {
     passed &= chaos::quick()?;
     say("== chaos kafka --quick\n")?;
     passed &= chaos::quick_kafka()?;
+    say("== fuzz --minutes 1\n")?;
+    passed &= fuzz::a_minute()?;
     say("== bench --instructions\n")?;
     passed &= bench::instructions::run(false, None)?;
     passed &= cargo(DOC, true)?;
