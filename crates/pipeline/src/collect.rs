@@ -94,7 +94,7 @@ impl Sink for StoreSink {
         if self.source.keeps() == Keeps::Remote {
             return self.accept(lane, page);
         }
-        let now = self.clock.now();
+        let now = self.clock.wall();
         self.store
             .accept_last(self.source, &lane.lane, &page.payloads, now)
             .map_err(|error| SinkError::Failed(error.to_string()))
@@ -342,7 +342,7 @@ impl Lane {
     fn publish(&self, clock: &dyn Clock, board: &Board) {
         let (id, status) = (self.collector.id(), self.collector.status());
         let by = clock.set_by();
-        // Nobody is asked by a listener, so listening is its success.
+        // A listener polls nobody: as long as it listens, it succeeds.
         let is_listening = status.state == State::Ok && self.is_endless();
         if by.is_zero() && !is_listening {
             board.set_lane(id, status);
@@ -697,5 +697,25 @@ region = [\"eu\", \"us\"]
         let (end, seconds) = run_once(blocked, |_, _| Some(1));
         assert_eq!(end, LaneEnd::Behind("a byte is left".to_owned()));
         assert_eq!(seconds, 0);
+    }
+
+    #[test]
+    fn events_have_the_time_of_the_machine_whichever_way_they_come_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(dir.path(), Limits::default()).unwrap());
+        let source = store.source("alpha").unwrap();
+        store.position(source, "file").unwrap();
+        let clock = VirtualClock::new(now());
+        clock.set(TimeDelta::days(1));
+        let mut sink = StoreSink::new(Arc::clone(&store), source, Arc::new(clock));
+        let page = Page {
+            payloads: vec![b"an event".as_slice().into()],
+            ..Page::default()
+        };
+        sink.accept(&lane("eu"), &page).unwrap();
+        sink.accept_last(&lane("eu"), &page).unwrap();
+        let batch = store.read(source, 1, usize::MAX, usize::MAX).unwrap();
+        let received: Vec<_> = batch.iter().map(|event| event.received).collect();
+        assert_eq!(received, [now() + TimeDelta::days(1); 2]);
     }
 }
