@@ -1,4 +1,4 @@
-//! Characters that no text of an event is passed on with, in LEEF or in any other format of lines.
+//! Characters that no event may carry in LEEF, or in any other format with one event a line.
 //!
 //! They end a line for some reader, or make a terminal or an editor show another text than there is: the control
 //! characters U+0000 to U+001F and U+007F to U+009F, the line breaks U+2028 and U+2029, and the marks that change the

@@ -231,7 +231,7 @@ pub struct Page {
     pub runs: Vec<Run>,
 }
 
-/// Something that a source has noticed and can live with.
+/// Something worth a warning that does not stop collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What it is.

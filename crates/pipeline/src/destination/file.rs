@@ -367,7 +367,7 @@ impl Intent {
         self.note([of.dev(), of.ino(), bytes.start, bytes.end]);
     }
 
-    /// Nothing is being written any more.
+    /// Clears the note of what is being written: the batch is complete.
     fn done(&mut self) {
         self.note([0; 4]);
     }

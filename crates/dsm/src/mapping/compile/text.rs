@@ -26,7 +26,7 @@ impl EffectiveText {
         let mut at = 0;
         while at < written.len() {
             let rest = &written[at..];
-            // What is no white space, and the white space behind it.
+            // A word, and the white space that follows it.
             let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
             let (word, behind) = rest.split_at(length);
             let blanks = &behind[..behind.len() - behind.trim_start().len()];
