@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod ci;
 mod delivery;
 mod fuzz;
 
@@ -13,7 +14,7 @@ use bench::BenchArgs;
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// Developer commands of dsmith.
 #[derive(Debug, Parser)]
@@ -43,7 +44,13 @@ Exit codes: 0 all is well, 1 there are findings.")]
         accept_unreached: bool,
     },
     /// Everything that has to pass: format, lints, tests, mappings, kills, instruction counts, documentation.
-    Ci,
+    #[command(after_help = "Examples:
+  cargo xtask ci
+  cargo xtask ci --list
+  cargo xtask ci --step lint --step test
+
+Exit codes: 0 everything passed, 1 something failed; every step runs all the same.")]
+    Ci(ci::CiArgs),
     /// Measure the engine beside a plain JSON parse of the same payloads, and mark the goals.
     #[command(after_help = "Examples:
   cargo xtask bench --quick
@@ -100,7 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
             accept,
             accept_unreached,
         } => validate(slug, accept, accept_unreached),
-        Task::Ci => ci(),
+        Task::Ci(args) => ci::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Chaos { what } => chaos::run(&what),
         Task::Fuzz(args) => fuzz::run(&args),
@@ -146,62 +153,6 @@ fn validate(slug: Option<String>, accept: bool, accept_unreached: bool) -> anyho
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     say(&suite::report(&outcome, Shown { colour, width: 120 }))?;
     Ok(outcome.passed())
-}
-
-fn ci() -> anyhow::Result<bool> {
-    /// How many random schedules the tests of collection go through, REST interfaces and files.
-    const SEEDS: (&str, &str) = ("DSMITH_SEEDS", "400");
-    let cargo = |args: &[&str], documentation: bool| -> anyhow::Result<bool> {
-        say(&format!("== cargo {}\n", args.join(" ")))?;
-        let mut command = Command::new("cargo");
-        command.args(args).env(SEEDS.0, SEEDS.1);
-        if documentation {
-            command.env("RUSTDOCFLAGS", "-D warnings");
-        }
-        Ok(command.status().context("cannot start cargo")?.success())
-    };
-    const CLIPPY: &[&str] = &[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    // What releases are built with. The default build leaves it out, so that the first command is quick.
-    const RELEASED: &[&str] = &["--workspace", "--features", "dsmith/kafka"];
-    const DOC: &[&str] = &[
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ];
-    // Every step runs: a lint that a newer compiler brings must not hide what the tests say.
-    let mut passed = cargo(&["fmt", "--all", "--check"], false)?;
-    passed &= cargo(CLIPPY, false)?;
-    passed &= cargo(&[&["clippy"], RELEASED, &CLIPPY[2..]].concat(), false)?;
-    passed &= cargo(&[&["test"], RELEASED].concat(), false)?;
-    // What is said and refused without the feature.
-    passed &= cargo(&["test", "--package", "protocol"], false)?;
-    say("== validate\n")?;
-    passed &= validate(None, false, false)?;
-    say("== codegen --check\n")?;
-    passed &= codegen(true)?;
-    say("== chaos pipeline --quick\n")?;
-    passed &= chaos::quick()?;
-    say("== chaos kafka --quick\n")?;
-    passed &= chaos::quick_kafka()?;
-    say("== fuzz --minutes 1\n")?;
-    passed &= fuzz::a_minute()?;
-    say("== bench --instructions\n")?;
-    passed &= bench::instructions::run(false, None)?;
-    passed &= cargo(DOC, true)?;
-    say(if passed {
-        "everything passed\n"
-    } else {
-        "failed\n"
-    })?;
-    Ok(passed)
 }
 
 /// All generated pages: where each is, and its text. The crates that have the tables do not see each other.
