@@ -8,10 +8,10 @@ mod process;
 use crate::delivery::{self, DeliveryArgs};
 use crate::{say, tell};
 use anyhow::{Context, bail};
-use authoring::bench::corpus::SEED;
-use authoring::bench::plot;
-use authoring::bench::report::{Engine, Machine, Peer, Report, splice};
 use clap::{Args, Subcommand};
+use measure::corpus::SEED;
+use measure::plot;
+use measure::report::{Engine, Machine, Peer, Report, splice};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     }
     tell("building\n");
     let dsmith = build("dsmith", Kind::Bin, "dsmith", &[])?;
-    let engine = build("authoring", Kind::Bench, "engine", &[])?;
+    let engine = build("measure", Kind::Bench, "engine", &[])?;
     let work = Work::new(&dsmith)?;
     let start = Instant::now();
     tell("measuring the engine\n");

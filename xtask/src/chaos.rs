@@ -3,7 +3,7 @@
 use crate::say;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use simulator::{BrokerPrograms, Chaos, GroupChaos};
+use harness::{BrokerPrograms, Chaos, GroupChaos};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -127,7 +127,7 @@ fn pipeline(args: &PipelineArgs) -> anyhow::Result<bool> {
         freeze: Duration::from_secs(if args.quick { 5 } else { 60 }),
     };
     let outcome = chaos.run();
-    let passed = outcome.as_ref().is_ok_and(simulator::Outcome::passed);
+    let passed = outcome.as_ref().is_ok_and(harness::Outcome::passed);
     tell_of(folder, passed)?;
     say(&format!("{}\n", outcome?))?;
     Ok(passed)
@@ -148,7 +148,7 @@ fn kafka(args: &KafkaArgs) -> anyhow::Result<bool> {
         seed: args.seed,
     };
     let outcome = chaos.run();
-    let passed = outcome.as_ref().is_ok_and(simulator::GroupOutcome::passed);
+    let passed = outcome.as_ref().is_ok_and(harness::GroupOutcome::passed);
     tell_of(folder, passed)?;
     say(&format!("{}\n", outcome?))?;
     Ok(passed)

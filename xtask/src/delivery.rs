@@ -13,6 +13,7 @@ use authoring::render::{self, Format as RenderFormat};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use dsm::{Mapping, Normalizer, Payload};
+use harness::Receiver;
 use leef::WriterOptions;
 use pipeline::deliver::{Deliverer, DeliveryOptions, Route, Step};
 use pipeline::destination::{
@@ -23,7 +24,7 @@ use pipeline::format::{Format, Formatter, Limit, LogSource};
 use pipeline::metrics::{DestinationMetrics, RouteMetrics};
 use pipeline::store::{Limits, Store};
 use rustix::time::{ClockId, clock_gettime};
-use simulator::{Receiver, Service, alerts};
+use simulator::{Service, alerts};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -107,7 +107,7 @@ fn the_page_about_performance_has_a_block_for_every_table_and_its_pictures_are_t
 #[test]
 fn every_corpus_has_a_committed_cost_in_instructions() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
-    let committed: authoring::bench::instructions::Committed =
+    let committed: measure::instructions::Committed =
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let names: Vec<&str> = committed.costs.keys().map(String::as_str).collect();
     assert_eq!(

@@ -4,7 +4,6 @@
 //! author is here; what a mapping means is in `dsm`.
 
 pub mod anonymize;
-pub mod bench;
 pub mod census;
 pub mod compare;
 pub mod corpus;

@@ -10,46 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which package may use which of ours. `dsm` stays free of IO and `leef` of everything because of this table; a new
-/// edge is a decision, so it is written down here first.
-const EDGES: &[(&str, &[&str])] = &[
-    ("authoring", &["dsm", "leef"]),
-    ("dsm", &["leef"]),
-    (
-        "dsmith",
-        &[
-            "authoring",
-            "dsm",
-            "leef",
-            "ordered",
-            "pipeline",
-            "protocol",
-            "simulator",
-        ],
-    ),
-    (
-        "fuzz",
-        &["authoring", "dsm", "leef", "pipeline", "protocol"],
-    ),
-    ("leef", &[]),
-    ("ordered", &[]),
-    ("pipeline", &["dsm", "leef", "protocol"]),
-    ("protocol", &[]),
-    ("simulator", &[]),
-    (
-        "xtask",
-        &[
-            "authoring",
-            "dsm",
-            "fuzz",
-            "leef",
-            "pipeline",
-            "protocol",
-            "simulator",
-        ],
-    ),
-];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
@@ -90,67 +50,172 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
+/// Every package of the workspace, by its name, which is that of its folder.
 fn packages() -> Vec<PathBuf> {
     let mut packages = folders(&root().join("crates"));
-    packages.push(root().join("xtask"));
-    packages.push(root().join("xtask/fuzz"));
+    let xtask = root().join("xtask");
+    let members = folders(&xtask);
+    // `peers` is a workspace of its own.
+    packages.extend(
+        members
+            .into_iter()
+            .filter(|path| path.join("Cargo.toml").is_file() && name(path) != "peers"),
+    );
+    packages.push(xtask);
     packages
 }
 
-/// The names in all tables of dependencies of a Cargo.toml: normal ones, those of tests, those of build scripts.
-fn dependencies(manifest: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut in_table = false;
+/// The names of our packages that a package uses: what it is built with, and what only its tests are.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Uses {
+    build: BTreeSet<String>,
+    tests: BTreeSet<String>,
+}
+
+/// The names in all tables of dependencies of a Cargo.toml: those of build scripts are what it is built with.
+fn dependencies(manifest: &str) -> Uses {
+    let mut uses = Uses::default();
+    let mut table = None;
     for line in manifest.lines().map(str::trim) {
         if let Some(header) = line.strip_prefix('[') {
             let header = header.trim_matches(['[', ']']);
-            let (table, last) = header.rsplit_once('.').unwrap_or(("", header));
-            in_table = last.ends_with("dependencies");
-            if table.ends_with("dependencies") {
-                names.insert(last.to_owned());
+            let (before, last) = header.rsplit_once('.').unwrap_or(("", header));
+            table = last.ends_with("dependencies").then(|| last.to_owned());
+            if before.ends_with("dependencies") {
+                uses.of(before).insert(last.to_owned());
             }
-        } else if in_table && !line.is_empty() && !line.starts_with('#') {
+        } else if let Some(table) = &table
+            && !line.is_empty()
+            && !line.starts_with('#')
+        {
             let end = line.find(['.', ' ', '=']).unwrap_or(line.len());
-            names.insert(line[..end].to_owned());
+            uses.of(table).insert(line[..end].to_owned());
         }
     }
-    names
+    uses
+}
+
+impl Uses {
+    fn of(&mut self, table: &str) -> &mut BTreeSet<String> {
+        if table.ends_with("dev-dependencies") {
+            &mut self.tests
+        } else {
+            &mut self.build
+        }
+    }
+
+    fn only(mut self, ours: &BTreeSet<String>) -> Self {
+        self.build.retain(|name| ours.contains(name));
+        self.tests
+            .retain(|name| ours.contains(name) && !self.build.contains(name));
+        self
+    }
+}
+
+/// The table of packages in docs/architecture.md: `crates/NAME  about  imports a, b; tests: c`.
+fn documented() -> BTreeMap<String, Uses> {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let names = |list: &str| -> BTreeSet<String> {
+        list.split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty() && name != "none of ours")
+            .collect()
+    };
+    page.lines()
+        .filter(|line| line.starts_with("crates/") || line.starts_with("xtask"))
+        .filter_map(|line| line.split_once(" imports "))
+        .map(|(left, right)| {
+            let path = left.split_whitespace().next().unwrap();
+            let (build, tests) = right.split_once("; tests:").unwrap_or((right, ""));
+            let uses = Uses {
+                build: names(build),
+                tests: names(tests),
+            };
+            (name(Path::new(path)), uses)
+        })
+        .collect()
 }
 
 #[test]
-fn packages_depend_on_each_other_as_the_table_says_and_not_otherwise() {
+fn packages_depend_on_each_other_as_the_architecture_says() {
     let packages = packages();
     let ours: BTreeSet<String> = packages.iter().map(|path| name(path)).collect();
-    let found: BTreeMap<String, BTreeSet<String>> = packages
+    let found: BTreeMap<String, Uses> = packages
         .iter()
         .map(|path| {
             let manifest = fs::read_to_string(path.join("Cargo.toml")).unwrap();
-            let used = dependencies(&manifest)
-                .intersection(&ours)
-                .cloned()
-                .collect();
-            (name(path), used)
+            (name(path), dependencies(&manifest).only(&ours))
         })
         .collect();
-    let allowed: BTreeMap<String, BTreeSet<String>> = EDGES
+    assert_eq!(found, documented(), "the table is in docs/architecture.md");
+}
+
+#[test]
+fn what_a_package_depends_on_it_imports() {
+    for path in packages() {
+        let of_this = |file: &PathBuf| {
+            file.extension().is_some_and(|extension| extension == "rs")
+                && packages().iter().all(|other| {
+                    *other == path || !file.starts_with(other) || path.starts_with(other)
+                })
+        };
+        let (tests, build): (Vec<PathBuf>, Vec<PathBuf>) =
+            files(&path).into_iter().filter(of_this).partition(|file| {
+                let inside = file.strip_prefix(&path).unwrap();
+                inside.starts_with("tests") || inside.starts_with("benches")
+            });
+        let text = |files: &[PathBuf]| -> String {
+            files
+                .iter()
+                .map(|file| fs::read_to_string(file).unwrap())
+                .collect()
+        };
+        let (tests, build) = (text(&tests), text(&build));
+        let uses = &documented()[&name(&path)];
+        let imports =
+            |text: &str, package: &str| text.contains(&format!("{}::", package.replace('-', "_")));
+        for package in &uses.build {
+            assert!(
+                imports(&build, package),
+                "{} does not import {package}",
+                path.display()
+            );
+        }
+        for package in &uses.tests {
+            assert!(
+                imports(&tests, package) || imports(&build, package),
+                "the tests of {} do not import {package}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_product_links_what_measures_or_attacks_it() {
+    let tools: BTreeSet<String> = folders(&root().join("xtask"))
         .iter()
-        .map(|(package, used)| {
-            let used = used.iter().map(|name| (*name).to_owned()).collect();
-            ((*package).to_owned(), used)
-        })
+        .map(|path| name(path))
         .collect();
-    assert_eq!(found, allowed, "the table is EDGES in {}", file!());
+    for (package, uses) in documented() {
+        if root().join("crates").join(&package).is_dir() {
+            let linked: Vec<&String> = uses.build.intersection(&tools).collect();
+            assert!(linked.is_empty(), "{package} links {linked:?}");
+        }
+    }
 }
 
 #[test]
 fn dependencies_are_found_however_they_are_written() {
     let manifest = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\nb = \"1\"\n# c = \"1\"\n\
         [dependencies.d]\nversion = \"1\"\n[target.'cfg(unix)'.dependencies]\ne = { path = \"e\" }\n\
-        [dev-dependencies]\nf={ version = \"1\" }\n[features]\ng = []\n";
+        [dev-dependencies]\nf={ version = \"1\" }\n[dev-dependencies.g]\nversion = \"1\"\n[features]\nh = []\n";
+    let uses = dependencies(manifest);
     assert_eq!(
-        dependencies(manifest).into_iter().collect::<Vec<_>>(),
-        ["a", "b", "d", "e", "f"]
+        uses.build.into_iter().collect::<Vec<_>>(),
+        ["a", "b", "d", "e"]
     );
+    assert_eq!(uses.tests.into_iter().collect::<Vec<_>>(), ["f", "g"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(spec: Feed, seed: u64, start: Stamp) -> Self {
-        let seed = Random::new(&[seed, word(spec.service.name()), word(&spec.region)]).next();
+        let seed = Random::new(&[seed, word(spec.service.name()), word(&spec.region)]).next_u64();
         Self {
             spec,
             seed,

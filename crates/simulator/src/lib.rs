@@ -21,34 +21,24 @@
 //! Everything in the alerts is invented; addresses and names are those reserved for documentation.
 
 mod alert;
-mod broker;
-mod chaos;
 mod clock;
-mod collector;
 mod entra;
 mod fault;
 mod feed;
-mod group;
 mod http;
 mod ledger;
 mod odata;
 mod random;
-mod receiver;
 mod scenario;
 mod server;
 mod service;
 mod stamp;
-mod stream;
 
 pub use alert::{TENANT, alerts, key_of};
-pub use broker::{Broker, BrokerPrograms};
-pub use chaos::{Adversary, Chaos, ChaosError, Delivered, Moments, Outcome};
 pub use clock::{Clock, Pace};
-pub use collector::{Collector, Running, keys_of};
 pub use fault::{Fault, RetryAfter, Rule};
-pub use group::{Event, GroupChaos, GroupOutcome};
 pub use ledger::{Comparison, Ledger, Record};
-pub use receiver::Receiver;
+pub use random::Random;
 pub use scenario::{Client, Feed, Order, Scenario, ScenarioError, Service, parse_duration};
 pub use server::{Answered, Exchanged, Progress, Simulator, StartError};
 pub use stamp::Stamp;

@@ -4,20 +4,22 @@
 
 /// SplitMix64, started from a seed and any number of words, so that alert 5 is the same whether or not alert 4 was made.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The stream that belongs to these words.
-    pub(crate) fn new(words: &[u64]) -> Self {
+    #[must_use]
+    pub fn new(words: &[u64]) -> Self {
         let mut random = Self(0x6473_6d69_7468);
         for word in words {
-            random.0 = random.next() ^ *word;
+            random.0 = random.next_u64() ^ *word;
         }
-        random.next();
+        random.next_u64();
         random
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,32 +28,35 @@ impl Random {
     }
 
     /// A number below `end`; 0 if there is none.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next_u64() % end.max(1)
     }
 
     /// True in so many cases of a thousand.
-    pub(crate) fn per_mille(&mut self, cases: u16) -> bool {
+    pub fn per_mille(&mut self, cases: u16) -> bool {
         self.below(1000) < u64::from(cases)
     }
 
-    /// One of them; there has to be one.
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[(self.next() % of.len() as u64) as usize]
+    /// One of them.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[(self.next_u64() % of.len() as u64) as usize]
     }
 
     /// So many hexadecimal digits.
-    pub(crate) fn hex(&mut self, digits: usize) -> String {
+    pub fn hex(&mut self, digits: usize) -> String {
         let mut text = String::with_capacity(digits + 16);
         while text.len() < digits {
-            text.push_str(&format!("{:016x}", self.next()));
+            text.push_str(&format!("{:016x}", self.next_u64()));
         }
         text.truncate(digits);
         text
     }
 
     /// A version 4 GUID.
-    pub(crate) fn guid(&mut self) -> String {
+    pub fn guid(&mut self) -> String {
         let hex = self.hex(32);
         format!(
             "{}-{}-4{}-a{}-{}",
@@ -63,8 +68,9 @@ impl Random {
         )
     }
 
-    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| (self.next() >> 32) as u8)
+    /// So many bytes.
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| (self.next_u64() >> 32) as u8)
     }
 }
 
@@ -83,7 +89,7 @@ mod tests {
     fn the_same_words_give_the_same_stream_and_others_another() {
         let stream = |words: &[u64]| {
             let mut random = Random::new(words);
-            (random.next(), random.guid(), random.hex(7))
+            (random.next_u64(), random.guid(), random.hex(7))
         };
         assert_eq!(stream(&[1, 2]), stream(&[1, 2]));
         assert_ne!(stream(&[1, 2]), stream(&[2, 1]));

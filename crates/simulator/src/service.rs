@@ -338,10 +338,10 @@ fn sort(found: &mut [usize], feed: &Running, order: &str, rules: &Rules) -> Resu
                 found.sort_by_key(|at| std::cmp::Reverse(feed.entries[*at].origin.ready));
             }
             Order::Arbitrary => found.sort_by_key(|at| {
-                Random::new(&[word("order"), feed.entries[*at].origin.number]).next()
+                Random::new(&[word("order"), feed.entries[*at].origin.number]).next_u64()
             }),
             Order::Random => {
-                found.sort_by_key(|at| Random::new(&[rules.number, *at as u64]).next());
+                found.sort_by_key(|at| Random::new(&[rules.number, *at as u64]).next_u64());
             }
         },
         (name, "asc") if name == rules.updated || name == rules.created => {

@@ -7,10 +7,10 @@ mod programs;
 mod vrl;
 
 use anyhow::{Context, bail};
-use authoring::bench::corpus::Corpus;
-use authoring::bench::pair::{Pair, Side, summarise};
-use authoring::bench::report::{Measured, Peer};
-use authoring::bench::stages::{lines, plain};
+use measure::corpus::Corpus;
+use measure::pair::{Pair, Side, summarise};
+use measure::report::{Measured, Peer};
+use measure::stages::{lines, plain};
 use authoring::folder;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 
 use crate::{Job, here};
 use anyhow::{Context, bail};
-use authoring::bench::corpus::Corpus;
-use authoring::bench::report::{Measured, Peer};
+use measure::corpus::Corpus;
+use measure::report::{Measured, Peer};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 
 use crate::tell;
 use anyhow::Context;
-use authoring::bench::editor::Editor;
 use authoring::snapshot::table;
+use harness::Editor;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use super::{Kind, Work, build};
 use crate::say;
 use anyhow::{Context, bail};
-use authoring::bench::instructions::{self, Committed, LAP};
+use measure::instructions::{self, Committed, LAP};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -19,7 +19,7 @@ pub(crate) fn run(accept: bool, document: Option<&Path>) -> anyhow::Result<bool>
         say("skipped: there is no valgrind here (apt-get install valgrind)\n")?;
         return Ok(!accept);
     }
-    let program = build("authoring", Kind::Bin, "instructions", &[])?;
+    let program = build("measure", Kind::Bin, "instructions", &[])?;
     let folder = Work::new(&program)?.file("callgrind");
     // Parts of an earlier run would be taken for parts of this one.
     let _ = std::fs::remove_dir_all(&folder);

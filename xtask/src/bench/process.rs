@@ -2,8 +2,8 @@
 
 use super::Work;
 use anyhow::{Context, bail};
-use authoring::bench::corpus::Corpus;
-use authoring::bench::report::{Measured, Memory, Threads};
+use measure::corpus::Corpus;
+use measure::report::{Measured, Memory, Threads};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! `dsmith lsp`: a scripted editor over standard input and output.
 
 use crate::support::{Folder, login, peak_memory, repository};
-use authoring::bench::editor::Editor;
+use harness::Editor;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

@@ -2,9 +2,8 @@
 
 use crate::gate::Gate;
 use crate::{LONG, Process, System, until};
-use simulator::{
-    BrokerPrograms, Client, Collector, Feed, Scenario, Service, Simulator, Stamp, keys_of,
-};
+use harness::{BrokerPrograms, Collector, keys_of};
+use simulator::{Client, Feed, Scenario, Service, Simulator, Stamp};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;

@@ -12,8 +12,8 @@ mod groups;
 mod misfortunes;
 
 use gate::Gate;
+use harness::{Broker, BrokerPrograms, Collector, Running};
 use libtest_mimic::{Arguments, Failed, Trial};
-use simulator::{Broker, BrokerPrograms, Collector, Running};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -5,11 +5,12 @@ use super::{
     COMMITTED, HEADERS, LONG, ODD, PRODUCE, Process, System, destination, lines, log_source,
     missing_and_repeated, run_once, status, until,
 };
+use harness::BrokerPrograms;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::types::RDKafkaRespErr;
-use simulator::{BrokerPrograms, Client, Scenario, Simulator};
+use simulator::{Client, Scenario, Simulator};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -11,8 +11,9 @@ mod daemon;
 mod restarts;
 
 use daemon::{Daemon, Program, free_port, write_certificates};
+use harness::Collector;
 use libtest_mimic::{Arguments, Failed, Trial};
-use simulator::{Collector, Feed, Scenario, Simulator};
+use simulator::{Feed, Scenario, Simulator};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -327,7 +328,7 @@ fn collects_through_a_proxy(program: &Program) {
     assert!(run_once(&collector), "{}", collector.log().unwrap());
     let comparison = simulator
         .ledger()
-        .compare(simulator::keys_of(&collector.lines().unwrap()));
+        .compare(harness::keys_of(&collector.lines().unwrap()));
     assert!(comparison.is_exact(), "{comparison}");
     assert!(
         proxy_log(folder.path()).contains("CONNECT"),

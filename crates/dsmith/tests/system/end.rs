@@ -87,7 +87,7 @@ fn to_receiver(address: SocketAddr) -> Site {
 fn ends_and_goes_on(site: &Site, mut process: Process, lines: usize) {
     process.signal("TERM");
     assert_eq!(process.ends(site), 0, "{}", site.log());
-    let good = simulator::Receiver::start().unwrap();
+    let good = harness::Receiver::start().unwrap();
     let config = fs::read_to_string(site.at("dsmith.toml")).unwrap();
     let was = config
         .lines()

@@ -10,10 +10,8 @@ mod end;
 mod once;
 mod site;
 
-use simulator::{
-    Chaos, Client, Collector, Comparison, Fault, Feed, Receiver, RetryAfter, Rule, Running,
-    Scenario, Service, Simulator, keys_of,
-};
+use harness::{Chaos, Collector, Receiver, Running, keys_of};
+use simulator::{Client, Comparison, Fault, Feed, RetryAfter, Rule, Scenario, Service, Simulator};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

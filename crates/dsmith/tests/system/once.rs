@@ -178,7 +178,7 @@ fn one_of_two_destinations_down_is_1_and_the_other_one_has_everything() {
     assert_eq!(site.lines("out.log"), 40);
     assert!(!log.contains("build-02/out: "), "{log}");
     // They are not lost.
-    let receiver = simulator::Receiver::start_on(down).unwrap();
+    let receiver = harness::Receiver::start_on(down).unwrap();
     let (code, log) = site.once("30s");
     assert_eq!(code, 0, "{log}");
     assert_eq!(receiver.count(), 40, "{log}");

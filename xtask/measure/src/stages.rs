@@ -69,7 +69,7 @@ impl<'a> Prepared<'a> {
     /// How many payloads are mapped, which shows that the work was done.
     pub fn mapped(&self) -> usize {
         let mut normalizer = Normalizer::new(self.mapping);
-        let received = crate::snapshot::received();
+        let received = authoring::snapshot::received();
         let is_mapped = |payload: &&Payload<'_>| {
             normalizer.normalize(payload, received).status == Status::Mapped
         };
@@ -100,7 +100,7 @@ impl<'a> Prepared<'a> {
             }),
             Stage::Normalize => {
                 let mut normalizer = Normalizer::new(self.mapping);
-                let received = crate::snapshot::received();
+                let received = authoring::snapshot::received();
                 Side::new(sizes, move |range| {
                     for payload in &self.decoded[range] {
                         let event = normalizer.normalize(black_box(payload), received);
@@ -128,7 +128,7 @@ impl<'a> Prepared<'a> {
 
     fn events(&self) -> Vec<Event<'_>> {
         let mut normalizer = Normalizer::new(self.mapping);
-        let received = crate::snapshot::received();
+        let received = authoring::snapshot::received();
         self.decoded
             .iter()
             .map(|payload| normalizer.normalize(payload, received))
@@ -207,7 +207,7 @@ pub fn whole<'a>(
     let mut leef = LeefOutput::new(leef::WriterOptions::default())?;
     let mut normalizer = Normalizer::new(mapping);
     let mut line = Vec::new();
-    let received = crate::snapshot::received();
+    let received = authoring::snapshot::received();
     Ok(Side::new(payloads.iter().map(Vec::len), move |range| {
         for bytes in &payloads[range] {
             let payload = Payload::decode(black_box(bytes));
@@ -228,7 +228,7 @@ pub fn whole<'a>(
 pub fn lines(mapping: &Mapping, payloads: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, leef::OptionsError> {
     let mut leef = LeefOutput::new(leef::WriterOptions::default())?;
     let mut normalizer = Normalizer::new(mapping);
-    let received = crate::snapshot::received();
+    let received = authoring::snapshot::received();
     let line = |bytes: &Vec<u8>| {
         let payload = Payload::decode(bytes);
         let event = normalizer.normalize(&payload, received);

@@ -171,7 +171,7 @@ mod tests {
                 let payloads = payloads_for_matchers(kind, 2);
                 let payload = Payload::decode(&payloads[1]);
                 let event =
-                    Normalizer::new(&mapping).normalize(&payload, crate::snapshot::received());
+                    Normalizer::new(&mapping).normalize(&payload, authoring::snapshot::received());
                 assert_eq!(event.properties.len(), FOUND, "{kind:?} {count}");
                 assert_eq!(event.event_id.as_deref(), Some("value1x0"));
             }
@@ -185,7 +185,7 @@ mod tests {
             let mut normalizer = Normalizer::new(&mapping);
             for bytes in payloads_for_qids(rows, 150) {
                 let payload = Payload::decode(&bytes);
-                let event = normalizer.normalize(&payload, crate::snapshot::received());
+                let event = normalizer.normalize(&payload, authoring::snapshot::received());
                 assert_eq!(event.status, Status::Mapped, "{}", payload.text());
             }
         }

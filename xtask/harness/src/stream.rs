@@ -4,7 +4,7 @@
 //! both. So one that was delivered is found again in every form in which an event can come out, and one that nobody has
 //! produced is told from those.
 
-use crate::random::Random;
+use simulator::Random;
 use std::fmt::Write as _;
 
 /// Digits of the identifier of a device.
@@ -126,7 +126,7 @@ impl Stream {
         let _ = write!(
             out,
             r#"{{"time":"2026-03-02T08:01:{second:02}.1234567Z","tenantId":"{}","operationName":"Publish","category":"AdvancedHunting-{table}","properties":{{"Timestamp":"2026-03-02T08:00:{second:02}.7654321Z","DeviceId":"{}","DeviceName":"host-{octet}.contoso.example",{own},"InitiatingProcessAccountName":"{user}","InitiatingProcessFileName":"explorer.exe","InitiatingProcessId":{port},"ReportId":{},"AdditionalFields":"","MachineGroup":"Workstations"}},"Tenant":"DefaultTenant"}}"#,
-            crate::alert::TENANT,
+            simulator::TENANT,
             id.text(self.seed),
             id.number,
         );

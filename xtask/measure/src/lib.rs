@@ -7,7 +7,6 @@
 //! `cargo xtask bench` drives everything.
 
 pub mod corpus;
-pub mod editor;
 mod generator;
 pub mod instructions;
 pub mod pair;

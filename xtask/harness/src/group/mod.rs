@@ -16,10 +16,10 @@ pub use outcome::{Event, GroupOutcome};
 
 use crate::broker::{Broker, BrokerPrograms};
 use crate::chaos::ChaosError;
-use crate::random::Random;
 use crate::stream::{Id, Stream};
 use member::{Account, Member};
 use producer::Producer;
+use simulator::Random;
 use std::fs;
 use std::io;
 use std::path::PathBuf;

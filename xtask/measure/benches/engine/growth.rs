@@ -1,13 +1,13 @@
 //! How cost grows with the size of a payload, the number of matchers, of QID rows and of fixtures.
 
 use crate::{Bench, root};
-use authoring::bench::corpus::{Corpus, graph_of_size};
-use authoring::bench::pair::{Pair, Side};
-use authoring::bench::report::{Curve, Series};
-use authoring::bench::stages::{plain, whole};
-use authoring::bench::synthetic::{self, Matchers};
 use authoring::suite::Suite;
 use dsm::Mapping;
+use measure::corpus::{Corpus, graph_of_size};
+use measure::pair::{Pair, Side};
+use measure::report::{Curve, Series};
+use measure::stages::{plain, whole};
+use measure::synthetic::{self, Matchers};
 use std::cell::OnceCell;
 use std::hint::black_box;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What happens to the program besides SIGKILL.
 
-use crate::random::Random;
+use simulator::Random;
 use std::fmt;
 
 /// What happens between a start and the SIGKILL that ends a turn.

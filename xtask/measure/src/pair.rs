@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// So many bytes of payloads are one batch: as much as `dsmith parse` works on between two looks at anything else.
-const BATCH: usize = crate::input::BLOCK;
+const BATCH: usize = authoring::input::BLOCK;
 
 /// Work on the batches of a corpus.
 pub struct Side<'a> {

@@ -215,7 +215,7 @@ fn significant(value: f64) -> String {
 }
 
 /// A whole number with commas.
-pub(in crate::bench) fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -227,13 +227,13 @@ pub(in crate::bench) fn grouped(value: f64) -> String {
     out
 }
 
-pub(in crate::bench) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> String {
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
     lay_out(&rows, |column| right.contains(&column))
 }
 
 /// All columns but the first are numbers.
-pub(in crate::bench) fn aligned_numbers(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned_numbers(rows: &[Vec<String>]) -> String {
     lay_out(rows, |column| column > 0)
 }
 
@@ -263,7 +263,7 @@ fn lay_out(rows: &[Vec<String>], is_right: impl Fn(usize) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::tests::report;
+    use crate::report::tests::report;
 
     #[test]
     fn tables_are_aligned_and_fit_into_a_page() {

@@ -2,7 +2,7 @@
 
 use super::adversary::Adversary;
 use crate::collector::keys_of;
-use crate::ledger::{Comparison, Ledger};
+use simulator::{Comparison, Ledger};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! `dsmith` as a program in a folder of its own, set up to collect from a [`Simulator`]: for tests that start it, stop it
 //! and kill it.
 
-use crate::alert::key_of;
-use crate::scenario::{Client, Service};
-use crate::server::Simulator;
+use simulator::Simulator;
+use simulator::key_of;
+use simulator::{Client, Service};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};

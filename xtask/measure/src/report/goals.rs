@@ -150,8 +150,8 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::Threads;
-    use crate::bench::report::tests::report;
+    use crate::report::Threads;
+    use crate::report::tests::report;
 
     fn verdicts(report: &Report) -> Vec<Verdict> {
         report.goals.iter().map(|goal| goal.verdict).collect()

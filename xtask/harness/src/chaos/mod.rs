@@ -14,12 +14,12 @@ pub use outcome::{Delivered, Moments, Outcome};
 
 use crate::collector::{Collector, Running};
 use crate::group::LIMIT;
-use crate::random::Random;
 use crate::receiver::Receiver;
-use crate::scenario::{Feed, Scenario, Service};
-use crate::server::{Simulator, StartError};
-use crate::stamp::Stamp;
 use machine::{Disk, FakedClock, Names, RECEIVER};
+use simulator::Random;
+use simulator::Stamp;
+use simulator::{Feed, Scenario, Service};
+use simulator::{Simulator, StartError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! Arguments: the folder of mappings, and the name of a corpus if it should be one only.
 
-use authoring::bench::instructions::workload;
+use measure::instructions::workload;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //!
 //! criterion plans the iterations, warms up, draws the samples and compares with the last run. What it measures is not a
 //! time but the cost of the engine in units of the plain parse: both are run in turns within each iteration, so a machine
-//! that slows down for a while slows both. `cargo bench -p authoring --bench engine` shows what criterion says;
+//! that slows down for a while slows both. `cargo bench -p measure --bench engine` shows what criterion says;
 //! `cargo xtask bench` runs this and shows the tables.
 
 #![allow(
@@ -14,14 +14,14 @@
 
 mod growth;
 
-use authoring::bench::corpus::Corpus;
-use authoring::bench::pair::{Pair, Sample, Summary, summarise};
-use authoring::bench::report::{Engine, StageRow};
-use authoring::bench::stages::{Prepared, Stage};
 use authoring::folder;
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use dsm::Mapping;
+use measure::corpus::Corpus;
+use measure::pair::{Pair, Sample, Summary, summarise};
+use measure::report::{Engine, StageRow};
+use measure::stages::{Prepared, Stage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

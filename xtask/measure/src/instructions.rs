@@ -8,7 +8,7 @@ use super::corpus::Corpus;
 use super::pair::Side;
 use super::profile::Profile;
 use super::stages::{plain, whole};
-use crate::folder;
+use authoring::folder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hint::black_box;
