@@ -22,7 +22,6 @@ pub mod http;
 mod json;
 pub mod kafka;
 pub mod oauth;
-pub mod parameter;
 pub mod probe;
 pub mod protocols;
 pub mod reference;
@@ -35,5 +34,5 @@ pub mod trust;
 pub use cursor::Cursor;
 pub use source::{
     Collector, Deprecation, Keeps, Lane, LaneId, Notice, OpenError, Page, Poll, Progress, Protocol,
-    RateLimit, ReadError, Run, Sink, SinkError, Source, Step, Stream,
+    RateLimit, ReadError, Run, Sink, SinkError, Source, Step, Stream, check_identifier,
 };

@@ -4,12 +4,11 @@ use crate::clock::Clock;
 use crate::cursor::{Cursor, CursorError};
 use crate::http::{Endpoint, HttpSettings, Request, Response};
 use crate::oauth::ClientCredentials;
-use crate::parameter::{Parameter, ParameterFault, Parameters, Value};
 use crate::probe::Probe;
 use crate::secret::{SecretError, Secrets};
 use crate::status::LaneStatus;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::BTreeMap;
+use settings::{Fault, Key, RawTable, Reader, Settings};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ pub trait Protocol: Send + Sync + fmt::Debug {
     fn description(&self) -> &'static str;
 
     /// Its parameters, in the order in which they are shown.
-    fn parameters(&self) -> &'static [Parameter];
+    fn parameters(&self) -> &'static [Key];
 
     /// Who keeps what its log sources have read until it is delivered.
     fn keeps(&self) -> Keeps {
@@ -45,7 +44,7 @@ pub trait Protocol: Send + Sync + fmt::Debug {
     }
 
     /// Faults that lie between parameters and that no rule of the declaration expresses.
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
         let _ = parameters;
         Vec::new()
     }
@@ -54,27 +53,56 @@ pub trait Protocol: Send + Sync + fmt::Debug {
     fn open(
         &self,
         identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         secrets: &dyn Secrets,
     ) -> Result<Source, OpenError>;
 }
 
 impl dyn Protocol {
-    /// Checks the values of a log source and reports every fault at once.
-    pub fn validate(
+    /// Reads the parameters of a log source, and reports every fault at once. `title` is what they are called in messages.
+    /// With a fault there are none.
+    pub fn read(
         &self,
-        values: &BTreeMap<String, Value>,
-    ) -> Result<Parameters, Vec<ParameterFault>> {
-        let (parameters, mut faults) = crate::parameter::validate(self.parameters(), values);
+        reader: &mut Reader,
+        title: &str,
+        raw: &RawTable,
+        span: Range<usize>,
+    ) -> Option<Settings> {
+        let before = reader.faults.len();
+        let settings = reader.table(self.parameters(), title, raw, span);
         // A contradiction between values that are wrong by themselves would only confuse.
-        if faults.is_empty() {
-            faults = self.contradictions(&parameters);
+        if reader.faults.len() == before {
+            reader.faults.extend(self.contradictions(&settings));
         }
-        if faults.is_empty() {
-            Ok(parameters)
-        } else {
-            Err(faults)
-        }
+        (reader.faults.len() == before).then_some(settings)
+    }
+
+    /// Checks parameters that stand in no file.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn validate(&self, raw: &RawTable) -> Result<Settings, Vec<Fault>> {
+        let mut reader = Reader::default();
+        let settings = self.read(&mut reader, "[parameters]", raw, 0..0);
+        settings.ok_or(reader.faults)
+    }
+}
+
+/// Longest log source identifier that QRadar takes, in bytes.
+const MAX_IDENTIFIER: usize = 255;
+
+/// What is wrong with a log source identifier.
+pub fn check_identifier(identifier: &str) -> Option<&'static str> {
+    if identifier.trim().is_empty() {
+        Some("is empty")
+    } else if identifier.len() > MAX_IDENTIFIER {
+        Some("has more than 255 bytes")
+    } else if identifier.contains(char::is_control) {
+        Some("holds control characters or several lines")
+    } else if identifier.trim() != identifier {
+        Some("begins or ends with white space")
+    } else {
+        None
     }
 }
 

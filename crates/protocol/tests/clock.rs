@@ -11,10 +11,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, VirtualClock};
 use protocol::driver::LaneDriver;
 use protocol::http::{Method, Request, Response, Transport, TransportError};
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
-use std::collections::BTreeMap;
+use settings::{RawTable, RawValue};
 use std::sync::{Arc, Mutex};
 
 /// A server without alerts that fails now and then; it notes when it was asked.
@@ -58,14 +57,14 @@ impl Sink for Nothing {
 
 /// When a lane polls in twelve hours, and how many tokens it asks for, where the clock is set as `set` says.
 fn polls(seed: u64, set: impl Fn(&mut fastrand::Rng) -> TimeDelta) -> (Vec<DateTime<Utc>>, u64) {
-    let text = |text: &str| Value::Text(text.to_owned());
+    let text = |text: &str| RawValue::Text(text.to_owned());
     let id = "aaaaaaaa-0000-4000-8000-000000000001";
-    let values = BTreeMap::from([
+    let values = RawTable::from_iter([
         ("tenant_id".to_owned(), text(id)),
         ("client_id".to_owned(), text(id)),
         (
             "client_secret".to_owned(),
-            Value::Table(BTreeMap::from([("env".to_owned(), text("S"))])),
+            RawValue::Table(RawTable::from_iter([("env".to_owned(), text("S"))])),
         ),
         ("recurrence".to_owned(), text("5M")),
     ]);

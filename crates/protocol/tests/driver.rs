@@ -10,11 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, VirtualClock};
 use protocol::driver::LaneDriver;
 use protocol::http::{Method, Request, Response, Transport, TransportError};
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::status::{RetryReason, State};
 use protocol::{Collector, Cursor, Lane, LaneId, Page, Sink, SinkError, Source, Step};
-use std::collections::{BTreeMap, BTreeSet};
+use settings::{RawTable, RawValue};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -55,8 +55,8 @@ impl Sink for Seen {
 
 /// The only lane of a log source of Microsoft Graph.
 fn lane(recurrence: &str) -> Lane {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let values = BTreeMap::from([
+    let text = |text: &str| RawValue::Text(text.to_owned());
+    let values = RawTable::from_iter([
         (
             "tenant_id".to_owned(),
             text("aaaaaaaa-0000-4000-8000-000000000001"),
@@ -67,7 +67,7 @@ fn lane(recurrence: &str) -> Lane {
         ),
         (
             "client_secret".to_owned(),
-            Value::Table(BTreeMap::from([("env".to_owned(), text("S"))])),
+            RawValue::Table(RawTable::from_iter([("env".to_owned(), text("S"))])),
         ),
         ("recurrence".to_owned(), text(recurrence)),
     ]);

@@ -8,11 +8,10 @@
 
 use chrono::TimeDelta;
 use protocol::clock::{Clock, VirtualClock};
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::status::{GapReason, State};
 use protocol::{Collector, Cursor, LaneId, Page, Progress, Sink, SinkError, Source, Step};
-use std::collections::BTreeMap;
+use settings::{RawTable, RawValue};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -77,12 +76,14 @@ struct Run {
 
 impl Run {
     fn new(path: &Path, parameters: &[(&str, &str)], cursor: &Cursor) -> Self {
-        let mut values =
-            BTreeMap::from([("path".to_owned(), Value::Text(path.display().to_string()))]);
+        let mut values = RawTable::from_iter([(
+            "path".to_owned(),
+            RawValue::Text(path.display().to_string()),
+        )]);
         values.extend(
             parameters
                 .iter()
-                .map(|(key, value)| ((*key).to_owned(), Value::Text((*value).to_owned()))),
+                .map(|(key, value)| ((*key).to_owned(), RawValue::Text((*value).to_owned()))),
         );
         let protocol = protocol::protocols::find("file").unwrap();
         let parameters = protocol.validate(&values).unwrap();
@@ -311,9 +312,9 @@ fn a_restart_within_a_list_of_json_goes_on_in_it() {
 fn a_cursor_of_another_protocol_is_an_error() {
     let parameters = protocol::protocols::find("file")
         .unwrap()
-        .validate(&BTreeMap::from([(
+        .validate(&RawTable::from_iter([(
             "path".to_owned(),
-            Value::Text("x".to_owned()),
+            RawValue::Text("x".to_owned()),
         )]))
         .unwrap();
     let source =
@@ -538,11 +539,14 @@ fn files_over_the_limit_are_not_read_and_that_is_said() {
     }
     let mut sink = Collected::default();
     let path = folder.0.join("*.log");
-    let mut parameters = BTreeMap::from([
-        ("path".to_owned(), Value::Text(path.display().to_string())),
-        ("format".to_owned(), Value::Text("text".to_owned())),
+    let mut parameters = RawTable::from_iter([
+        (
+            "path".to_owned(),
+            RawValue::Text(path.display().to_string()),
+        ),
+        ("format".to_owned(), RawValue::Text("text".to_owned())),
     ]);
-    parameters.insert("max_files".to_owned(), Value::Integer(20));
+    parameters.set("max_files".to_owned(), RawValue::Integer(20));
     let protocol = protocol::protocols::find("file").unwrap();
     let parameters = protocol.validate(&parameters).unwrap();
     let opened = protocol.open("x", &parameters, &GivenSecrets::default());
@@ -571,9 +575,9 @@ fn files_over_the_limit_are_not_read_and_that_is_said() {
 
 #[test]
 fn a_pattern_over_any_number_of_levels_is_refused_before_it_runs() {
-    let values = BTreeMap::from([(
+    let values = RawTable::from_iter([(
         "path".to_owned(),
-        Value::Text("/var/log/**/app.log".to_owned()),
+        RawValue::Text("/var/log/**/app.log".to_owned()),
     )]);
     let protocol = protocol::protocols::find("file").unwrap();
     let faults = protocol.validate(&values).unwrap_err();

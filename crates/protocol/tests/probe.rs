@@ -8,11 +8,10 @@
 
 use protocol::clock::{SystemClock, VirtualClock};
 use protocol::http::{Method, Request, Response, Transport, TransportError};
-use protocol::parameter::Value;
 use protocol::probe::{Network, Outcome, Probe, Tested, probe};
 use protocol::secret::GivenSecrets;
 use protocol::{Lane, Source};
-use std::collections::BTreeMap;
+use settings::{RawTable, RawValue};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -86,10 +85,10 @@ impl Transport for World {
     }
 }
 
-fn lanes(others: &[(&str, Value)]) -> Vec<Lane> {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let secret = Value::Table(BTreeMap::from([("env".to_owned(), text("S"))]));
-    let mut values = BTreeMap::from([
+fn lanes(others: &[(&str, RawValue)]) -> Vec<Lane> {
+    let text = |text: &str| RawValue::Text(text.to_owned());
+    let secret = RawValue::Table(RawTable::from_iter([("env".to_owned(), text("S"))]));
+    let mut values = RawTable::from_iter([
         (
             "authorization_server_url".to_owned(),
             text(
@@ -117,7 +116,7 @@ fn lanes(others: &[(&str, Value)]) -> Vec<Lane> {
     }
 }
 
-fn run(fault: Fault, others: &[(&str, Value)]) -> (bool, Vec<String>) {
+fn run(fault: Fault, others: &[(&str, RawValue)]) -> (bool, Vec<String>) {
     let world = World(fault);
     let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
     let mut lines = Vec::new();
@@ -166,11 +165,7 @@ fn every_step_is_reported_when_all_is_well() {
 
 #[test]
 fn what_regions_have_in_common_is_tested_once() {
-    let regions = Value::List(
-        ["eu", "us"]
-            .map(|region| Value::Text(region.to_owned()))
-            .into(),
-    );
+    let regions = RawValue::from(vec!["eu", "us"]);
     let (passed, lines) = run(Fault::Nothing, &[("region", regions.clone())]);
     assert!(passed);
     let names: Vec<&str> = lines
@@ -197,9 +192,12 @@ fn what_regions_have_in_common_is_tested_once() {
 #[test]
 fn through_a_proxy_only_the_proxy_is_looked_up() {
     let proxy = [
-        ("use_proxy", Value::Boolean(true)),
-        ("proxy_server", Value::Text("proxy.example.com".to_owned())),
-        ("proxy_port", Value::Integer(3128)),
+        ("use_proxy", RawValue::Boolean(true)),
+        (
+            "proxy_server",
+            RawValue::Text("proxy.example.com".to_owned()),
+        ),
+        ("proxy_port", RawValue::Integer(3128)),
     ];
     let (passed, lines) = run(Fault::Dns, &proxy);
     assert!(passed);
@@ -242,7 +240,7 @@ fn the_first_fault_ends_the_test_with_its_remedy() {
     ));
 }
 
-fn of_stream(name: &str, values: &[(&str, Value)]) -> Vec<Probe> {
+fn of_stream(name: &str, values: &[(&str, RawValue)]) -> Vec<Probe> {
     let protocol = protocol::protocols::find(name).unwrap();
     let values = values
         .iter()
@@ -262,16 +260,16 @@ fn of_stream(name: &str, values: &[(&str, Value)]) -> Vec<Probe> {
 
 #[test]
 fn a_file_is_opened_and_a_port_is_bound() {
-    let path = |path: String| [("path", Value::Text(path))];
+    let path = |path: String| [("path", RawValue::Text(path))];
     let this = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/probe.rs");
     assert!(of_stream("file", &path(this.to_owned()))[0].is_passed());
     assert!(!of_stream("file", &path(format!("{this}.gone")))[0].is_passed());
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let listener = [
-        ("transport", Value::Text("tcp".to_owned())),
-        ("listen_address", Value::Text("127.0.0.1".to_owned())),
-        ("listen_port", Value::Integer(port.into())),
+        ("transport", RawValue::Text("tcp".to_owned())),
+        ("listen_address", RawValue::Text("127.0.0.1".to_owned())),
+        ("listen_port", RawValue::Integer(port.into())),
     ];
     match &of_stream("syslog", &listener)[0].outcome {
         Outcome::Failed { remedy, .. } => {

@@ -17,10 +17,10 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use protocol::clock::{Clock, VirtualClock};
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::status::GapReason;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
+use settings::{RawTable, RawValue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -454,8 +454,8 @@ impl Sink for Collected {
 }
 
 fn start(path: &Path, cursor: &Cursor) -> Box<dyn Collector> {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let values = BTreeMap::from([
+    let text = |text: &str| RawValue::Text(text.to_owned());
+    let values = RawTable::from_iter([
         ("path".to_owned(), text(path.to_str().unwrap())),
         ("format".to_owned(), text("text")),
     ]);

@@ -9,12 +9,12 @@
 mod loopback;
 
 use protocol::clock::SystemClock;
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::status::State;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use settings::{RawTable, RawValue};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -62,12 +62,12 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn collector(transport: &str, port: u16, others: &[(&str, Value)]) -> Box<dyn Collector> {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let mut values = BTreeMap::from([
+fn collector(transport: &str, port: u16, others: &[(&str, RawValue)]) -> Box<dyn Collector> {
+    let text = |text: &str| RawValue::Text(text.to_owned());
+    let mut values = RawTable::from_iter([
         ("transport".to_owned(), text(transport)),
         ("listen_address".to_owned(), text("127.0.0.1")),
-        ("listen_port".to_owned(), Value::Integer(port.into())),
+        ("listen_port".to_owned(), RawValue::Integer(port.into())),
     ]);
     values.extend(
         others
@@ -110,7 +110,7 @@ fn until(
 /// A collector that listens.
 fn listening(
     transport: &str,
-    others: &[(&str, Value)],
+    others: &[(&str, RawValue)],
     sink: &mut Collected,
 ) -> (Box<dyn Collector>, u16) {
     let port = free_port();
@@ -167,7 +167,7 @@ fn a_connection_may_count_or_end_lines_and_its_last_words_are_heard() {
 #[test]
 fn a_connection_that_does_not_count_where_it_has_to_is_closed() {
     let mut sink = Collected::default();
-    let framing = ("framing", Value::Text("octet-counting".to_owned()));
+    let framing = ("framing", RawValue::Text("octet-counting".to_owned()));
     let (mut collector, port) = listening("tcp", &[framing], &mut sink);
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(b"5 <13>a<13>oops\n").unwrap();
@@ -185,8 +185,11 @@ fn a_connection_that_does_not_count_where_it_has_to_is_closed() {
 #[test]
 fn a_connection_too_many_is_closed_and_the_others_go_on() {
     let mut sink = Collected::default();
-    let (mut collector, port) =
-        listening("tcp", &[("max_connections", Value::Integer(1))], &mut sink);
+    let (mut collector, port) = listening(
+        "tcp",
+        &[("max_connections", RawValue::Integer(1))],
+        &mut sink,
+    );
     let mut first = TcpStream::connect(("127.0.0.1", port)).unwrap();
     first.write_all(b"<13>a\n").unwrap();
     until(&mut *collector, &mut sink, count(1));
@@ -287,8 +290,8 @@ impl Certificates {
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> Value {
-        Value::Text(self.0.join(name).display().to_string())
+    fn path(&self, name: &str) -> RawValue {
+        RawValue::Text(self.0.join(name).display().to_string())
     }
 
     fn client(
@@ -387,7 +390,7 @@ fn a_certificate_that_cannot_be_read_is_an_error_that_names_the_file() {
         &[
             (
                 "certificate_file",
-                Value::Text(missing.display().to_string()),
+                RawValue::Text(missing.display().to_string()),
             ),
             ("private_key_file", certificates.path("server.key")),
         ],
@@ -558,8 +561,11 @@ fn little_is_received_that_is_not_spooled() {
 #[test]
 fn where_all_places_are_taken_the_idlest_goes() {
     let mut sink = Collected::default();
-    let (mut collector, port) =
-        listening("tcp", &[("max_connections", Value::Integer(5))], &mut sink);
+    let (mut collector, port) = listening(
+        "tcp",
+        &[("max_connections", RawValue::Integer(5))],
+        &mut sink,
+    );
     let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut useful = connect();
     useful.write_all(b"<13>useful\n").unwrap();
@@ -599,7 +605,8 @@ fn where_all_places_are_taken_the_idlest_goes() {
 #[test]
 fn a_connection_that_brings_nothing_for_too_long_is_closed() {
     let mut sink = Collected::default();
-    let (mut collector, port) = listening("tcp", &[("idle_timeout", Value::Integer(1))], &mut sink);
+    let (mut collector, port) =
+        listening("tcp", &[("idle_timeout", RawValue::Integer(1))], &mut sink);
     let mut idle = TcpStream::connect(("127.0.0.1", port)).unwrap();
     idle.write_all(b"<13>half").unwrap();
     until(&mut *collector, &mut sink, count(1));
@@ -658,7 +665,7 @@ fn what_connections_hold_is_bounded_however_many_there_are() {
     let mut sink = Collected::default();
     let (mut collector, port) = listening(
         "tcp",
-        &[("max_payload", Value::Integer(1 << 20))],
+        &[("max_payload", RawValue::Integer(1 << 20))],
         &mut sink,
     );
     let senders: Vec<_> = (0..200)

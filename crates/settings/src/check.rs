@@ -2,7 +2,7 @@
 
 use crate::key::{Effect, Key, Rule, Takes, When};
 use crate::names::{nearest, suggest};
-use crate::raw::{Document, Raw, RawTable, RawValue};
+use crate::raw::{Document, Raw, RawEntry, RawTable, RawValue};
 use crate::secret::{SecretRef, masked};
 use crate::units::{format_interval, parse_interval, parse_size};
 use crate::values::{Places, Settings, Value, Written};
@@ -124,7 +124,7 @@ impl Reader {
         settings
     }
 
-    /// Reads what is given, and returns the keys that are not declared.
+    /// Reads what is given, in the order of the declarations, and returns the keys that are not declared.
     fn given(
         &mut self,
         declared: &'static [Key],
@@ -132,62 +132,66 @@ impl Reader {
         raw: &RawTable,
         settings: &mut Settings,
     ) -> Vec<String> {
-        let mut unknown = Vec::new();
-        for (name, entry) in &raw.0 {
-            let is_meant = |key: &&Key| key.name == name || key.formerly == Some(name);
-            let Some(key) = declared.iter().find(is_meant) else {
-                unknown.push(name.clone());
-                // Where the file is not well formed, a key may have ended up in the table above its own.
-                if !self.is_damaged {
-                    let known: Vec<&str> = declared.iter().map(|key| key.name).collect();
-                    self.report(
-                        FaultKind::Unknown,
-                        name,
-                        entry.key_span.clone(),
-                        format!("`{name}` is not a key of {title}"),
-                        suggest(name, "keys that may stand here", &known),
-                    );
-                }
-                continue;
-            };
-            if key.name != name {
-                let new = key.name;
-                let key_span = entry.key_span.clone();
-                if raw.get(new).is_some() {
-                    self.report(
-                        FaultKind::Contradiction,
-                        name,
-                        key_span,
-                        format!("`{name}` and `{new}` are the same key"),
-                        format!("remove `{name}`"),
-                    );
-                    continue;
-                }
-                self.report(
-                    FaultKind::Renamed,
-                    name,
-                    key_span,
-                    format!("`{name}` is called `{new}` now"),
-                    format!("write {new} instead"),
-                );
+        for key in declared {
+            let old = key.formerly.and_then(|old| raw.get(old));
+            let new = raw.get(key.name);
+            if let (Some(entry), Some(old)) = (old, key.formerly) {
+                self.renamed(key.name, old, new.is_some(), entry);
             }
+            let Some(entry) = new.or(old) else { continue };
             let before = self.faults.len();
             let value = self.value(key, title, &entry.raw);
             let is_right = self.faults.len() == before;
-            // Tables keep what is right in them.
-            if let Some(value) = value
-                && (is_right
-                    || matches!(value, Value::Table(_) | Value::Tables(_) | Value::List(..)))
-            {
+            // Tables and lists keep what is right in them.
+            if let Some(value) = value {
                 settings.values.insert(key.name, value);
             }
             let written = Written {
-                is_right: is_right || settings.has(key.name),
-                ..Written::from(entry)
+                key_span: entry.key_span.clone(),
+                span: entry.raw.span.clone(),
+                is_right,
             };
             settings.written.insert(key.name, written);
         }
-        unknown
+        let is_known = |name: &String| {
+            declared
+                .iter()
+                .any(|key| key.name == name || key.formerly == Some(name))
+        };
+        let unknown = raw.0.iter().filter(|(name, _)| !is_known(name));
+        let known: Vec<&str> = declared.iter().map(|key| key.name).collect();
+        let mut names = Vec::new();
+        for (name, entry) in unknown {
+            names.push(name.clone());
+            // Where the file is not well formed, a key may have ended up in the table above its own.
+            if !self.is_damaged {
+                self.report(
+                    FaultKind::Unknown,
+                    name,
+                    entry.key_span.clone(),
+                    format!("`{name}` is not a key of {title}"),
+                    suggest(name, "keys that may stand here", &known),
+                );
+            }
+        }
+        names
+    }
+
+    fn renamed(&mut self, new: &str, old: &str, has_both: bool, entry: &RawEntry) {
+        let (kind, message, help) = if has_both {
+            (
+                FaultKind::Contradiction,
+                format!("`{old}` and `{new}` are the same key"),
+                format!("remove `{old}`"),
+            )
+        } else {
+            (
+                FaultKind::Renamed,
+                format!("`{old}` is called `{new}` now"),
+                format!("write {new} instead"),
+            )
+        };
+        self.report(kind, old, entry.key_span.clone(), message, help);
     }
 
     /// Whether a key is available and required.
@@ -258,21 +262,13 @@ impl Reader {
             let label = key
                 .label
                 .map_or_else(String::new, |label| format!(" ({label})"));
+            let help = how_to_add(key, title, settings);
             self.report(
                 FaultKind::Missing,
                 name,
                 settings.span.clone(),
                 format!("{title} has no `{name}`{label}{reason}"),
-                match key.takes {
-                    Takes::Table(_) | Takes::Tables(_) | Takes::Open(_) => {
-                        format!("add {}", key.written())
-                    }
-                    // A line at the end of the file would belong to the last table.
-                    _ if !title.starts_with('[') && settings.has_tables() => {
-                        format!("add a line before the first table: {}", key.written())
-                    }
-                    _ => format!("add {}", key.written()),
-                },
+                help,
             );
         }
     }
@@ -492,8 +488,16 @@ impl Reader {
             _ => true,
         };
         if !is_right {
+            if let Takes::Host = takes {
+                let message = format!(
+                    "`{name}` is {}, which is no host name and no address",
+                    quoted(text)
+                );
+                let help = "write the name or the address alone, without scheme, port or path";
+                self.report(FaultKind::Pattern, name, raw.span.clone(), message, help);
+                return None;
+            }
             let what = match takes {
-                Takes::Host => "which is no host name and no address",
                 Takes::HostPort => "which is no host with a port",
                 _ => "which is no address with a port",
             };
@@ -594,6 +598,28 @@ impl Reader {
         );
         None
     }
+}
+
+/// What to write for a missing key.
+fn how_to_add(key: &Key, title: &str, settings: &Settings) -> String {
+    let line = key.written();
+    let is_table = matches!(
+        key.takes,
+        Takes::Table(_) | Takes::Tables(_) | Takes::Open(_)
+    );
+    let mut help = if !is_table && !title.starts_with('[') && settings.has_tables() {
+        // At the end of the file it would belong to the last table.
+        format!("add a line before the first table: {line}")
+    } else {
+        format!("add {line}")
+    };
+    let is_limited = key.pattern.is_some()
+        || !key.takes.choices().is_empty()
+        || matches!(key.takes, Takes::Integer(..));
+    if is_limited && key.example.is_none() {
+        help += &format!("; it takes {}", key.takes());
+    }
+    help
 }
 
 fn applies(rule: &Rule, settings: &Settings) -> bool {

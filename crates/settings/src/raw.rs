@@ -100,6 +100,15 @@ impl RawTable {
         Self(table.iter().map(entry).collect())
     }
 
+    /// Sets a key that stands in no file.
+    pub fn set(&mut self, key: impl Into<String>, value: impl Into<RawValue>) {
+        let entry = RawEntry {
+            key_span: 0..0,
+            raw: Raw::from(value.into()),
+        };
+        self.0.insert(key.into(), entry);
+    }
+
     /// What a key is set to.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&RawEntry> {
@@ -110,14 +119,17 @@ impl RawTable {
 /// A table that stands in no file, as in tests: all places are 0.
 impl<K: Into<String>, V: Into<RawValue>> FromIterator<(K, V)> for RawTable {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let entry = |(key, value): (K, V)| {
-            let entry = RawEntry {
-                key_span: 0..0,
-                raw: Raw::from(value.into()),
-            };
-            (key.into(), entry)
-        };
-        Self(pairs.into_iter().map(entry).collect())
+        let mut table = Self::default();
+        table.extend(pairs);
+        table
+    }
+}
+
+impl<K: Into<String>, V: Into<RawValue>> Extend<(K, V)> for RawTable {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
+        for (key, value) in pairs {
+            self.set(key, value);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The values of a table after they were checked.
 
+use crate::check::{Fault, FaultKind};
 use crate::key::{Key, Takes};
-use crate::raw::{RawEntry, RawTable};
+use crate::raw::RawTable;
 use crate::secret::SecretRef;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -212,6 +213,29 @@ impl Settings {
             .map_or_else(|| self.span.clone(), |written| written.span.clone())
     }
 
+    /// A fault of the value of a key that its declaration does not express; with an index, of a text of its list.
+    #[must_use]
+    pub fn fault(
+        &self,
+        kind: FaultKind,
+        key: &str,
+        index: Option<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Fault {
+        let place = match (self.values.get(key), index) {
+            (Some(Value::List(_, Places(places))), Some(index)) => places.get(index).cloned(),
+            _ => None,
+        };
+        Fault {
+            kind,
+            key: key.to_owned(),
+            span: place.unwrap_or_else(|| self.span_of(key)),
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
     /// Makes relative paths begin at a folder, those to files with secrets included.
     pub fn begin_paths_at(&mut self, base: &Path) {
         for value in self.values.values_mut() {
@@ -256,15 +280,5 @@ impl Settings {
             .iter()
             .filter(|key| matches!(key.takes, Takes::Secret))
             .filter_map(|key| Some((key.name, self.secret(key.name)?)))
-    }
-}
-
-impl From<&RawEntry> for Written {
-    fn from(entry: &RawEntry) -> Self {
-        Self {
-            key_span: entry.key_span.clone(),
-            span: entry.raw.span.clone(),
-            is_right: true,
-        }
     }
 }

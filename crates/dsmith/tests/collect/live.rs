@@ -18,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, Stop};
 use protocol::driver::LaneDriver;
 use protocol::http::{Request, Response, Transport, TransportError};
-use protocol::parameter::Value;
+use settings::{RawTable, RawValue};
 use protocol::secret::GivenSecrets;
 use protocol::{Collector, Cursor, Lane, LaneId, Page, Sink, SinkError, Source, Step};
 use simulator::{
@@ -343,10 +343,10 @@ enum Rules {
 }
 
 fn lane(case: &Case, rules: Rules) -> Lane {
-    let text = |value: &str| Value::Text(value.to_owned());
+    let text = |value: &str| RawValue::Text(value.to_owned());
     let client = Client::default();
-    let secret = BTreeMap::from([("env".to_owned(), text("CLIENT_SECRET"))]);
-    let mut values = BTreeMap::from([
+    let secret = RawTable::from_iter([("env".to_owned(), text("CLIENT_SECRET"))]);
+    let mut values = RawTable::from_iter([
         ("client_id".to_owned(), text(&client.id)),
         ("client_secret".to_owned(), Value::Table(secret)),
         ("endpoint_override".to_owned(), text(SERVER)),
@@ -365,7 +365,7 @@ fn lane(case: &Case, rules: Rules) -> Lane {
         _ => {
             let server = text(&format!("{login}/token"));
             values.insert("authorization_server_url".to_owned(), server);
-            values.insert("region".to_owned(), Value::List(vec![text("eu")]));
+            values.insert("region".to_owned(), RawValue::from(vec![text("eu")]));
         }
     }
     let protocol = protocol::protocols::find(case.protocol).unwrap();

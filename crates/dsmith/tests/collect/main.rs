@@ -15,7 +15,7 @@ mod old_rule;
 mod rig;
 
 use chrono::TimeDelta;
-use protocol::parameter::Value;
+use settings::{RawTable, RawValue};
 use protocol::status::{RetryReason, State};
 use rig::{PROTOCOLS, Rig, failing, scenario};
 use simulator::{Client, Fault, Feed, RetryAfter, Rule, Scenario, Service, Simulator};
@@ -564,7 +564,7 @@ fn parameters_of_a_log_source_change_what_is_collected() {
         "microsoft-defender-endpoint-siem",
         scenario(Service::SiemApi),
     )
-    .with("initial_lookback", Value::Text("10M".to_owned()));
+    .with("initial_lookback", RawValue::Text("10M".to_owned()));
     rig.run(1);
     let collected = rig.sink.payloads.len();
     assert!(

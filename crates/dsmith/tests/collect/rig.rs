@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, Stop};
 use protocol::driver::LaneDriver;
 use protocol::http::UreqTransport;
-use protocol::parameter::Value;
+use settings::{RawTable, RawValue};
 use protocol::secret::GivenSecrets;
 use protocol::status::LaneStatus;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
@@ -89,13 +89,13 @@ impl Sink for Memory {
 pub(crate) struct Rig {
     pub(crate) simulator: Simulator,
     protocol: &'static str,
-    parameters: BTreeMap<String, Value>,
+    parameters: RawTable,
     drivers: Vec<LaneDriver>,
     pub(crate) sink: Memory,
 }
 
-fn text(value: &str) -> Value {
-    Value::Text(value.to_owned())
+fn text(value: &str) -> RawValue {
+    RawValue::Text(value.to_owned())
 }
 
 impl Rig {
@@ -109,8 +109,8 @@ impl Rig {
             .collect();
         let simulator = Simulator::start(scenario).unwrap();
         let client = Client::default();
-        let secret = BTreeMap::from([("env".to_owned(), text("CLIENT_SECRET"))]);
-        let mut parameters = BTreeMap::from([
+        let secret = RawTable::from_iter([("env".to_owned(), text("CLIENT_SECRET"))]);
+        let mut parameters = RawTable::from_iter([
             ("client_id".to_owned(), text(&client.id)),
             ("client_secret".to_owned(), Value::Table(secret)),
             ("endpoint_override".to_owned(), text(&simulator.url())),
@@ -128,7 +128,7 @@ impl Rig {
             parameters.insert("authorization_server_url".to_owned(), text(&server));
         }
         if !regions.is_empty() {
-            parameters.insert("region".to_owned(), Value::List(regions));
+            parameters.insert("region".to_owned(), RawValue::from(regions));
         }
         let mut rig = Self {
             simulator,

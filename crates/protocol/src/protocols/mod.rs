@@ -15,7 +15,6 @@ mod position;
 pub(crate) mod syslog;
 
 use crate::Protocol;
-use crate::parameter::did_you_mean;
 
 /// All protocols, in the order in which they are listed.
 pub static REGISTRY: &[&dyn Protocol] = &[
@@ -39,11 +38,6 @@ pub fn find(name: &str) -> Option<&'static dyn Protocol> {
 
 /// The names of all protocols, and the nearest one to a name that none has.
 pub fn suggest(name: &str) -> String {
-    let names = || REGISTRY.iter().map(|protocol| protocol.name());
-    let all: Vec<&str> = names().collect();
-    format!(
-        "known are {}{}",
-        all.join(", "),
-        did_you_mean(name, names())
-    )
+    let known: Vec<&str> = REGISTRY.iter().map(|protocol| protocol.name()).collect();
+    settings::suggest(name, "protocols", &known)
 }

@@ -13,11 +13,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use protocol::clock::{Clock, VirtualClock};
 use protocol::driver::LaneDriver;
 use protocol::http::{Request, Response, Transport, TransportError};
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::status::{LaneStatus, RetryReason};
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
 use serde::Deserialize;
+use settings::Document;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -197,11 +197,7 @@ fn run(file: &Path) -> Result<(), Failed> {
 
 fn open(scenario: &Scenario) -> Result<Vec<protocol::Lane>, Failed> {
     let protocol = protocol::protocols::find(&scenario.protocol).ok_or("no such protocol")?;
-    let values = scenario
-        .parameters
-        .iter()
-        .map(|(key, value)| (key.clone(), parameter_value(value)))
-        .collect();
+    let values = Document::parse(&scenario.parameters.to_string()).root;
     let parameters = protocol
         .validate(&values)
         .map_err(|faults| format!("{faults:#?}"))?;
@@ -213,23 +209,6 @@ fn open(scenario: &Scenario) -> Result<Vec<protocol::Lane>, Failed> {
     match source {
         Source::Polling(lanes) => Ok(lanes),
         Source::Stream(_) => Err("a stream has no scenario".into()),
-    }
-}
-
-fn parameter_value(value: &toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::Text(text.clone()),
-        toml::Value::Integer(number) => Value::Integer(*number),
-        toml::Value::Boolean(boolean) => Value::Boolean(*boolean),
-        toml::Value::Float(number) => Value::Real(*number),
-        toml::Value::Array(list) => Value::List(list.iter().map(parameter_value).collect()),
-        toml::Value::Table(table) => Value::Table(
-            table
-                .iter()
-                .map(|(key, value)| (key.clone(), parameter_value(value)))
-                .collect(),
-        ),
-        toml::Value::Datetime(_) => Value::Other("a date"),
     }
 }
 

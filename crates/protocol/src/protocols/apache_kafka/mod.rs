@@ -5,13 +5,11 @@ use crate::kafka::{
     ClientCertificate, Connection, Dialect, Mechanism, Reading, Sasl, Tables, Tls, Topics, open,
 };
 use crate::oauth::{Audience, ClientCredentials};
-use crate::parameter::{
-    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
-};
 use crate::protocols::{broker, common};
 use crate::secret::Secrets;
 use crate::source::{Keeps, OpenError, Protocol, Source};
 use regex_automata::meta::Regex;
+use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -23,222 +21,109 @@ const REGEX: &str = "regex";
 const OAUTHBEARER: &str = "OAUTHBEARER";
 
 const WITHOUT_SASL: Rule = Rule {
-    parameter: "use_sasl_authentication",
+    key: "use_sasl_authentication",
     when: When::Is("false"),
     effect: Effect::Unavailable,
 };
 
 const WITH_TOKEN: Rule = Rule {
-    parameter: "sasl_mechanism",
+    key: "sasl_mechanism",
     when: When::Is(OAUTHBEARER),
     effect: Effect::Unavailable,
 };
 
 const WITHOUT_TOKEN: Rule = Rule {
-    parameter: "sasl_mechanism",
+    key: "sasl_mechanism",
     when: When::IsNot(OAUTHBEARER),
     effect: Effect::Unavailable,
 };
 
 const WITHOUT_TLS: Rule = Rule {
-    parameter: "use_ssl",
+    key: "use_ssl",
     when: When::Is("false"),
     effect: Effect::Unavailable,
 };
 
 const WITHOUT_CLIENT: Rule = Rule {
-    parameter: "use_client_authentication",
+    key: "use_client_authentication",
     when: When::IsNot("true"),
     effect: Effect::Unavailable,
 };
 
-static PARAMETERS: &[Parameter] = &[
-    Parameter::new(
-        "bootstrap_server_list",
-        "Bootstrap Server List",
-        Kind::List { max_length: 300 },
-        "Brokers to begin with, as `host:port`, an IPv6 address in `[ ]`. They name the others.",
-    )
+static PARAMETERS: &[Key] = &[
+    Key::new("bootstrap_server_list", Takes::ListOrCommas(&Takes::Text(300)), "Brokers to begin with, as `host:port`, an IPv6 address in `[ ]`. They name the others.").label("Bootstrap Server List")
     .required(),
-    Parameter::new(
-        "consumer_group",
-        "Consumer Group",
-        Kind::String { max_length: 255 },
-        "Name of the consumer group. Processes with the same group share the partitions.",
-    )
+    Key::new("consumer_group", Takes::Text(255), "Name of the consumer group. Processes with the same group share the partitions.").label("Consumer Group")
     .required(),
-    Parameter::new(
-        "topic_subscription_method",
-        "Topic Subscription Method",
-        Kind::String { max_length: 32 },
-        "How topics are chosen.",
-    )
-    .allowed(&[
-        Allowed { value: "list", label: "List Topics" },
-        Allowed { value: REGEX, label: "Regex Pattern Matching" },
-    ])
+    Key::new("topic_subscription_method", Takes::Labelled(&[("list", "List Topics"), (REGEX, "Regex Pattern Matching")]), "How topics are chosen.").label("Topic Subscription Method")
     .default("list"),
-    Parameter::new(
-        "topic_list",
-        "Topic List",
-        Kind::List { max_length: 249 },
-        "The topics.",
-    )
+    Key::new("topic_list", Takes::ListOrCommas(&Takes::Text(249)), "The topics.").label("Topic List")
     .required()
     .pattern("^[A-Za-z0-9._-]+$", "the name of a topic: letters, digits, `.`, `_` and `-`")
     .rules(&[Rule {
-        parameter: "topic_subscription_method",
+        key: "topic_subscription_method",
         when: When::Is(REGEX),
         effect: Effect::Unavailable,
     }]),
-    Parameter::new(
-        "topic_filter_pattern",
-        "Topic Filter Pattern",
-        Kind::String { max_length: 255 },
-        "POSIX extended regular expression that names of topics begin with, such as `^alerts-.*`. Topics that are made \
-         later are read too.",
-    )
+    Key::new("topic_filter_pattern", Takes::Text(255), "POSIX extended regular expression that names of topics begin with, such as `^alerts-.*`. Topics that are made \
+         later are read too.").label("Topic Filter Pattern")
     .required()
     .pattern("^\\^.+$", "an expression that begins with ^")
     .rules(&[Rule {
-        parameter: "topic_subscription_method",
+        key: "topic_subscription_method",
         when: When::IsNot(REGEX),
         effect: Effect::Unavailable,
     }]),
-    Parameter::new(
-        "use_sasl_authentication",
-        "Use SASL Authentication",
-        Kind::Boolean,
-        "Whether the brokers ask who we are.",
-    )
+    Key::new("use_sasl_authentication", Takes::Boolean, "Whether the brokers ask who we are.").label("Use SASL Authentication")
     .default("false"),
-    Parameter::new(
-        "sasl_mechanism",
-        "SASL Mechanism",
-        Kind::String { max_length: 32 },
-        "How we sign in.",
-    )
+    Key::new("sasl_mechanism", Takes::Labelled(&[("PLAIN", "PLAIN"), ("SCRAM-SHA-256", "SCRAM-SHA-256"), ("SCRAM-SHA-512", "SCRAM-SHA-512"), (OAUTHBEARER, OAUTHBEARER)]), "How we sign in.").label("SASL Mechanism")
     .required()
-    .allowed(&[
-        Allowed { value: "PLAIN", label: "PLAIN" },
-        Allowed { value: "SCRAM-SHA-256", label: "SCRAM-SHA-256" },
-        Allowed { value: "SCRAM-SHA-512", label: "SCRAM-SHA-512" },
-        Allowed { value: OAUTHBEARER, label: OAUTHBEARER },
-    ])
     .rules(&[WITHOUT_SASL]),
-    Parameter::new(
-        "sasl_username",
-        "SASL Username",
-        Kind::String { max_length: 255 },
-        "Name of the user.",
-    )
+    Key::new("sasl_username", Takes::Text(255), "Name of the user.").label("SASL Username")
     .required()
     .rules(&[WITH_TOKEN, WITHOUT_SASL]),
-    Parameter::new(
-        "sasl_password",
-        "SASL Password",
-        Kind::Password,
-        "Password of the user.",
-    )
+    Key::new("sasl_password", Takes::Secret, "Password of the user.").label("SASL Password")
     .required()
     .rules(&[WITH_TOKEN, WITHOUT_SASL]),
-    Parameter::new(
-        "token_url",
-        "Token URL",
-        Kind::String { max_length: 255 },
-        "Where tokens are got with client credentials (OAuth 2.0).",
-    )
+    Key::new("token_url", Takes::Text(255), "Where tokens are got with client credentials (OAuth 2.0).")
     .required()
-    .rules(&[WITHOUT_TOKEN])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "token_client_id",
-        "Token Client ID",
-        Kind::String { max_length: 255 },
-        "Name of the application that asks for tokens.",
-    )
+    .rules(&[WITHOUT_TOKEN]),
+    Key::new("token_client_id", Takes::Text(255), "Name of the application that asks for tokens.")
     .required()
-    .rules(&[WITHOUT_TOKEN])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "token_client_secret",
-        "Token Client Secret",
-        Kind::Password,
-        "Secret of that application.",
-    )
+    .rules(&[WITHOUT_TOKEN]),
+    Key::new("token_client_secret", Takes::Secret, "Secret of that application.")
     .required()
-    .rules(&[WITHOUT_TOKEN])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "token_scope",
-        "Token Scope",
-        Kind::String { max_length: 255 },
-        "What the token is for.",
-    )
+    .rules(&[WITHOUT_TOKEN]),
+    Key::new("token_scope", Takes::Text(255), "What the token is for.")
     .required()
-    .rules(&[WITHOUT_TOKEN])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "use_ssl",
-        "Use SSL",
-        Kind::Boolean,
-        "Whether the brokers speak TLS.",
-    )
+    .rules(&[WITHOUT_TOKEN]),
+    Key::new("use_ssl", Takes::Boolean, "Whether the brokers speak TLS.").label("Use SSL")
     .default("false"),
     common::CA_FILE.rules(&[WITHOUT_TLS]),
     common::CA_FILE_ONLY.rules(&[
         Rule {
-            parameter: "ca_file",
+            key: "ca_file",
             when: When::Absent,
             effect: Effect::Unavailable,
         },
         WITHOUT_TLS,
     ]),
-    Parameter::new(
-        "use_client_authentication",
-        "Use Client Authentication",
-        Kind::Boolean,
-        "Whether the brokers ask for a certificate of ours.",
-    )
+    Key::new("use_client_authentication", Takes::Boolean, "Whether the brokers ask for a certificate of ours.").label("Use Client Authentication")
     .default("false")
     .rules(&[WITHOUT_TLS]),
-    Parameter::new(
-        "certificate_file",
-        "Client Certificate",
-        Kind::Path,
-        "PEM file with our certificate and those between it and its authority.",
-    )
+    Key::new("certificate_file", Takes::Path, "PEM file with our certificate and those between it and its authority.")
     .required()
-    .rules(&[WITHOUT_CLIENT])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "private_key_file",
-        "Client Private Key",
-        Kind::Path,
-        "PEM file with the private key of the certificate.",
-    )
+    .rules(&[WITHOUT_CLIENT]),
+    Key::new("private_key_file", Takes::Path, "PEM file with the private key of the certificate.")
     .required()
-    .rules(&[WITHOUT_CLIENT])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "private_key_password",
-        "Client Private Key Password",
-        Kind::Password,
-        "Password of the private key, if it has one.",
-    )
-    .rules(&[WITHOUT_CLIENT])
-    .origin(Origin::Dsmith),
+    .rules(&[WITHOUT_CLIENT]),
+    Key::new("private_key_password", Takes::Secret, "Password of the private key, if it has one.")
+    .rules(&[WITHOUT_CLIENT]),
     broker::gateway("false"),
     broker::PATTERN,
-    Parameter::new(
-        "unwrap",
-        "Unwrap",
-        Kind::Boolean,
-        "Whether a record is taken apart as one of Event Hubs is: each element of a list, and of the list in the member \
-         `records` of an object, is an event. Else a record is an event.",
-    )
-    .default("false")
-    .origin(Origin::Dsmith),
+    Key::new("unwrap", Takes::Boolean, "Whether a record is taken apart as one of Event Hubs is: each element of a list, and of the list in the member \
+         `records` of an object, is an event. Else a record is an event.")
+    .default("false"),
     common::EPS_THROTTLE,
     broker::INITIAL_POSITION,
     broker::session_timeout("45000"),
@@ -259,7 +144,7 @@ impl Protocol for ApacheKafka {
          is committed once everything before it is. Needs a program with the feature `kafka`."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
@@ -267,28 +152,24 @@ impl Protocol for ApacheKafka {
         Keeps::Remote
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
         let brokers = parameters.list("bootstrap_server_list");
-        let mut faults: Vec<ParameterFault> = (0..)
+        let mut faults: Vec<Fault> = (0..)
             .zip(brokers)
             .filter(|(_, broker)| host_of(broker).is_none())
-            .map(|(index, broker)| ParameterFault {
-                key: "bootstrap_server_list".to_owned(),
-                index: Some(index),
-                code: FaultCode::Pattern,
-                message: format!(
+            .map(|(index, broker)| {
+                parameters.fault(FaultKind::Pattern, "bootstrap_server_list", Some(index), format!(
                     "`bootstrap_server_list` holds {broker:?}, which is no host with a port"
-                ),
-                help:
-                    "write a host and a port, such as broker.example.com:9092 or [2001:db8::1]:9092"
-                        .to_owned(),
+                ), "write a host and a port, such as broker.example.com:9092 or [2001:db8::1]:9092")
             })
             .collect();
         if let Some(pattern) = parameters.text("topic_filter_pattern")
             && Regex::new(pattern).is_err()
         {
-            faults.push(broker::contradiction(
+            faults.push(parameters.fault(
+                FaultKind::Contradiction,
                 "topic_filter_pattern",
+                None,
                 format!("`topic_filter_pattern` is {pattern:?}, which is no regular expression"),
                 "write a POSIX extended regular expression that begins with ^",
             ));
@@ -301,8 +182,7 @@ impl Protocol for ApacheKafka {
         ) && !parameters.is_set("use_ssl")
             && !brokers.iter().all(is_near)
         {
-            faults.push(broker::contradiction(
-                "use_ssl",
+            faults.push(parameters.fault(FaultKind::Contradiction, "use_ssl", None,
                 "`sasl_mechanism` shows the password or token to everybody on the way unless `use_ssl` is true".to_owned(),
                 "set use_ssl = true, or use SCRAM-SHA-256 or SCRAM-SHA-512",
             ));
@@ -310,8 +190,10 @@ impl Protocol for ApacheKafka {
         if let Some(url) = parameters.text("token_url")
             && let Err(error) = Endpoint::parse(url)
         {
-            faults.push(broker::contradiction(
+            faults.push(parameters.fault(
+                FaultKind::Contradiction,
                 "token_url",
+                None,
                 format!("`token_url` cannot be used: {error}"),
                 "write an address such as https://login.example.com/oauth2/token",
             ));
@@ -323,7 +205,7 @@ impl Protocol for ApacheKafka {
     fn open(
         &self,
         _identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let topics = match parameters.text("topic_filter_pattern") {
@@ -350,7 +232,7 @@ impl Protocol for ApacheKafka {
     }
 }
 
-fn tls(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Option<Tls>, OpenError> {
+fn tls(parameters: &Settings, secrets: &dyn Secrets) -> Result<Option<Tls>, OpenError> {
     if !parameters.is_set("use_ssl") {
         return Ok(None);
     }
@@ -372,7 +254,7 @@ fn tls(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Option<Tls>, Op
     }))
 }
 
-fn sasl(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Option<Sasl>, OpenError> {
+fn sasl(parameters: &Settings, secrets: &dyn Secrets) -> Result<Option<Sasl>, OpenError> {
     let Some(name) = parameters.text("sasl_mechanism") else {
         return Ok(None);
     };

@@ -1,37 +1,36 @@
 use super::*;
-use crate::parameter::Value;
 use crate::secret::GivenSecrets;
-use std::collections::BTreeMap;
+use settings::{Document, RawTable, RawValue};
 
-fn values(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
+fn values(pairs: &[(&str, RawValue)]) -> RawTable {
     pairs
         .iter()
         .map(|(key, value)| ((*key).to_owned(), value.clone()))
         .collect()
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+fn text(text: &str) -> RawValue {
+    RawValue::Text(text.to_owned())
 }
 
-fn secret(name: &str) -> Value {
-    Value::Table([("env".to_owned(), text(name))].into())
+fn secret(name: &str) -> RawValue {
+    RawValue::Table(RawTable::from_iter([("env".to_owned(), text(name))]))
 }
 
 fn protocol() -> &'static dyn Protocol {
     &ApacheKafka
 }
 
-fn faults(pairs: &[(&str, Value)]) -> Vec<(String, FaultCode)> {
+fn faults(pairs: &[(&str, RawValue)]) -> Vec<(String, FaultKind)> {
     protocol()
         .validate(&values(pairs))
         .unwrap_err()
         .into_iter()
-        .map(|fault| (fault.key, fault.code))
+        .map(|fault| (fault.key, fault.kind))
         .collect()
 }
 
-fn base() -> Vec<(&'static str, Value)> {
+fn base() -> Vec<(&'static str, RawValue)> {
     vec![
         (
             "bootstrap_server_list",
@@ -60,7 +59,7 @@ fn brokers_are_hosts_with_ports() {
         pairs[0].1 = text(bad);
         assert_eq!(
             faults(&pairs),
-            [("bootstrap_server_list".to_owned(), FaultCode::Pattern)],
+            [("bootstrap_server_list".to_owned(), FaultKind::Pattern)],
             "{bad}"
         );
     }
@@ -70,14 +69,14 @@ fn brokers_are_hosts_with_ports() {
 fn a_password_does_not_travel_in_the_open() {
     let mut pairs = base();
     pairs.extend([
-        ("use_sasl_authentication", Value::Boolean(true)),
+        ("use_sasl_authentication", RawValue::Boolean(true)),
         ("sasl_mechanism", text("PLAIN")),
         ("sasl_username", text("u")),
         ("sasl_password", secret("P")),
     ]);
-    let refused = [("use_ssl".to_owned(), FaultCode::Contradiction)];
+    let refused = [("use_ssl".to_owned(), FaultKind::Contradiction)];
     assert_eq!(faults(&pairs), refused);
-    pairs.push(("use_ssl", Value::Boolean(true)));
+    pairs.push(("use_ssl", RawValue::Boolean(true)));
     assert!(protocol().validate(&values(&pairs)).is_ok());
     pairs.pop();
     pairs[4].1 = text("SCRAM-SHA-512");
@@ -94,43 +93,43 @@ fn a_list_and_a_pattern_of_topics_exclude_each_other() {
     assert_eq!(
         faults(&pairs),
         [
-            ("topic_list".to_owned(), FaultCode::Unavailable),
-            ("topic_filter_pattern".to_owned(), FaultCode::Missing)
+            ("topic_list".to_owned(), FaultKind::Unavailable),
+            ("topic_filter_pattern".to_owned(), FaultKind::Missing)
         ]
     );
     pairs.remove(2);
     pairs.push(("topic_filter_pattern", text("^alerts-(")));
     assert_eq!(
         faults(&pairs),
-        [("topic_filter_pattern".to_owned(), FaultCode::Contradiction)]
+        [("topic_filter_pattern".to_owned(), FaultKind::Contradiction)]
     );
 }
 
 #[test]
-fn every_fault_between_parameters_is_reported_at_once() {
-    let mut pairs = base();
-    pairs[0].1 = text("a");
-    pairs.extend([
-        ("use_as_a_gateway_log_source", Value::Boolean(true)),
-        (
-            "log_source_identifier_pattern",
-            Value::List(vec![text("a=("), text("fine=x,y"), text("b")]),
-        ),
-        ("session_timeout_ms", Value::Integer(6000)),
-        ("heartbeat_interval_ms", Value::Integer(3000)),
-    ]);
-    let found = protocol().validate(&values(&pairs)).unwrap_err();
-    let places: Vec<(&str, Option<usize>)> = found
+fn every_fault_between_parameters_is_reported_at_its_place() {
+    let toml = r#"
+        bootstrap_server_list = "a"
+        consumer_group = "g"
+        topic_list = "alerts"
+        use_as_a_gateway_log_source = true
+        log_source_identifier_pattern = ["a=(", "fine=x,y", "b"]
+        session_timeout_ms = 6000
+        heartbeat_interval_ms = 3000
+    "#;
+    let found = protocol()
+        .validate(&Document::parse(toml).root)
+        .unwrap_err();
+    let places: Vec<(&str, &str)> = found
         .iter()
-        .map(|fault| (fault.key.as_str(), fault.index))
+        .map(|fault| (fault.key.as_str(), &toml[fault.span.clone()]))
         .collect();
     assert_eq!(
         places,
         [
-            ("bootstrap_server_list", Some(0)),
-            ("log_source_identifier_pattern", Some(0)),
-            ("log_source_identifier_pattern", Some(2)),
-            ("heartbeat_interval_ms", None)
+            ("bootstrap_server_list", "\"a\""),
+            ("log_source_identifier_pattern", "\"a=(\""),
+            ("log_source_identifier_pattern", "\"b\""),
+            ("heartbeat_interval_ms", "3000")
         ]
     );
 }
@@ -139,8 +138,8 @@ fn every_fault_between_parameters_is_reported_at_once() {
 fn a_log_source_opens_where_the_program_can_speak_with_brokers() {
     let mut pairs = base();
     pairs.extend([
-        ("use_ssl", Value::Boolean(true)),
-        ("use_sasl_authentication", Value::Boolean(true)),
+        ("use_ssl", RawValue::Boolean(true)),
+        ("use_sasl_authentication", RawValue::Boolean(true)),
         ("sasl_mechanism", text("oauthbearer")),
         ("token_url", text("https://login.example.com/token")),
         ("token_client_id", text("dsmith")),

@@ -11,9 +11,6 @@ mod survey;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
-use crate::parameter::{
-    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
-};
 use crate::probe::Probe;
 use crate::protocols::common;
 use crate::secret::Secrets;
@@ -22,6 +19,7 @@ use collector::FileCollector;
 use framing::Format;
 use opened::Opened;
 use pattern::Pattern;
+use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 use std::path::{Path, PathBuf};
 
 /// The protocol.
@@ -31,87 +29,29 @@ pub(super) struct File;
 const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
 const DEFAULT_MAX_FILES: usize = 1000;
 
-static PARAMETERS: &[Parameter] = &[
-    Parameter::new(
-        "path",
-        "Path",
-        Kind::Path,
-        "The file, or a pattern for files with `*`, `?` and `[…]`, such as `/var/log/app/*.log`. Files that fit a pattern \
+static PARAMETERS: &[Key] = &[
+    Key::new("path", Takes::Path, "The file, or a pattern for files with `*`, `?` and `[…]`, such as `/var/log/app/*.log`. Files that fit a pattern \
          later are read from their beginning. Where a file is rotated, its older generations are read to their ends \
          before the new one, also after a restart: under the usual names (`app.log.1`, `app.log-20261130`, \
-         `app-20261130.log`), compressed with gzip too.",
-    )
-    .required()
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "format",
-        "Format",
-        Kind::String { max_length: 16 },
-        "What is in the file. `ndjson` and `text`: each line is a payload. `json`: values over any number of lines; of a \
-         list, and of a list in the member `value` or `records` of an object, each element is a payload.",
-    )
-    .allowed(&[
-        Allowed { value: "ndjson", label: "NDJSON" },
-        Allowed { value: "json", label: "JSON" },
-        Allowed { value: "text", label: "Text" },
-    ])
-    .default("ndjson")
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "mode",
-        "Mode",
-        Kind::String { max_length: 16 },
-        "`follow` waits for more at the end of the file, `once` stops there.",
-    )
-    .allowed(&[
-        Allowed { value: "follow", label: "Follow" },
-        Allowed { value: "once", label: "Once" },
-    ])
-    .default("follow")
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "start",
-        "Start",
-        Kind::String { max_length: 16 },
-        "Where a new log source begins to read. `end` passes over what is already there.",
-    )
-    .allowed(&[
-        Allowed { value: "beginning", label: "Beginning" },
-        Allowed { value: "end", label: "End" },
-    ])
+         `app-20261130.log`), compressed with gzip too.")
+    .required(),
+    Key::new("format", Takes::Choice(&["ndjson", "json", "text"]), "What is in the file. `ndjson` and `text`: each line is a payload. `json`: values over any number of lines; of a \
+         list, and of a list in the member `value` or `records` of an object, each element is a payload.")
+    .default("ndjson"),
+    Key::new("mode", Takes::Choice(&["follow", "once"]), "`follow` waits for more at the end of the file, `once` stops there.")
+    .default("follow"),
+    Key::new("start", Takes::Choice(&["beginning", "end"]), "Where a new log source begins to read. `end` passes over what is already there.")
     .default("beginning")
     .rules(&[Rule {
-        parameter: "mode",
+        key: "mode",
         when: When::Is("once"),
         effect: Effect::Unavailable,
-    }])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "rotated_to",
-        "Rotated To",
-        Kind::Path,
-        "The folder to which files are moved when they are rotated, if it is another one (`olddir` of logrotate).",
-    )
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "max_files",
-        "Maximum Files",
-        Kind::Integer { min: 1, max: 2000 },
-        "How many files that fit a pattern are read. There is a warning where there are more.",
-    )
-    .default("1000")
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "max_payload",
-        "Maximum Payload Length",
-        Kind::Integer {
-            min: 1024,
-            max: 33_554_432,
-        },
-        "Longest payload in bytes. A longer one is passed on in pieces.",
-    )
-    .default("1048576")
-    .origin(Origin::Dsmith),
+    }]),
+    Key::new("rotated_to", Takes::Path, "The folder to which files are moved when they are rotated, if it is another one (`olddir` of logrotate)."),
+    Key::new("max_files", Takes::Integer(1, 2000), "How many files that fit a pattern are read. There is a warning where there are more.")
+    .default("1000"),
+    Key::new("max_payload", Takes::Integer(1024, 33_554_432), "Longest payload in bytes. A longer one is passed on in pieces.")
+    .default("1048576"),
     common::EPS_THROTTLE,
 ];
 
@@ -128,29 +68,22 @@ impl Protocol for File {
         "Payloads from a file of this machine, read once or followed as it grows. It has no counterpart in QRadar."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
         let path = parameters.path("path");
         let is_recursive = path.is_some_and(|path| path.iter().any(|part| part == "**"));
-        let fault = ParameterFault {
-            key: "path".to_owned(),
-            index: None,
-            code: FaultCode::Pattern,
-            message: "`**` is no wildcard here".to_owned(),
-            help: "`*` stands for one folder or a part of a name: write one for each level, or a log source for each \
-                   folder"
-                .to_owned(),
-        };
+        let fault = parameters.fault(FaultKind::Pattern, "path", None, "`**` is no wildcard here", "`*` stands for one folder or a part of a name: write one for each level, or a log source for each \
+                   folder");
         is_recursive.then_some(fault).into_iter().collect()
     }
 
     fn open(
         &self,
         _identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         _secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let path = parameters

@@ -3,16 +3,16 @@
 //! In QRadar such a log source has the protocol of its gateway. Here it says that it collects nothing by itself, so that
 //! nothing has to be given that would not be used.
 
-use crate::parameter::{Parameter, Parameters};
 use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Keeps, OpenError, Protocol, Source};
+use settings::{Key, Settings};
 
 /// The protocol.
 #[derive(Debug)]
 pub(super) struct Gateway;
 
-static PARAMETERS: &[Parameter] = &[common::EPS_THROTTLE];
+static PARAMETERS: &[Key] = &[common::EPS_THROTTLE];
 
 impl Protocol for Gateway {
     fn name(&self) -> &'static str {
@@ -27,7 +27,7 @@ impl Protocol for Gateway {
         "Collects nothing by itself. The log source gets what another one in gateway use reads under its identifier."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
@@ -35,7 +35,7 @@ impl Protocol for Gateway {
         Keeps::Remote
     }
 
-    fn open(&self, _: &str, _: &Parameters, _: &dyn Secrets) -> Result<Source, OpenError> {
+    fn open(&self, _: &str, _: &Settings, _: &dyn Secrets) -> Result<Source, OpenError> {
         Ok(Source::Polling(Vec::new()))
     }
 }

@@ -4,8 +4,8 @@
 //! says no. What is checked is never shown, because anything in it may be the key.
 
 use crate::cloud;
-use crate::parameter::nearest;
 use crate::secret::Secret;
+use settings::nearest;
 
 /// Longest connection string that makes sense.
 const MAX_LENGTH: usize = 4096;

@@ -6,13 +6,11 @@ use crate::cloud::{self, Cloud};
 use crate::http::HttpSettings;
 use crate::kafka::{Connection, Dialect, Mechanism, Reading, Sasl, Tables, Tls, Topics, open};
 use crate::oauth::Audience;
-use crate::parameter::{
-    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
-};
 use crate::protocols::{broker, common};
 use crate::secret::Secrets;
 use crate::source::{Keeps, OpenError, Protocol, Source};
 use connection_string::{ConnectionString, check_host};
+use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 use std::net::SocketAddr;
 
 /// The protocol.
@@ -28,166 +26,79 @@ const USER: &str = "$ConnectionString";
 const ENTRA_ID: &str = "entra-id";
 
 const WITHOUT_ENTRA_ID: Rule = Rule {
-    parameter: "authentication_method",
+    key: "authentication_method",
     when: When::IsNot(ENTRA_ID),
     effect: Effect::Unavailable,
 };
 
 const WITHOUT_CONNECTION_STRING: Rule = Rule {
-    parameter: "use_event_hub_connection_string",
+    key: "use_event_hub_connection_string",
     when: When::IsNot("true"),
     effect: Effect::Unavailable,
 };
 
 const WITHOUT_PARTS: Rule = Rule {
-    parameter: "use_event_hub_connection_string",
+    key: "use_event_hub_connection_string",
     when: When::IsNot("false"),
     effect: Effect::Unavailable,
 };
 
-static PARAMETERS: &[Parameter] = &[
-    Parameter::new(
-        "authentication_method",
-        "Authentication Method",
-        Kind::String { max_length: 16 },
-        "How we sign in: with the key of a policy that has the claim Listen, or as an application of Entra ID that has the \
-         role Azure Event Hubs Data Receiver.",
-    )
-    .allowed(&[
-        Allowed { value: "sas", label: "SAS" },
-        Allowed { value: ENTRA_ID, label: "Entra ID" },
-    ])
+static PARAMETERS: &[Key] = &[
+    Key::new("authentication_method", Takes::Labelled(&[("sas", "SAS"), (ENTRA_ID, "Entra ID")]), "How we sign in: with the key of a policy that has the claim Listen, or as an application of Entra ID that has the \
+         role Azure Event Hubs Data Receiver.").label("Authentication Method")
     .default("sas"),
-    Parameter::new(
-        "use_event_hub_connection_string",
-        "Use Event Hub Connection String",
-        Kind::Boolean,
-        "Whether there is one connection string instead of its parts.",
-    )
+    Key::new("use_event_hub_connection_string", Takes::Boolean, "Whether there is one connection string instead of its parts.").label("Use Event Hub Connection String")
     .default("true")
     .rules(&[Rule {
-        parameter: "authentication_method",
+        key: "authentication_method",
         when: When::Is(ENTRA_ID),
         effect: Effect::Unavailable,
     }]),
-    Parameter::new(
-        "event_hub_connection_string",
-        "Event Hub Connection String",
-        Kind::Password,
-        "Connection string of the event hub or of its namespace: \
-         `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…`.",
-    )
+    Key::new("event_hub_connection_string", Takes::Secret, "Connection string of the event hub or of its namespace: \
+         `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…`.").label("Event Hub Connection String")
     .required()
     .rules(&[WITHOUT_CONNECTION_STRING]),
-    Parameter::new(
-        "namespace",
-        "Namespace Name",
-        Kind::Host,
-        "Namespace of the event hub, alone or with its domain.",
-    )
+    Key::new("namespace", Takes::Host, "Namespace of the event hub, alone or with its domain.").label("Namespace Name")
     .required()
     .rules(&[Rule {
-        parameter: "use_event_hub_connection_string",
+        key: "use_event_hub_connection_string",
         when: When::Is("true"),
         effect: Effect::Unavailable,
     }]),
-    Parameter::new(
-        "event_hub_name",
-        "Event Hub Name",
-        Kind::String { max_length: 256 },
-        "The event hub, where no `EntityPath` names it.",
-    )
+    Key::new("event_hub_name", Takes::Text(256), "The event hub, where no `EntityPath` names it.").label("Event Hub Name")
     .pattern("^[A-Za-z0-9][A-Za-z0-9._-]*$", "the name of an event hub")
     .rules(&[Rule {
-        parameter: "use_event_hub_connection_string",
+        key: "use_event_hub_connection_string",
         when: When::IsNot("true"),
         effect: Effect::Required,
     }]),
-    Parameter::new(
-        "sas_key_name",
-        "SAS Key Name",
-        Kind::String { max_length: 256 },
-        "Name of the policy.",
-    )
+    Key::new("sas_key_name", Takes::Text(256), "Name of the policy.").label("SAS Key Name")
     .required()
     .pattern("^[^;=]+$", "the name of a policy")
     .rules(&[WITHOUT_PARTS]),
-    Parameter::new("sas_key", "SAS Key", Kind::Password, "A key of the policy.")
+    Key::new("sas_key", Takes::Secret, "A key of the policy.").label("SAS Key")
         .required()
         .rules(&[WITHOUT_PARTS]),
     common::TENANT_ID.rules(&[WITHOUT_ENTRA_ID]),
     common::CLIENT_ID.rules(&[WITHOUT_ENTRA_ID]),
     common::CLIENT_SECRET.rules(&[WITHOUT_ENTRA_ID]),
-    Parameter::new(
-        "cloud",
-        "Cloud",
-        Kind::String { max_length: 16 },
-        "Cloud of the tenant, from which the sign-in host and the domain of the namespace follow.",
-    )
-    .allowed(&[
-        Allowed { value: cloud::COMMERCIAL.name, label: cloud::COMMERCIAL.label },
-        Allowed { value: cloud::GCC.name, label: cloud::GCC.label },
-        Allowed { value: cloud::GCC_HIGH.name, label: cloud::GCC_HIGH.label },
-        Allowed { value: cloud::DOD.name, label: cloud::DOD.label },
-    ])
+    Key::new("cloud", Takes::Labelled(&[(cloud::COMMERCIAL.name, cloud::COMMERCIAL.label), (cloud::GCC.name, cloud::GCC.label), (cloud::GCC_HIGH.name, cloud::GCC_HIGH.label), (cloud::DOD.name, cloud::DOD.label)]), "Cloud of the tenant, from which the sign-in host and the domain of the namespace follow.")
     .default(cloud::COMMERCIAL.name)
-    .rules(&[WITHOUT_ENTRA_ID])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "consumer_group",
-        "Consumer Group",
-        Kind::String { max_length: 256 },
-        "Name of the consumer group. Processes with the same group share the partitions. It is a group of the Kafka \
-         endpoint, which comes into being by itself and has nothing to do with the groups that the portal shows.",
-    )
+    .rules(&[WITHOUT_ENTRA_ID]),
+    Key::new("consumer_group", Takes::Text(256), "Name of the consumer group. Processes with the same group share the partitions. It is a group of the Kafka \
+         endpoint, which comes into being by itself and has nothing to do with the groups that the portal shows.").label("Consumer Group")
     .default("$Default"),
-    Parameter::new(
-        "use_storage_account_connection_string",
-        "Use Storage Account Connection String",
-        Kind::Boolean,
-        "Accepted, and not needed: QRadar keeps its position in a storage account, while here the consumer group does.",
-    ),
-    Parameter::new(
-        "storage_account_connection_string",
-        "Storage Account Connection String",
-        Kind::Password,
-        "Accepted, and not needed: the consumer group keeps the position. It is never read.",
-    ),
-    Parameter::new(
-        "storage_account_name",
-        "Storage Account Name",
-        Kind::String { max_length: 255 },
-        "Accepted, and not needed: the consumer group keeps the position.",
-    ),
-    Parameter::new(
-        "storage_account_key",
-        "Storage Account Key",
-        Kind::Password,
-        "Accepted, and not needed: the consumer group keeps the position. It is never read.",
-    ),
-    Parameter::new(
-        "storage_container_name",
-        "Storage Container Name",
-        Kind::String { max_length: 255 },
-        "Accepted, and not needed: the consumer group keeps the position.",
-    ),
+    Key::new("use_storage_account_connection_string", Takes::Boolean, "Accepted, and not needed: QRadar keeps its position in a storage account, while here the consumer group does.").label("Use Storage Account Connection String"),
+    Key::new("storage_account_connection_string", Takes::Secret, "Accepted, and not needed: the consumer group keeps the position. It is never read.").label("Storage Account Connection String"),
+    Key::new("storage_account_name", Takes::Text(255), "Accepted, and not needed: the consumer group keeps the position.").label("Storage Account Name"),
+    Key::new("storage_account_key", Takes::Secret, "Accepted, and not needed: the consumer group keeps the position. It is never read.").label("Storage Account Key"),
+    Key::new("storage_container_name", Takes::Text(255), "Accepted, and not needed: the consumer group keeps the position.").label("Storage Container Name"),
     broker::gateway("true"),
     broker::PATTERN,
-    Parameter::new(
-        "tables",
-        "Tables",
-        Kind::List { max_length: 128 },
-        "Only events of these tables are taken, such as `AlertInfo, DeviceProcessEvents`. Events that name no table are \
-         taken too.",
-    )
-    .pattern("^[A-Za-z0-9_-]+$", "the name of a table, with or without AdvancedHunting-")
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "use_proxy",
-        "Use Proxy",
-        Kind::Boolean,
-        "Has to be `false`: the Kafka endpoint cannot be reached through an HTTP proxy.",
-    )
+    Key::new("tables", Takes::ListOrCommas(&Takes::Text(128)), "Only events of these tables are taken, such as `AlertInfo, DeviceProcessEvents`. Events that name no table are \
+         taken too.")
+    .pattern("^[A-Za-z0-9_-]+$", "the name of a table, with or without AdvancedHunting-"),
+    Key::new("use_proxy", Takes::Boolean, "Has to be `false`: the Kafka endpoint cannot be reached through an HTTP proxy.").label("Use Proxy")
     .default("false"),
     common::EPS_THROTTLE,
     common::CA_FILE,
@@ -195,14 +106,8 @@ static PARAMETERS: &[Parameter] = &[
     broker::INITIAL_POSITION,
     broker::session_timeout("30000"),
     broker::HEARTBEAT,
-    Parameter::new(
-        "endpoint_override",
-        "Endpoint Override",
-        Kind::String { max_length: 64 },
-        "Broker on this machine that stands in for Event Hubs, such as `127.0.0.1:9092`, without TLS and without signing \
-         in. Only 127.0.0.0/8 and ::1 are accepted.",
-    )
-    .origin(Origin::Test),
+    Key::new("endpoint_override", Takes::Text(64), "Broker on this machine that stands in for Event Hubs, such as `127.0.0.1:9092`, without TLS and without signing \
+         in. Only 127.0.0.0/8 and ::1 are accepted. For tests only."),
 ];
 
 impl Protocol for EventHubs {
@@ -220,7 +125,7 @@ impl Protocol for EventHubs {
          dropped. The event hub keeps what is not delivered. Needs a program with the feature `kafka`."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
@@ -228,24 +133,19 @@ impl Protocol for EventHubs {
         Keeps::Remote
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
         let mut faults = Vec::new();
         if parameters.is_set("use_proxy") {
-            faults.push(ParameterFault {
-                key: "use_proxy".to_owned(),
-                index: None,
-                code: FaultCode::NotAllowed,
-                message: "`use_proxy` is true, but the Kafka endpoint cannot be reached through an HTTP proxy".to_owned(),
-                help: "let port 9093 of the namespace through the firewall, or give the namespace a private endpoint; then \
-                       remove use_proxy"
-                    .to_owned(),
-            });
+            faults.push(parameters.fault(FaultKind::NotAllowed, "use_proxy", None, "`use_proxy` is true, but the Kafka endpoint cannot be reached through an HTTP proxy", "let port 9093 of the namespace through the firewall, or give the namespace a private endpoint; then \
+                       remove use_proxy"));
         }
         if let Some(namespace) = parameters.text("namespace")
             && let Err(problem) = host_of(namespace, cloud_of(parameters))
         {
-            faults.push(broker::contradiction(
+            faults.push(parameters.fault(
+                FaultKind::Contradiction,
                 "namespace",
+                None,
                 format!("`namespace` is {namespace:?}, {problem}"),
                 "write the name of the namespace alone, or with the domain of its cloud",
             ));
@@ -253,15 +153,13 @@ impl Protocol for EventHubs {
         if let Some(address) = parameters.text("endpoint_override")
             && overridden(address).is_none()
         {
-            faults.push(ParameterFault {
-                key: "endpoint_override".to_owned(),
-                index: None,
-                code: FaultCode::NotAllowed,
-                message: "`endpoint_override` cannot be used: it does not lead to this machine"
-                    .to_owned(),
-                help: "write an address such as 127.0.0.1:9092, or remove it: it is for tests only"
-                    .to_owned(),
-            });
+            faults.push(parameters.fault(
+                FaultKind::NotAllowed,
+                "endpoint_override",
+                None,
+                "`endpoint_override` cannot be used: it does not lead to this machine",
+                "write an address such as 127.0.0.1:9092, or remove it: it is for tests only",
+            ));
         }
         faults.extend(broker::faults(parameters));
         faults
@@ -270,7 +168,7 @@ impl Protocol for EventHubs {
     fn open(
         &self,
         identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let hub = hub(parameters, secrets)?;
@@ -324,7 +222,7 @@ struct Hub {
     sasl: Sasl,
 }
 
-fn hub(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Hub, OpenError> {
+fn hub(parameters: &Settings, secrets: &dyn Secrets) -> Result<Hub, OpenError> {
     if parameters.text("authentication_method") == Some(ENTRA_ID) {
         return with_entra_id(parameters, secrets);
     }
@@ -370,7 +268,7 @@ fn hub(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Hub, OpenError>
     })
 }
 
-fn with_entra_id(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Hub, OpenError> {
+fn with_entra_id(parameters: &Settings, secrets: &dyn Secrets) -> Result<Hub, OpenError> {
     let host = host(parameters)?;
     let tenant = common::required(parameters, "tenant_id")?;
     let cloud = cloud_of(parameters).unwrap_or(&cloud::COMMERCIAL);
@@ -391,11 +289,11 @@ fn with_entra_id(parameters: &Parameters, secrets: &dyn Secrets) -> Result<Hub, 
 }
 
 /// The cloud of the tenant, where one signs in with Entra ID.
-fn cloud_of(parameters: &Parameters) -> Option<&'static Cloud> {
+fn cloud_of(parameters: &Settings) -> Option<&'static Cloud> {
     parameters.text("cloud").and_then(cloud::find)
 }
 
-fn host(parameters: &Parameters) -> Result<String, OpenError> {
+fn host(parameters: &Settings) -> Result<String, OpenError> {
     let namespace = common::required(parameters, "namespace")?;
     host_of(namespace, cloud_of(parameters)).map_err(|reason| OpenError::Parameter {
         key: "namespace",

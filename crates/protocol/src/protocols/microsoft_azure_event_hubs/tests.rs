@@ -1,17 +1,16 @@
 use super::*;
-use crate::parameter::Value;
 use crate::secret::GivenSecrets;
-use std::collections::BTreeMap;
+use settings::{RawTable, RawValue};
 
 const KEY: &str = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0IQ==";
 const ID: &str = "11111111-2222-3333-4444-555555555555";
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+fn text(text: &str) -> RawValue {
+    RawValue::Text(text.to_owned())
 }
 
-fn secret(name: &str) -> Value {
-    Value::Table([("env".to_owned(), text(name))].into())
+fn secret(name: &str) -> RawValue {
+    RawValue::Table(RawTable::from_iter([("env".to_owned(), text(name))]))
 }
 
 fn secrets() -> GivenSecrets {
@@ -29,8 +28,8 @@ fn secrets() -> GivenSecrets {
         .with("SECRET", "hunter2-hunter2")
 }
 
-fn validate(pairs: &[(&str, Value)]) -> Result<Parameters, Vec<ParameterFault>> {
-    let values: BTreeMap<String, Value> = pairs
+fn validate(pairs: &[(&str, RawValue)]) -> Result<Settings, Vec<Fault>> {
+    let values: RawTable = pairs
         .iter()
         .map(|(key, value)| ((*key).to_owned(), value.clone()))
         .collect();
@@ -38,16 +37,16 @@ fn validate(pairs: &[(&str, Value)]) -> Result<Parameters, Vec<ParameterFault>> 
     protocol.validate(&values)
 }
 
-fn faults(pairs: &[(&str, Value)]) -> Vec<(String, FaultCode)> {
+fn faults(pairs: &[(&str, RawValue)]) -> Vec<(String, FaultKind)> {
     let faults = validate(pairs).unwrap_err().into_iter();
-    faults.map(|fault| (fault.key, fault.code)).collect()
+    faults.map(|fault| (fault.key, fault.kind)).collect()
 }
 
-fn found(pairs: &[(&str, Value)]) -> Result<Hub, OpenError> {
+fn found(pairs: &[(&str, RawValue)]) -> Result<Hub, OpenError> {
     hub(&validate(pairs).unwrap(), &secrets())
 }
 
-fn entra() -> Vec<(&'static str, Value)> {
+fn entra() -> Vec<(&'static str, RawValue)> {
     vec![
         ("authentication_method", text("Entra ID")),
         ("namespace", text("Contoso")),
@@ -109,7 +108,7 @@ fn a_bad_connection_string_is_an_error_with_every_fault_and_without_the_key() {
 #[test]
 fn the_parts_make_the_same_string() {
     let hub = found(&[
-        ("use_event_hub_connection_string", Value::Boolean(false)),
+        ("use_event_hub_connection_string", RawValue::Boolean(false)),
         ("namespace", text("contoso")),
         ("event_hub_name", text("alerts")),
         ("sas_key_name", text("listen")),
@@ -130,7 +129,7 @@ fn the_parts_make_the_same_string() {
 #[test]
 fn hosts_and_scope_come_from_the_cloud() {
     let mut pairs = entra();
-    let token = |pairs: &[(&str, Value)]| match found(pairs).unwrap().sasl {
+    let token = |pairs: &[(&str, RawValue)]| match found(pairs).unwrap().sasl {
         Sasl::Token { credentials, .. } => (credentials.url, credentials.audience),
         Sasl::Password { .. } => panic!("a token was expected"),
     };
@@ -152,14 +151,14 @@ fn hosts_and_scope_come_from_the_cloud() {
     pairs[1].1 = text("contoso.servicebus.windows.net");
     assert_eq!(
         faults(&pairs),
-        [("namespace".to_owned(), FaultCode::Contradiction)]
+        [("namespace".to_owned(), FaultKind::Contradiction)]
     );
 }
 
 #[test]
 fn each_way_of_signing_in_has_its_own_parameters() {
-    let missing = |key: &str| (key.to_owned(), FaultCode::Missing);
-    let unavailable = |key: &str| (key.to_owned(), FaultCode::Unavailable);
+    let missing = |key: &str| (key.to_owned(), FaultKind::Missing);
+    let unavailable = |key: &str| (key.to_owned(), FaultKind::Unavailable);
     assert_eq!(faults(&[]), [missing("event_hub_connection_string")]);
     let mut pairs = entra();
     pairs.push(("event_hub_connection_string", secret("HUB")));
@@ -172,7 +171,7 @@ fn each_way_of_signing_in_has_its_own_parameters() {
         ]
     );
     assert_eq!(
-        faults(&[("use_event_hub_connection_string", Value::Boolean(false))]),
+        faults(&[("use_event_hub_connection_string", RawValue::Boolean(false))]),
         ["namespace", "event_hub_name", "sas_key_name", "sas_key"].map(missing)
     );
     assert_eq!(
@@ -190,7 +189,7 @@ fn a_storage_account_is_accepted_and_never_read() {
         ("event_hub_connection_string", secret("HUB")),
         (
             "use_storage_account_connection_string",
-            Value::Boolean(true),
+            RawValue::Boolean(true),
         ),
         ("storage_account_connection_string", secret("NOT_SET")),
         ("storage_account_key", secret("NOT_SET")),
@@ -207,7 +206,7 @@ fn a_storage_account_is_accepted_and_never_read() {
 fn a_proxy_is_refused_with_a_way_out() {
     let pairs = [
         ("event_hub_connection_string", secret("HUB")),
-        ("use_proxy", Value::Boolean(true)),
+        ("use_proxy", RawValue::Boolean(true)),
     ];
     let found = validate(&pairs).unwrap_err();
     assert_eq!(found.len(), 1);

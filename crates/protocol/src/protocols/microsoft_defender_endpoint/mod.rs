@@ -3,13 +3,11 @@
 use crate::cloud::Cloud;
 use crate::http::Endpoint;
 use crate::oauth::{Audience, ClientCredentials};
-use crate::parameter::{
-    Allowed, Effect, FaultCode, Kind, Parameter, ParameterFault, Parameters, Rule, When,
-};
 use crate::protocols::common::{self, uuid};
 use crate::protocols::odata::Collection;
 use crate::secret::Secrets;
 use crate::source::{Lane, OpenError, Protocol, RateLimit, Source};
+use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 
 /// The protocol.
 #[derive(Debug)]
@@ -30,65 +28,29 @@ const LIMITS: &[RateLimit] = &[
 /// The interface gives up to 10,000, but an alert with its evidence can have tens of thousands of bytes.
 const TOP: u32 = 1000;
 
-static PARAMETERS: &[Parameter] = &[
-    Parameter::new(
-        "authorization_server_url",
-        "Authorization Server URL",
-        Kind::String { max_length: 255 },
-        "Token endpoint of the tenant: `https://login.microsoftonline.com/<Tenant_ID>/oauth2/v2.0/token`.",
-    )
+static PARAMETERS: &[Key] = &[
+    Key::new("authorization_server_url", Takes::Text(255), "Token endpoint of the tenant: `https://login.microsoftonline.com/<Tenant_ID>/oauth2/v2.0/token`.").label("Authorization Server URL")
     .required()
     .pattern(
         concat!("^https://login\\.microsoftonline\\.(com|us)/", uuid!(), "/oauth2/v2\\.0/token$"),
         "https://login.microsoftonline.com/<Tenant_ID>/oauth2/v2.0/token with the tenant ID as a UUID",
     ),
-    Parameter::new(
-        "resource",
-        "Resource",
-        Kind::String { max_length: 255 },
-        "What the token is for, without `/.default`. Without it the resource of the cloud is used.",
-    )
+    Key::new("resource", Takes::Text(255), "What the token is for, without `/.default`. Without it the resource of the cloud is used.").label("Resource")
     .pattern("^https://[a-z0-9.-]+$", "an address without a path, such as https://api.securitycenter.microsoft.com"),
     common::CLIENT_ID,
     common::CLIENT_SECRET,
-    Parameter::new(
-        "region",
-        "Region",
-        Kind::String { max_length: 8 },
-        "Region whose servers are asked, for shorter ways. Without it Microsoft finds the region of the tenant.",
-    )
-    .allowed(&[
-        Allowed { value: "eu", label: "EU" },
-        Allowed { value: "us", label: "US" },
-        Allowed { value: "uk", label: "UK" },
-        Allowed { value: "au", label: "Australia" },
-        Allowed { value: "swa", label: "Southwest Asia" },
-    ])
+    Key::new("region", Takes::Labelled(&[("eu", "EU"), ("us", "US"), ("uk", "UK"), ("au", "Australia"), ("swa", "Southwest Asia")]), "Region whose servers are asked, for shorter ways. Without it Microsoft finds the region of the tenant.").label("Region")
     .rules(&[Rule {
-        parameter: "use_gcc_endpoints",
+        key: "use_gcc_endpoints",
         when: When::Is("true"),
         effect: Effect::Unavailable,
     }]),
-    Parameter::new(
-        "use_gcc_endpoints",
-        "Use GCC Endpoints",
-        Kind::Boolean,
-        "Whether the tenant lives in a cloud of the US government.",
-    )
+    Key::new("use_gcc_endpoints", Takes::Boolean, "Whether the tenant lives in a cloud of the US government.").label("Use GCC Endpoints")
     .default("false"),
-    Parameter::new(
-        "gcc_type",
-        "GCC Type",
-        Kind::String { max_length: 32 },
-        "Which cloud of the US government.",
-    )
+    Key::new("gcc_type", Takes::Choice(&["GCC", "GCC High & DoD"]), "Which cloud of the US government.").label("GCC Type")
     .required()
-    .allowed(&[
-        Allowed { value: "GCC", label: "GCC" },
-        Allowed { value: "GCC High & DoD", label: "GCC High & DOD" },
-    ])
     .rules(&[Rule {
-        parameter: "use_gcc_endpoints",
+        key: "use_gcc_endpoints",
         when: When::Is("false"),
         effect: Effect::Unavailable,
     }]),
@@ -119,28 +81,27 @@ impl Protocol for DefenderEndpoint {
         "Alerts of Microsoft Defender for Endpoint with their evidence. An alert comes again whenever it changes."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
-        let mut faults: Vec<ParameterFault> =
-            common::override_fault(parameters).into_iter().collect();
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = common::override_fault(parameters).into_iter().collect();
         let cloud = common::gcc_cloud(parameters);
         faults.extend(common::login_fault(parameters, cloud, "/oauth2/v2.0/token"));
         if let Some(resource) = parameters.text("resource")
             && resource.ends_with(".us") != cloud.defender_audience.ends_with(".us")
         {
-            faults.push(ParameterFault {
-                key: "resource".to_owned(),
-                index: None,
-                code: FaultCode::Contradiction,
-                message: format!(
+            faults.push(parameters.fault(
+                FaultKind::Contradiction,
+                "resource",
+                None,
+                format!(
                     "`resource` does not belong to the cloud {} that the other parameters choose",
                     cloud.label
                 ),
-                help: format!("remove it, or write {}", cloud.defender_audience),
-            });
+                format!("remove it, or write {}", cloud.defender_audience),
+            ));
         }
         faults
     }
@@ -152,7 +113,7 @@ impl Protocol for DefenderEndpoint {
     fn open(
         &self,
         _identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let cloud = common::gcc_cloud(parameters);
@@ -192,7 +153,7 @@ fn root(cloud: &Cloud, region: Option<&str>) -> String {
     }
 }
 
-fn collection(endpoint: Endpoint, parameters: &Parameters) -> Collection {
+fn collection(endpoint: Endpoint, parameters: &Settings) -> Collection {
     Collection {
         endpoint,
         path: "/api/alerts",

@@ -8,11 +8,11 @@ mod parameters;
 mod poll;
 
 use crate::oauth::Audience;
-use crate::parameter::{FaultCode, Parameter, ParameterFault, Parameters};
 use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Deprecation, Lane, OpenError, Protocol, Source};
 use poll::SiemPoll;
+use settings::{Fault, FaultKind, Key, Settings};
 
 /// The protocol.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Protocol for DefenderEndpointSiem {
         "Detections of Microsoft Defender for Endpoint from the old SIEM interface, one request for each region."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         parameters::PARAMETERS
     }
 
@@ -44,21 +44,20 @@ impl Protocol for DefenderEndpointSiem {
         Some(&DEPRECATION)
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
-        let mut faults: Vec<ParameterFault> =
-            common::override_fault(parameters).into_iter().collect();
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = common::override_fault(parameters).into_iter().collect();
         let cloud = common::gcc_cloud(parameters);
         faults.extend(common::login_fault(parameters, cloud, "/oauth2/token"));
         let named = parameters.list("region");
         for region in parameters.list("other_region") {
             if named.contains(region) {
-                faults.push(ParameterFault {
-                    key: "other_region".to_owned(),
-                    index: None,
-                    code: FaultCode::Contradiction,
-                    message: format!("`other_region` and `region` both hold \"{region}\""),
-                    help: "remove one of them".to_owned(),
-                });
+                faults.push(parameters.fault(
+                    FaultKind::Contradiction,
+                    "other_region",
+                    None,
+                    format!("`other_region` and `region` both hold \"{region}\""),
+                    "remove one of them",
+                ));
             }
         }
         faults
@@ -71,7 +70,7 @@ impl Protocol for DefenderEndpointSiem {
     fn open(
         &self,
         _identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let http = common::http_settings(parameters, secrets)?;

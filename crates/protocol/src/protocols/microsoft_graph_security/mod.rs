@@ -2,13 +2,11 @@
 
 use crate::cloud::{self, Cloud};
 use crate::oauth::Audience;
-use crate::parameter::{
-    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
-};
 use crate::protocols::common;
 use crate::protocols::odata::Collection;
 use crate::secret::Secrets;
 use crate::source::{Lane, OpenError, Protocol, RateLimit, Source};
+use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 
 /// The protocol.
 #[derive(Debug)]
@@ -26,68 +24,22 @@ const TOP: u32 = 500;
 /// The value of `service` that is no service.
 const OTHER: &str = "other";
 
-static PARAMETERS: &[Parameter] = &[
+static PARAMETERS: &[Key] = &[
     common::TENANT_ID,
     common::CLIENT_ID,
     common::CLIENT_SECRET,
-    Parameter::new(
-        "api",
-        "API",
-        Kind::String { max_length: 16 },
-        "Which interface is asked. Microsoft has withdrawn its first version, Alerts V1.",
-    )
-    .allowed(&[Allowed { value: "alerts_v2", label: "Alerts V2" }])
+    Key::new("api", Takes::Labelled(&[("alerts_v2", "Alerts V2")]), "Which interface is asked. Microsoft has withdrawn its first version, Alerts V1.").label("API")
     .default("alerts_v2"),
-    Parameter::new(
-        "service",
-        "Service",
-        Kind::String { max_length: 64 },
-        "Restricts the alerts to those of one product.",
-    )
-    .allowed(&[
-        Allowed { value: "microsoftDefenderForEndpoint", label: "Microsoft Defender for Endpoint" },
-        Allowed { value: "microsoftDefenderForIdentity", label: "Microsoft Defender for Identity" },
-        Allowed { value: "microsoftDefenderForCloudApps", label: "Microsoft Defender for Cloud Apps" },
-        Allowed { value: "microsoftDefenderForOffice365", label: "Microsoft Defender for Office 365" },
-        Allowed { value: "microsoft365Defender", label: "Microsoft 365 Defender" },
-        Allowed { value: "azureAdIdentityProtection", label: "Azure AD Identity Protection" },
-        Allowed { value: "microsoftAppGovernance", label: "Microsoft App Governance" },
-        Allowed { value: "dataLossPrevention", label: "Data Loss Prevention" },
-        Allowed { value: "microsoftDefenderForCloud", label: "Microsoft Defender for Cloud" },
-        Allowed { value: "microsoftSentinel", label: "Microsoft Sentinel" },
-        Allowed { value: OTHER, label: "Other" },
-    ]),
-    Parameter::new(
-        "other_service",
-        "Other Service",
-        Kind::String { max_length: 64 },
-        "Value of `serviceSource` in Microsoft Graph, for a product that is not in the list.",
-    )
+    Key::new("service", Takes::Labelled(&[("microsoftDefenderForEndpoint", "Microsoft Defender for Endpoint"), ("microsoftDefenderForIdentity", "Microsoft Defender for Identity"), ("microsoftDefenderForCloudApps", "Microsoft Defender for Cloud Apps"), ("microsoftDefenderForOffice365", "Microsoft Defender for Office 365"), ("microsoft365Defender", "Microsoft 365 Defender"), ("azureAdIdentityProtection", "Azure AD Identity Protection"), ("microsoftAppGovernance", "Microsoft App Governance"), ("dataLossPrevention", "Data Loss Prevention"), ("microsoftDefenderForCloud", "Microsoft Defender for Cloud"), ("microsoftSentinel", "Microsoft Sentinel"), (OTHER, "Other")]), "Restricts the alerts to those of one product.").label("Service"),
+    Key::new("other_service", Takes::Text(64), "Value of `serviceSource` in Microsoft Graph, for a product that is not in the list.").label("Other Service")
     .pattern("^[A-Za-z0-9]+$", "a value of serviceSource, made of letters and digits")
     .rules(&[
-        Rule { parameter: "service", when: When::Is(OTHER), effect: Effect::Required },
+        Rule { key: "service", when: When::Is(OTHER), effect: Effect::Required },
     ]),
-    Parameter::new(
-        "event_filter",
-        "Event Filter",
-        Kind::String { max_length: 1024 },
-        "Condition in OData that alerts have to meet, without `$filter=`, such as `severity eq 'high'`.",
-    ),
-    Parameter::new(
-        "cloud",
-        "Cloud",
-        Kind::String { max_length: 16 },
-        "Cloud of the tenant. Sign-in host, interface and scope follow from it, where QRadar has the two fields Login \
-         Endpoint and Graph API Endpoint.",
-    )
-    .allowed(&[
-        Allowed { value: cloud::COMMERCIAL.name, label: cloud::COMMERCIAL.label },
-        Allowed { value: cloud::GCC.name, label: cloud::GCC.label },
-        Allowed { value: cloud::GCC_HIGH.name, label: cloud::GCC_HIGH.label },
-        Allowed { value: cloud::DOD.name, label: cloud::DOD.label },
-    ])
-    .default(cloud::COMMERCIAL.name)
-    .origin(Origin::Dsmith),
+    Key::new("event_filter", Takes::Text(1024), "Condition in OData that alerts have to meet, without `$filter=`, such as `severity eq 'high'`.").label("Event Filter"),
+    Key::new("cloud", Takes::Labelled(&[(cloud::COMMERCIAL.name, cloud::COMMERCIAL.label), (cloud::GCC.name, cloud::GCC.label), (cloud::GCC_HIGH.name, cloud::GCC_HIGH.label), (cloud::DOD.name, cloud::DOD.label)]), "Cloud of the tenant. Sign-in host, interface and scope follow from it, where QRadar has the two fields Login \
+         Endpoint and Graph API Endpoint.")
+    .default(cloud::COMMERCIAL.name),
     common::USE_PROXY,
     common::PROXY_SERVER,
     common::PROXY_PORT,
@@ -115,21 +67,20 @@ impl Protocol for GraphSecurity {
         "Alerts of all Microsoft Defender products with their evidence. An alert comes again whenever it changes."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
-        let mut faults: Vec<ParameterFault> =
-            common::override_fault(parameters).into_iter().collect();
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = common::override_fault(parameters).into_iter().collect();
         if let Some(problem) = parameters.text("event_filter").and_then(filter_problem) {
-            faults.push(ParameterFault {
-                key: "event_filter".to_owned(),
-                index: None,
-                code: FaultCode::Pattern,
-                message: format!("`event_filter` {problem}"),
-                help: "write a condition such as severity eq 'high'".to_owned(),
-            });
+            faults.push(parameters.fault(
+                FaultKind::Pattern,
+                "event_filter",
+                None,
+                format!("`event_filter` {problem}"),
+                "write a condition such as severity eq 'high'",
+            ));
         }
         faults
     }
@@ -141,7 +92,7 @@ impl Protocol for GraphSecurity {
     fn open(
         &self,
         _identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let cloud: &Cloud = parameters

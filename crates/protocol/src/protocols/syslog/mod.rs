@@ -11,9 +11,6 @@ mod room;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
-use crate::parameter::{
-    Allowed, Effect, FaultCode, Kind, Origin, Parameter, ParameterFault, Parameters, Rule, When,
-};
 use crate::probe::Probe;
 use crate::protocols::common;
 use crate::secret::Secrets;
@@ -21,6 +18,7 @@ use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::SyslogCollector;
 use framing::Framing;
 use listener::Listener;
+use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,109 +28,43 @@ use std::time::Duration;
 pub(super) struct Syslog;
 
 const NOT_TLS: Rule = Rule {
-    parameter: "transport",
+    key: "transport",
     when: When::IsNot("tls"),
     effect: Effect::Unavailable,
 };
 
 const UDP: Rule = Rule {
-    parameter: "transport",
+    key: "transport",
     when: When::Is("udp"),
     effect: Effect::Unavailable,
 };
 
-static PARAMETERS: &[Parameter] = &[
-    Parameter::new(
-        "transport",
-        "Protocol",
-        Kind::String { max_length: 8 },
-        "How messages come. TLS is the protocol TLS Syslog in QRadar.",
-    )
-    .required()
-    .allowed(&[
-        Allowed { value: "udp", label: "UDP" },
-        Allowed { value: "tcp", label: "TCP" },
-        Allowed { value: "tls", label: "TLS" },
-    ]),
-    Parameter::new(
-        "listen_address",
-        "Listen Address",
-        Kind::String { max_length: 64 },
-        "Address of this machine that is listened on; `::` and `0.0.0.0` are all of them.",
-    )
-    .pattern("^[0-9A-Fa-f:.]+$", "an address such as 0.0.0.0, :: or 192.0.2.1")
-    .default("0.0.0.0")
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "listen_port",
-        "Listen Port",
-        Kind::Integer { min: 1, max: 65_535 },
-        "Port that is listened on, as a rule 514, or 6514 for TLS. Each log source has one of its own.",
-    )
+static PARAMETERS: &[Key] = &[
+    Key::new("transport", Takes::Choice(&["udp", "tcp", "tls"]), "How messages come. TLS is the protocol TLS Syslog in QRadar.").label("Protocol")
     .required(),
-    Parameter::new(
-        "framing",
-        "Framing",
-        Kind::String { max_length: 16 },
-        "How messages are told from each other in a connection. `auto` finds out message by message.",
-    )
-    .allowed(&[
-        Allowed { value: "auto", label: "Auto" },
-        Allowed { value: "newline", label: "Newline" },
-        Allowed { value: "octet-counting", label: "Octet Counting" },
-    ])
+    Key::new("listen_address", Takes::Text(64), "Address of this machine that is listened on; `::` and `0.0.0.0` are all of them.")
+    .pattern("^[0-9A-Fa-f:.]+$", "an address such as 0.0.0.0, :: or 192.0.2.1")
+    .default("0.0.0.0"),
+    Key::new("listen_port", Takes::Integer(1, 65_535), "Port that is listened on, as a rule 514, or 6514 for TLS. Each log source has one of its own.").label("Listen Port")
+    .required(),
+    Key::new("framing", Takes::Labelled(&[("auto", "Auto"), ("newline", "Newline"), ("octet-counting", "Octet Counting")]), "How messages are told from each other in a connection. `auto` finds out message by message.")
     .default("auto")
-    .rules(&[UDP])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "max_payload",
-        "Max Payload Length",
-        Kind::Integer {
-            min: 480,
-            max: 1_048_576,
-        },
-        "Longest message in bytes. A longer one is passed on in pieces.",
-    )
+    .rules(&[UDP]),
+    Key::new("max_payload", Takes::Integer(480, 1_048_576), "Longest message in bytes. A longer one is passed on in pieces.").label("Max Payload Length")
     .default("65535"),
-    Parameter::new(
-        "max_connections",
-        "Maximum Connections",
-        Kind::Integer { min: 1, max: 10_000 },
-        "Most connections at a time. For a further one the connection has to go that has brought no message for the longest time; where all have brought one within ten seconds, the further one is closed.",
-    )
+    Key::new("max_connections", Takes::Integer(1, 10_000), "Most connections at a time. For a further one the connection has to go that has brought no message for the longest time; where all have brought one within ten seconds, the further one is closed.").label("Maximum Connections")
     .default("1000")
     .rules(&[UDP]),
-    Parameter::new(
-        "idle_timeout",
-        "Idle Timeout",
-        Kind::Integer { min: 1, max: 31_536_000 },
-        "Seconds after which a connection is closed that brings no message. Many devices notice that only with the message after, which is lost then: longer than the longest silence of a device is right.",
-    )
+    Key::new("idle_timeout", Takes::Integer(1, 31_536_000), "Seconds after which a connection is closed that brings no message. Many devices notice that only with the message after, which is lost then: longer than the longest silence of a device is right.")
     .default("86400")
-    .rules(&[UDP])
-    .origin(Origin::Dsmith),
-    Parameter::new(
-        "certificate_file",
-        "Server Certificate",
-        Kind::Path,
-        "PEM file with the certificate of this server and those between it and its authority.",
-    )
+    .rules(&[UDP]),
+    Key::new("certificate_file", Takes::Path, "PEM file with the certificate of this server and those between it and its authority.").label("Server Certificate")
     .required()
     .rules(&[NOT_TLS]),
-    Parameter::new(
-        "private_key_file",
-        "Private Key",
-        Kind::Path,
-        "PEM file with the private key of the certificate: PKCS #8, PKCS #1 or SEC 1, without a password.",
-    )
+    Key::new("private_key_file", Takes::Path, "PEM file with the private key of the certificate: PKCS #8, PKCS #1 or SEC 1, without a password.").label("Private Key")
     .required()
     .rules(&[NOT_TLS]),
-    Parameter::new(
-        "client_ca_file",
-        "Client Certificate Authority",
-        Kind::Path,
-        "PEM file with the authorities of client certificates. With it a client without a certificate is refused.",
-    )
+    Key::new("client_ca_file", Takes::Path, "PEM file with the authorities of client certificates. With it a client without a certificate is refused.").label("Client Certificate Authority")
     .rules(&[NOT_TLS]),
     common::EPS_THROTTLE,
 ];
@@ -173,28 +105,28 @@ impl Protocol for Syslog {
         "Messages that devices send to this machine over UDP, TCP or TLS. A payload is the whole message with its header."
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn parameters(&self) -> &'static [Key] {
         PARAMETERS
     }
 
-    fn contradictions(&self, parameters: &Parameters) -> Vec<ParameterFault> {
+    fn contradictions(&self, parameters: &Settings) -> Vec<Fault> {
         let address = parameters.text("listen_address").unwrap_or_default();
         if address.parse::<IpAddr>().is_ok() {
             return Vec::new();
         }
-        vec![ParameterFault {
-            key: "listen_address".to_owned(),
-            index: None,
-            code: FaultCode::Pattern,
-            message: format!("`listen_address` is {address:?}, which is no address"),
-            help: "write an address such as 0.0.0.0, :: or 192.0.2.1".to_owned(),
-        }]
+        vec![parameters.fault(
+            FaultKind::Pattern,
+            "listen_address",
+            None,
+            format!("`listen_address` is {address:?}, which is no address"),
+            "write an address such as 0.0.0.0, :: or 192.0.2.1",
+        )]
     }
 
     fn open(
         &self,
         _identifier: &str,
-        parameters: &Parameters,
+        parameters: &Settings,
         _secrets: &dyn Secrets,
     ) -> Result<Source, OpenError> {
         let number = |key: &'static str| {
