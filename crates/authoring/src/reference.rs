@@ -3,7 +3,6 @@
 use crate::lint::table::{LINTS, Lint};
 use crate::{schema, snapshot};
 use dsm::diagnostic::{Code, Severity};
-use dsm::manifest::KEYS;
 use dsm::options::register;
 use std::fmt::Write as _;
 
@@ -149,20 +148,10 @@ fn diagnostics() -> String {
 }
 
 fn manifest() -> String {
-    let mut out = format!(
-        "# Keys of `manifest.toml`\n\n{NOTE}\n`autodetection.rule`, `property` and `allow` are lists of tables, written `[[autodetection.rule]]` and so on. An unknown\nkey is an error.\n\n| Key | Takes | Required | Meaning |\n|---|---|---|---|\n"
-    );
-    for key in KEYS {
-        let required = if key.required { "yes" } else { "no" };
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {required} | {} |",
-            key.path,
-            cell(key.takes),
-            cell(key.meaning)
-        );
-    }
-    out
+    format!(
+        "# Keys of `manifest.toml`\n\n{NOTE}\nAn unknown key is an error.\n{}",
+        dsm::manifest::page()
+    )
 }
 
 fn assumptions() -> String {

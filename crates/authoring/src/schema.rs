@@ -1,12 +1,8 @@
 //! Schemas for editors, made from the tables by which the files are read, so that they cannot say anything else.
 
-use dsm::diagnostic::Code;
 use dsm::field::Field;
 use dsm::lsx::schema::{Attribute, OURS, Takes, attributes};
 use dsm::lsx::{DSMITH_NAMESPACE, NAMESPACE, PatternType};
-use dsm::manifest::{FORMAT, KEYS, PropertyType};
-use dsm::options::register;
-use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 const GENERATED: &str =
@@ -146,103 +142,5 @@ fn enumeration(out: &mut String, name: &str, values: &[&str]) {
 
 /// The JSON Schema of `manifest.toml`.
 pub fn manifest() -> String {
-    let mut root = table();
-    root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    root["title"] = json!("manifest.toml of a dsmith mapping");
-    for key in KEYS {
-        let mut at = &mut root;
-        let mut parts = key.path.split('.').peekable();
-        while let Some(part) = parts.next() {
-            if part == "<name>" {
-                at["properties"] = options();
-                break;
-            }
-            if parts.peek().is_none() {
-                at["properties"][part] = value(key.path, key.takes, key.meaning);
-                if key.required
-                    && let Some(required) = at["required"].as_array_mut()
-                {
-                    required.push(json!(part));
-                }
-                break;
-            }
-            let is_list = matches!(part, "rule" | "property" | "allow");
-            let inner = at["properties"].as_object_mut();
-            let Some(inner) = inner else { break };
-            let entry = inner.entry(part).or_insert_with(|| {
-                if is_list {
-                    json!({"type": "array", "items": table()})
-                } else {
-                    table()
-                }
-            });
-            at = if is_list { &mut entry["items"] } else { entry };
-        }
-    }
-    // A table that has a required key is required itself, if it always has to be there.
-    if let Some(required) = root["required"].as_array_mut() {
-        required.push(json!("leef"));
-    }
-    root["properties"]["autodetection"]["dependentRequired"] = json!({"rule": ["precedence"]});
-    root["properties"]["autodetection"]["dependencies"] = json!({"rule": ["precedence"]});
-    root["properties"]["autodetection"]["properties"]["rule"]["items"]["anyOf"] =
-        json!([{"required": ["keypaths"]}, {"required": ["patterns"]}]);
-    format!("{root:#}\n")
-}
-
-fn table() -> Value {
-    json!({"type": "object", "additionalProperties": false, "properties": {}, "required": []})
-}
-
-fn value(path: &str, takes: &str, meaning: &str) -> Value {
-    let mut value = match takes {
-        "integer" => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
-        "list of strings" => json!({"type": "array", "items": {"type": "string"}}),
-        _ => json!({"type": "string"}),
-    };
-    match path {
-        "format" => value["const"] = json!(FORMAT),
-        "property.type" => {
-            let names: Vec<&str> = PropertyType::NAMES.iter().map(|(name, _)| *name).collect();
-            value["enum"] = json!(names);
-        }
-        "allow.lint" => {
-            let lints: Vec<&str> = Code::ALL
-                .iter()
-                .filter(|code| code.is_lint())
-                .map(|code| code.as_str())
-                .collect();
-            value["enum"] = json!(lints);
-        }
-        "property.leef_key" => value["pattern"] = json!("^[A-Za-z][A-Za-z0-9]*$"),
-        _ => {}
-    }
-    value["description"] = json!(meaning);
-    value
-}
-
-fn options() -> Value {
-    let mut options = Map::new();
-    for row in register() {
-        let mut value = if row.alternatives.is_empty() {
-            json!({"type": ["string", "integer"]})
-        } else {
-            let values: Vec<&str> = std::iter::once(row.default.as_str())
-                .chain(
-                    row.alternatives
-                        .iter()
-                        .map(|alternative| alternative.value.as_str()),
-                )
-                .collect();
-            // What is in angle brackets stands for a value.
-            if values.iter().any(|value| value.contains(['<', ' '])) {
-                json!({"type": ["string", "integer"]})
-            } else {
-                json!({"enum": values})
-            }
-        };
-        value["description"] = json!(format!("{} Our answer: {}", row.question, row.default));
-        options.insert(row.id.clone(), value);
-    }
-    Value::Object(options)
+    dsm::manifest::json_schema()
 }

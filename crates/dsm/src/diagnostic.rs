@@ -3,6 +3,9 @@
 //! Rendering (terminal, JSON, SARIF) is the business of other crates: a [`Diagnostic`] only knows its stable
 //! [`Code`], the places it talks about, why it matters and what to do about it.
 
+pub(crate) use settings::listed;
+pub use settings::{nearest, suggest};
+
 use crate::steps;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -329,55 +332,6 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-/// The known name that `wrong` was probably meant to be, if one is near enough: by its letters, or because one of the
-/// two contains the other.
-pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = fold(wrong);
-    // Shorter words are part of too many names.
-    let within = |name: &[char]| {
-        let (short, long) = if name.len() < folded.len() {
-            (name, folded.as_slice())
-        } else {
-            (folded.as_slice(), name)
-        };
-        short.len() >= 4 && long.windows(short.len()).any(|part| part == short)
-    };
-    known
-        .into_iter()
-        .filter_map(|name| {
-            let letters = fold(name);
-            let distance = edit_distance(&folded, &letters);
-            let near = distance <= 1 + letters.len() / 6;
-            (near || within(&letters)).then_some(((!near, distance), name))
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// `did you mean "x"? ` where a known name is near, then the list of the known ones.
-pub fn suggest(wrong: &str, what: &str, known: &[&str]) -> String {
-    suggestion(nearest(wrong, known.iter().copied()), what, known)
-}
-
-fn suggestion(near: Option<&str>, what: &str, known: &[&str]) -> String {
-    let list = listed(known);
-    match near {
-        Some(name) => format!("did you mean `{name}`? {what}: {list}"),
-        None => format!("{what}: {list}"),
-    }
-}
-
-/// How many names a list in a message shows.
-const MAX_LISTED: usize = 200;
-
-/// Names with commas between them, the first ones of a long list.
-pub(crate) fn listed(names: &[&str]) -> String {
-    match names.len().saturating_sub(MAX_LISTED) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
-    }
-}
-
 /// How many letters a [`Suggester`] compares.
 const MAX_COMPARED: usize = 30_000_000;
 
@@ -390,7 +344,7 @@ pub(crate) struct Suggester {
 impl Suggester {
     /// The same as [`nearest`].
     pub(crate) fn nearest<'a>(&mut self, wrong: &str, known: &[&'a str]) -> Option<&'a str> {
-        let length = |name: &str| name.len().min(MAX_FOLDED);
+        let length = |name: &str| name.len().min(settings::MAX_COMPARED);
         let letters: usize = known.iter().map(|name| 1 + length(name)).sum();
         self.compared = self
             .compared
@@ -398,52 +352,22 @@ impl Suggester {
         if self.compared > MAX_COMPARED {
             return None;
         }
+        steps::count(letters);
         nearest(wrong, known.iter().copied())
     }
 
     /// The same as [`suggest`].
     pub(crate) fn suggest(&mut self, wrong: &str, what: &str, known: &[&str]) -> String {
-        suggestion(self.nearest(wrong, known), what, known)
-    }
-}
-
-/// How many letters of a name are compared.
-const MAX_FOLDED: usize = 64;
-
-/// Case, blanks, hyphens and underscores are what people most often get wrong.
-fn fold(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|c| !matches!(c, '-' | '_' | ' '))
-        .flat_map(char::to_lowercase)
-        .take(MAX_FOLDED)
-        .collect()
-}
-
-fn edit_distance(a: &[char], b: &[char]) -> usize {
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.iter().enumerate() {
-        steps::count(b.len());
-        let mut current = vec![i + 1];
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = previous[j] + usize::from(ca != cb);
-            current.push(substituted.min(previous[j + 1] + 1).min(current[j] + 1));
+        match self.nearest(wrong, known) {
+            Some(_) => suggest(wrong, what, known),
+            None => format!("{what}: {}", listed(known)),
         }
-        previous = current;
     }
-    previous[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_misspelt_field_name_finds_the_real_one() {
-        let known = ["SourceIp", "SourcePort", "UserName"];
-        assert_eq!(nearest("sourceip", known), Some("SourceIp"));
-        assert_eq!(nearest("Username", known), Some("UserName"));
-        assert_eq!(nearest("Quux", known), None);
-    }
 
     #[test]
     fn lines_and_columns_count_from_one_and_in_characters() {

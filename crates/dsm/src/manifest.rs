@@ -1,19 +1,19 @@
 //! `manifest.toml`: what a mapping folder says about its log source type beside the extension and the QID map.
 
 mod keys;
-mod read;
+mod reference;
 
-pub use keys::{KEYS, Key};
+pub use keys::KEYS;
+pub use reference::{json_schema, page};
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, nearest, suggest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
 use crate::field::{Field, Kind};
 use crate::lsx::Spanned;
 use crate::options::{OptionError, Options};
-use read::{Reader, Table};
+use settings::{Document, Fault, FaultKind, RawTable, RawValue, Settings};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use toml::de::{DeTable, DeValue};
 
 /// The mapping format that this program reads.
 pub const FORMAT: u32 = 1;
@@ -123,174 +123,108 @@ pub struct Manifest {
 
 /// Reads a manifest; what cannot be read is left at its default and reported.
 pub fn parse(file: &Arc<SourceFile>) -> (Manifest, Diagnostics) {
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let document = Document::parse(&file.text);
+    let mut settings_reader = settings::Reader::new(&document);
+    let root = settings_reader.table(KEYS, "the manifest", &document.root, 0..0);
     let mut reader = Reader {
         file,
         out: Diagnostics::new(),
-        prefix: "",
         leef_keys: HashMap::new(),
         names: HashMap::new(),
-        unread: !errors.is_empty(),
     };
-    let mut last_line = usize::MAX;
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        // A broken line has several faults by the book, and one for its author.
-        let line = file.line_column(span.start).0;
-        if std::mem::replace(&mut last_line, line) != line {
-            reader.malformed(error.message(), span);
-        }
+    for fault in &settings_reader.faults {
+        reader.fault(fault);
     }
-    let mut manifest = reader.manifest(root.get_ref());
-    manifest.unread = reader.unread;
+    let mut manifest = reader.manifest(&root);
+    manifest.unread = settings_reader.is_damaged();
     (manifest, reader.out)
 }
 
-/// What is wrong with the TOML at a place where its parser gave up: where exactly, what, and a remedy for the faults that
-/// people make.
-pub fn explain_malformed(
-    text: &str,
-    message: &str,
-    span: Range<usize>,
-) -> (Range<usize>, String, String) {
-    let before = text.get(..span.start).unwrap_or(text);
-    let from = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let to = text[from..].find('\n').map_or(text.len(), |end| from + end);
-    let line = &text[from..to];
-    let message = message.lines().next().unwrap_or_default();
-    let value = line.split_once('=').map_or("", |(_, value)| value.trim());
-    if message.starts_with("duplicate key") {
-        (
-            span,
-            "the key stands twice".to_owned(),
-            "remove one of the two".to_owned(),
-        )
-    } else if let Some(at) = line.find(['“', '”', '„', '‘', '’']) {
-        let quote = line[at..].chars().next().map_or(0, char::len_utf8);
-        (
-            from + at..from + at + quote,
-            "a curly quote is no quote in TOML".to_owned(),
-            "write straight quotes: \"...\" or '...'".to_owned(),
-        )
-    } else if message.contains("escape") && line.contains('\\') {
-        (
-            span,
-            "a backslash in double quotes begins an escape".to_owned(),
-            r"use single quotes for a regex: '\w+'".to_owned(),
-        )
-    } else if value.starts_with(|c: char| c.is_alphabetic()) && !value.contains(['"', '\'']) {
-        let at = to - line.len() + line.find(value).unwrap_or_default();
-        (
-            at..at + value.len(),
-            "a text stands without quotes".to_owned(),
-            format!("write \"{value}\""),
-        )
-    } else if value.starts_with('"') && value.matches('"').count() == 1 {
-        let at = from + line.find('"').unwrap_or_default();
-        (
-            at..to,
-            "a quote is not closed on its line".to_owned(),
-            "end the text with a double quote".to_owned(),
-        )
-    } else if message.starts_with("unclosed table") {
-        (
-            span,
-            message.to_owned(),
-            "write the name in brackets: [name]".to_owned(),
-        )
-    } else if message.starts_with("unclosed array") {
-        (span, message.to_owned(), "end the list with `]`".to_owned())
-    } else {
-        (span, message.to_owned(), "mend the TOML here".to_owned())
-    }
+/// Makes a manifest of settings, and keeps what is wrong with it.
+struct Reader<'a> {
+    file: &'a Arc<SourceFile>,
+    out: Diagnostics,
+    /// The LEEF keys so far, with their places.
+    leef_keys: HashMap<String, Range<usize>>,
+    /// The names of properties so far, with their places.
+    names: HashMap<String, Range<usize>>,
 }
 
 impl Reader<'_> {
-    fn malformed(&mut self, message: &str, span: Range<usize>) {
-        let (place, message, help) = explain_malformed(&self.file.text, message, span);
-        self.report(Code::ManifestMalformed, &place, message, help);
+    fn report(
+        &mut self,
+        code: Code,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.out
+            .push(Diagnostic::new(code, message, help).at(self.file, span.clone(), ""));
     }
 
-    fn manifest(&mut self, root: Table<'_, '_>) -> Manifest {
-        const TOP: &[&str] = &[
-            "format",
-            "name",
-            "description",
-            "log_source_type_id",
-            "leef",
-            "autodetection",
-            "options",
-            "property",
-            "allow",
-        ];
-        self.known(root, "", TOP);
-        let mut manifest = Manifest::default();
-        let whole = 0..0;
-        if let Some(format) = self.integer(root, "format", &whole, true)
-            && format.value != FORMAT
+    fn fault(&mut self, fault: &Fault) {
+        let code = match fault.kind {
+            FaultKind::Malformed => Code::ManifestMalformed,
+            FaultKind::Unknown => Code::ManifestKeyUnknown,
+            FaultKind::Missing => Code::ManifestKeyMissing,
+            _ => Code::ManifestValueInvalid,
+        };
+        self.report(code, &fault.span, &fault.message, &fault.help);
+    }
+
+    fn manifest(&mut self, root: &Settings) -> Manifest {
+        let mut manifest = Manifest {
+            name: text(root, "name"),
+            description: text(root, "description"),
+            log_source_type_id: number(root, "log_source_type_id").unwrap_or_default(),
+            ..Manifest::default()
+        };
+        if let Some(format) = number(root, "format")
+            && format != FORMAT
         {
             self.report(
                 Code::FormatVersionUnknown,
-                &format.span,
-                format!("mapping format {} is not known", format.value),
+                &root.span_of("format"),
+                format!("mapping format {format} is not known"),
                 format!("this program reads format {FORMAT}; a newer one needs a newer program"),
             );
         }
-        manifest.name = self
-            .string(root, "name", &whole, true)
-            .map(|s| s.value)
-            .unwrap_or_default();
-        manifest.description = self
-            .string(root, "description", &whole, false)
-            .map(|s| s.value)
-            .unwrap_or_default();
-        manifest.log_source_type_id = self
-            .integer(root, "log_source_type_id", &whole, true)
-            .map(|s| s.value)
-            .unwrap_or_default();
-        match self.table(root, "leef", &whole, true) {
-            Some((leef, span)) => {
-                self.known(leef, "leef.", &["vendor", "product", "version"]);
-                self.prefix = "leef.";
-                manifest.vendor = self.header(leef, "vendor", &span);
-                manifest.product = self.header(leef, "product", &span);
-                manifest.version = self.header(leef, "version", &span);
-                self.prefix = "";
-            }
-            None => manifest.vendor.clear(),
+        if let Some(leef) = root.table("leef") {
+            manifest.vendor = self.header(leef, "vendor");
+            manifest.product = self.header(leef, "product");
+            manifest.version = self.header(leef, "version");
         }
-        if let Some((autodetection, span)) = self.table(root, "autodetection", &whole, false) {
-            self.prefix = "autodetection.";
-            self.autodetection(autodetection, &span, &mut manifest);
-            self.prefix = "";
+        if let Some(autodetection) = root.table("autodetection") {
+            self.autodetection(autodetection, &mut manifest);
         }
-        if let Some((options, _)) = self.table(root, "options", &whole, false) {
-            self.prefix = "options.";
+        if let Some(options) = root.open("options") {
             self.options(options, &mut manifest.options);
-            self.prefix = "";
         }
-        for (table, span) in self.tables(root, "property") {
-            self.prefix = "property.";
-            if let Some(property) = self.property(table, &span) {
-                manifest.properties.push(property);
-            }
-            self.prefix = "";
+        for table in root.tables("property") {
+            manifest.properties.extend(self.property(table));
         }
-        for (table, span) in self.tables(root, "allow") {
-            self.prefix = "allow.";
-            let allow = self.allow(table, &span);
-            manifest.allows.extend(allow);
-            self.prefix = "";
+        for table in root.tables("allow") {
+            manifest.allows.extend(self.allow(table));
         }
         manifest
     }
 
-    fn allow(&mut self, table: Table<'_, '_>, span: &Range<usize>) -> Option<Allow> {
-        self.known(table, "allow.", &["lint", "at", "reason"]);
-        let number = self.string(table, "lint", span, true);
-        let at = self.strings(table, "at");
-        let reason = self.string(table, "reason", span, true);
-        let number = number?;
+    /// A text that goes into a LEEF header, where a pipe cannot be represented.
+    fn header(&mut self, leef: &Settings, name: &str) -> String {
+        let text = text(leef, name);
+        if text.contains(|c: char| c == '|' || c.is_control()) {
+            self.report(
+                Code::ManifestValueInvalid,
+                &leef.span_of(name),
+                format!("`leef.{name}` holds a pipe or a control character"),
+                "LEEF has no escape for it in the header; write something else",
+            );
+        }
+        text
+    }
+
+    fn allow(&mut self, table: &Settings) -> Option<Allow> {
+        let number = table.spanned("lint")?;
         let lint = Code::from_number(&number.value).filter(|code| code.is_lint());
         if lint.is_none() {
             let lints: Vec<&str> = Code::ALL
@@ -310,26 +244,18 @@ impl Reader<'_> {
         }
         Some(Allow {
             lint: lint?,
-            at,
-            reason: reason?.value,
-            span: span.clone(),
+            at: table.spanned_list("at"),
+            reason: table.text("reason")?.to_owned(),
+            span: table.span.clone(),
         })
     }
 
-    fn autodetection(
-        &mut self,
-        table: Table<'_, '_>,
-        span: &Range<usize>,
-        manifest: &mut Manifest,
-    ) {
-        self.known(table, "autodetection.", &["precedence", "rule"]);
-        let rules = self.tables(table, "rule");
-        manifest.precedence = self.integer(table, "precedence", span, !rules.is_empty());
-        if rules.is_empty()
+    fn autodetection(&mut self, table: &Settings, manifest: &mut Manifest) {
+        manifest.precedence = number(table, "precedence")
+            .map(|number| Spanned::new(number, table.span_of("precedence")));
+        if !table.is_given("rule")
+            && !table.has_unknown_keys()
             && let Some(precedence) = &manifest.precedence
-            && table
-                .keys()
-                .all(|key| nearest(key.get_ref(), ["rule"]).is_none())
         {
             self.report(
                 Code::AutodetectionEmpty,
@@ -338,63 +264,59 @@ impl Reader<'_> {
                 "add [[autodetection.rule]] with keypaths or patterns, or remove the precedence",
             );
         }
-        self.prefix = "autodetection.rule.";
-        for (rule, span) in rules {
-            self.known(rule, "autodetection.rule.", &["keypaths", "patterns"]);
-            let foreign = rule
-                .keys()
-                .any(|key| !matches!(key.get_ref().as_ref(), "keypaths" | "patterns"));
-            let rule = Rule {
-                keypaths: self.strings(rule, "keypaths"),
-                patterns: self.strings(rule, "patterns"),
-            };
-            if rule.keypaths.is_empty() && rule.patterns.is_empty() {
+        for rule in table.tables("rule") {
+            let keypaths = rule.spanned_list("keypaths");
+            let patterns = rule.spanned_list("patterns");
+            if !keypaths.is_empty() || !patterns.is_empty() {
+                manifest.rules.push(Rule { keypaths, patterns });
+            } else if !rule.has_unknown_keys() {
                 // An unknown key is reported, and was probably meant to be one of the two.
-                if foreign {
-                    continue;
-                }
                 self.report(
                     Code::ManifestValueInvalid,
-                    &span,
+                    &rule.span,
                     "an autodetection rule asks for nothing",
                     "give it keypaths or patterns; an empty rule would claim every payload",
                 );
-            } else {
-                manifest.rules.push(rule);
             }
         }
     }
 
-    fn options(&mut self, table: Table<'_, '_>, options: &mut Options) {
-        for (name, value) in table {
-            let text = match value.get_ref() {
-                DeValue::String(text) => text.to_string(),
-                DeValue::Integer(number) => number.as_str().to_owned(),
+    fn options(&mut self, table: &RawTable, options: &mut Options) {
+        for (name, entry) in &table.0 {
+            let span = entry.raw.span.clone();
+            let text = match &entry.raw.value {
+                RawValue::Text(text) => text.clone(),
+                RawValue::Integer(number) => number.to_string(),
                 _ => {
-                    self.wrong_type(value, name.get_ref(), "a string");
+                    self.report(
+                        Code::ManifestValueInvalid,
+                        &span,
+                        format!("`options.{name}` takes a text"),
+                        "write its value in quotes",
+                    );
                     continue;
                 }
             };
-            let (span, message, help) = match options.set(name.get_ref(), &text) {
+            let (span, message, help) = match options.set(name, &text) {
                 Ok(()) => continue,
                 Err(OptionError::UnknownOption) => (
-                    name.span(),
-                    format!("`{}` is not an engine option", name.get_ref()),
-                    suggest(name.get_ref(), "options", Options::NAMES),
+                    entry.key_span.clone(),
+                    format!("`{name}` is not an engine option"),
+                    suggest(name, "options", Options::NAMES),
                 ),
                 Err(OptionError::UnknownValue(values)) => (
-                    value.span(),
-                    format!("`{text}` is not a value of {}", name.get_ref()),
+                    span,
+                    format!("`{text}` is not a value of {name}"),
                     suggest(&text, "values", &values),
                 ),
                 Err(OptionError::Unreadable(takes)) => (
-                    value.span(),
+                    span,
                     if text.is_empty() {
-                        format!("{} is empty", name.get_ref())
+                        format!("{name} is empty")
                     } else {
-                        format!("`{text}` is not a value of {}", name.get_ref())
+                        format!("`{text}` is not a value of {name}")
                     },
-                    if name.get_ref() == "time-zone" {
+                    if name == "time-zone" {
                         format!(
                             "it takes {takes}; abbreviations such as CEST stand for different offsets in different places"
                         )
@@ -407,35 +329,12 @@ impl Reader<'_> {
         }
     }
 
-    fn property(
-        &mut self,
-        table: Table<'_, '_>,
-        span: &Range<usize>,
-    ) -> Option<PropertyDeclaration> {
-        self.known(
-            table,
-            "property.",
-            &["name", "type", "leef_key", "description", "datetime_format"],
-        );
-        let name = self.string(table, "name", span, true);
-        let kind = self.string(table, "type", span, true).and_then(|text| {
-            let known = PropertyType::NAMES
-                .iter()
-                .find(|(name, _)| *name == text.value);
-            if known.is_none() {
-                let names: Vec<&str> = PropertyType::NAMES.iter().map(|(name, _)| *name).collect();
-                self.report(
-                    Code::ManifestValueInvalid,
-                    &text.span,
-                    format!("`{}` is not a type of property", text.value),
-                    suggest(&text.value, "types", &names),
-                );
-            }
+    fn property(&mut self, table: &Settings) -> Option<PropertyDeclaration> {
+        let kind = table.text("type").and_then(|text| {
+            let known = PropertyType::NAMES.iter().find(|(name, _)| *name == text);
             known.map(|(_, kind)| *kind)
         });
-        let leef_key = self.string(table, "leef_key", span, true);
-        let description = self.string(table, "description", span, true);
-        let datetime_format = self.string(table, "datetime_format", span, false);
+        let datetime_format = table.spanned("datetime_format");
         if let (Some(format), Some(kind)) = (&datetime_format, kind)
             && kind != PropertyType::Time
         {
@@ -446,17 +345,16 @@ impl Reader<'_> {
                 "remove it, or write type = \"time\"",
             );
         }
-        if let Some(leef_key) = &leef_key {
-            self.leef_key(leef_key);
+        if let Some(leef_key) = table.spanned("leef_key") {
+            self.leef_key(&leef_key);
         }
-        let name = name?;
-        let free = self.property_name(&name);
+        let name = table.spanned("name")?;
         // With a fault elsewhere the name is declared all the same: the extension may use it.
-        free.then(|| PropertyDeclaration {
+        self.property_name(&name).then(|| PropertyDeclaration {
             name,
             kind: kind.unwrap_or(PropertyType::String),
-            leef_key: leef_key.map(|key| key.value).unwrap_or_default(),
-            description: description.map(|text| text.value).unwrap_or_default(),
+            leef_key: text(table, "leef_key"),
+            description: text(table, "description"),
             datetime_format,
         })
     }
@@ -573,6 +471,15 @@ impl Reader<'_> {
     }
 }
 
+/// The text of a key, or nothing.
+fn text(table: &Settings, name: &str) -> String {
+    table.text(name).unwrap_or_default().to_owned()
+}
+
+fn number(table: &Settings, name: &str) -> Option<u32> {
+    u32::try_from(table.integer(name)?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -641,18 +548,6 @@ description = "identifier of the alert"
         for (at, c) in GOOD.char_indices() {
             findings(&GOOD[..at]);
             findings(&format!("{}“{}", &GOOD[..at], &GOOD[at + c.len_utf8()..]));
-        }
-    }
-
-    #[test]
-    fn every_key_that_is_read_is_in_the_reference() {
-        for name in [
-            "format",
-            "leef.vendor",
-            "autodetection.rule.patterns",
-            "property.datetime_format",
-        ] {
-            assert!(KEYS.iter().any(|key| key.path == name), "{name}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::args::{ProtocolArgs, ProtocolCommand, ProtocolFormat};
 use crate::{Exit, UsageError, terminal};
 use protocol::Protocol;
-use protocol::parameter::schema;
 use protocol::protocols::{REGISTRY, find, suggest};
+use settings::schema;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
             };
             match format {
                 ProtocolFormat::Human => show(protocol, terminal::reading_width().min(MAX_WIDTH)),
-                ProtocolFormat::Schema => format!("{:#}\n", schema(protocol.parameters())),
+                ProtocolFormat::Schema => format!("{:#}\n", schema::object(protocol.parameters())),
             }
         }
     };
@@ -63,21 +63,16 @@ fn show(protocol: &dyn Protocol, width: usize) -> String {
         let text = format!("Deprecated: {}", protocol::reference::in_words(deprecation));
         wrap(&mut out, &text, "", width);
     }
-    for parameter in protocol.parameters() {
-        let row = parameter.describe();
-        let _ = write!(out, "\n{}  {}\n", bold(row.key), row.label);
-        wrap(&mut out, &row.meaning, "    ", width);
-        wrap(&mut out, &format!("takes: {}", row.takes), "    ", width);
-        if let Some(default) = row.default {
-            wrap(&mut out, &format!("default: {default}"), "    ", width);
-        } else {
-            wrap(
-                &mut out,
-                &format!("required: {}", row.required),
-                "    ",
-                width,
-            );
-        }
+    for key in protocol.parameters() {
+        let label = key.label.unwrap_or("QRadar has no such parameter");
+        let _ = write!(out, "\n{}  {label}\n", bold(key.name));
+        wrap(&mut out, &key.explanation(), "    ", width);
+        wrap(&mut out, &format!("takes: {}", key.takes()), "    ", width);
+        let (what, value) = match key.default {
+            Some(default) => ("default", default.to_owned()),
+            None => ("required", key.requirement()),
+        };
+        wrap(&mut out, &format!("{what}: {value}"), "    ", width);
     }
     out
 }

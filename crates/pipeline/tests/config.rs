@@ -213,7 +213,7 @@ fn each_fault_has_its_code_and_names_the_thing() {
         (
             "[\"qradar\", \"archive\"]",
             "[\"qradar\", \"archive\", \"qradar\"]",
-            "CFG004",
+            "CFG007",
             "twice",
         ),
         (

@@ -73,6 +73,15 @@ impl Reader {
         }
     }
 
+    /// A reader of further tables of a document, of which it is known whether it is well formed.
+    #[must_use]
+    pub fn of(is_damaged: bool) -> Self {
+        Self {
+            faults: Vec::new(),
+            is_damaged,
+        }
+    }
+
     /// Whether the file is not well formed, so that a key may have gone missing or into the wrong table.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
@@ -110,6 +119,7 @@ impl Reader {
             ..Settings::default()
         };
         let unknown = self.given(declared, title, raw, &mut settings);
+        settings.has_unknown = !unknown.is_empty();
         for key in declared {
             if let Some(default) = key.default
                 && !settings.is_given(key.name)
@@ -410,7 +420,8 @@ impl Reader {
             }
             _ => return self.wrong_type(key, raw),
         };
-        if items.is_empty() {
+        let is_free = matches!(key.takes.item(), Takes::AnyText);
+        if items.is_empty() && !is_free {
             let message = format!("`{}` is empty", key.name);
             return self.wrong(FaultKind::OutOfRange, key, raw, message);
         }
@@ -430,7 +441,7 @@ impl Reader {
             let Some(text) = self.text(key, key.takes.item(), item, text) else {
                 continue;
             };
-            if texts.contains(&text) {
+            if !is_free && texts.contains(&text) {
                 self.report(
                     FaultKind::Contradiction,
                     key.name,

@@ -40,7 +40,7 @@ mod words;
 
 pub use check::{Fault, FaultKind, Reader};
 pub use key::{Effect, Key, Pattern, Rule, Takes, When};
-pub use names::{nearest, suggest};
+pub use names::{MAX_COMPARED, listed, nearest, suggest};
 pub use raw::{Document, Raw, RawEntry, RawTable, RawValue};
 pub use secret::{SecretRef, masked};
 pub use toml_faults::explain;

@@ -1,7 +1,7 @@
 //! What a misspelt name was meant to be.
 
-/// How many letters of a name are compared.
-const MAX_FOLDED: usize = 64;
+/// How many letters of a name are compared; what follows counts as equal.
+pub const MAX_COMPARED: usize = 64;
 
 /// How many names a list in a message shows.
 const MAX_LISTED: usize = 200;
@@ -34,13 +34,19 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 /// `did you mean x? ` where a known name is near, then the list of the known ones.
 #[must_use]
 pub fn suggest(wrong: &str, what: &str, known: &[&str]) -> String {
-    let list = match known.len().saturating_sub(MAX_LISTED) {
-        0 => known.join(", "),
-        more => format!("{} and {more} more", known[..MAX_LISTED].join(", ")),
-    };
+    let list = listed(known);
     match nearest(wrong, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`? {what}: {list}"),
         None => format!("{what}: {list}"),
+    }
+}
+
+/// Names with commas between them, the first 200 of a long list.
+#[must_use]
+pub fn listed(names: &[&str]) -> String {
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
     }
 }
 
@@ -49,7 +55,7 @@ fn fold(name: &str) -> Vec<char> {
     name.chars()
         .filter(|c| !matches!(c, '-' | '_' | ' '))
         .flat_map(char::to_lowercase)
-        .take(MAX_FOLDED)
+        .take(MAX_COMPARED)
         .collect()
 }
 

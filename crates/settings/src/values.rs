@@ -34,6 +34,7 @@ pub struct Settings {
     pub span: Range<usize>,
     pub(crate) values: BTreeMap<&'static str, Value>,
     pub(crate) written: BTreeMap<&'static str, Written>,
+    pub(crate) has_unknown: bool,
 }
 
 /// Settings are equal if their values are, wherever they stand.
@@ -203,6 +204,12 @@ impl Settings {
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
         self.written.contains_key(name)
+    }
+
+    /// Whether there are keys that are not declared, one of which may be a misspelt one.
+    #[must_use]
+    pub fn has_unknown_keys(&self) -> bool {
+        self.has_unknown
     }
 
     /// The place of the value of a key; that of the table where it is not given.

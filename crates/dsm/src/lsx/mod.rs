@@ -10,6 +10,7 @@ pub mod schema;
 mod tree;
 
 pub use parse::parse;
+pub use settings::Spanned;
 
 use crate::diagnostic::SourceFile;
 use crate::java_regex::{Flags, JavaRegex};
@@ -21,22 +22,6 @@ use std::sync::Arc;
 pub const DSMITH_NAMESPACE: &str = "urn:dsmith:lsx:1";
 /// The namespace of the root element.
 pub const NAMESPACE: &str = "event_parsing/device_extension";
-
-/// A value and the byte range of the file that it was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Where it stands.
-    pub span: Range<usize>,
-}
-
-impl<T> Spanned<T> {
-    /// A value with its place.
-    pub fn new(value: T, span: Range<usize>) -> Self {
-        Self { value, span }
-    }
-}
 
 /// A whole extension.
 #[derive(Debug)]

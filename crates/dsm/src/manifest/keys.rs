@@ -1,146 +1,191 @@
-//! The keys of the manifest, for errors and for the generated reference.
+//! The keys of the manifest.
 
-/// A key of the manifest, for the reader of errors and of the generated reference.
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Table and name.
-    pub path: &'static str,
-    /// What it takes.
-    pub takes: &'static str,
-    /// Whether it must be there.
-    pub required: bool,
-    /// What it means.
-    pub meaning: &'static str,
-}
+use super::PropertyType;
+use settings::{Effect, Key, Rule, Takes, When};
 
-/// Every key of the manifest, in the order of the reference.
+const NUMBER: Takes = Takes::Integer(0, u32::MAX as i64);
+const TEXTS: Takes = Takes::List(&Takes::AnyText);
+
+/// How the types of properties are written.
+const TYPES: [&str; PropertyType::NAMES.len()] = {
+    let mut names = [""; PropertyType::NAMES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = PropertyType::NAMES[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// The keys at the top of the manifest, and in them those of its tables, in the order of the reference page.
 pub const KEYS: &[Key] = &[
-    key(
+    Key::new(
         "format",
-        "integer",
-        true,
+        NUMBER,
         "Version of the mapping format; this program reads 1.",
-    ),
-    key(
+    )
+    .required()
+    .example("format = 1"),
+    Key::new(
         "name",
-        "string",
-        true,
+        Takes::AnyText,
         "Name of the log source type as people see it.",
-    ),
-    key(
+    )
+    .required()
+    .example("name = \"Acme Firewall\""),
+    Key::new(
         "description",
-        "string",
-        false,
+        Takes::AnyText,
         "One line on what the type covers.",
     ),
-    key(
+    Key::new(
         "log_source_type_id",
-        "integer",
-        true,
+        NUMBER,
         "Identifier of the log source type whose QID map is used. A type that you make in the DSM Editor gets one from 4000 on; a group's device-type-id-override names another type.",
+    )
+    .required()
+    .example("log_source_type_id = 4001"),
+    Key::new(
+        "leef",
+        Takes::Table(LEEF),
+        "The header of events in LEEF and CEF.",
+    )
+    .required()
+    .example("[leef] with vendor, product and version"),
+    Key::new(
+        "autodetection",
+        Takes::Table(AUTODETECTION),
+        "Which payloads are of this type.",
+    )
+    .example("[autodetection] with precedence, and below it [[autodetection.rule]]"),
+    Key::new(
+        "options",
+        Takes::Open("a table of engine options"),
+        "Answers to questions that IBM's documents leave open; the names and values are in the assumption register.",
+    )
+    .example("[options] with lines such as qid-case = \"insensitive\""),
+    Key::new(
+        "property",
+        Takes::Tables(PROPERTY),
+        "The custom properties.",
     ),
-    key(
-        "leef.vendor",
-        "string",
-        true,
-        "Vendor in the LEEF and CEF header: that of the product whose events these are.",
-    ),
-    key(
-        "leef.product",
-        "string",
-        true,
-        "Product in the LEEF and CEF header; the pair with the vendor is unique.",
-    ),
-    key(
-        "leef.version",
-        "string",
-        true,
-        "Version of the product in the LEEF and CEF header.",
-    ),
-    key(
-        "autodetection.precedence",
-        "integer",
-        false,
-        "Types are asked in ascending order whether a payload is theirs. Unique over all mappings; required when there are rules.",
-    ),
-    key(
-        "autodetection.rule.keypaths",
-        "list of strings",
-        false,
-        "JSON key paths that must all find a value for the rule to hold. One rule that holds is enough.",
-    ),
-    key(
-        "autodetection.rule.patterns",
-        "list of strings",
-        false,
-        "Java regular expressions that must all match somewhere in the payload for the rule to hold.",
-    ),
-    key(
-        "options.<name>",
-        "string",
-        false,
-        "An answer to a question that IBM's documents leave open; the names and values are in the assumption register.",
-    ),
-    key(
-        "property.name",
-        "string",
-        true,
-        "Name of a custom property, as a matcher's field attribute says it.",
-    ),
-    key(
-        "property.type",
-        "string",
-        true,
-        "string, numeric, ip, port or time. A value that is not of the type counts as no data.",
-    ),
-    key(
-        "property.leef_key",
-        "string",
-        true,
-        "Key in LEEF output: letters and digits, beginning with a letter, unique, not one of LEEF's predefined keys.",
-    ),
-    key(
-        "property.description",
-        "string",
-        true,
-        "What the property holds, for the analyst.",
-    ),
-    key(
-        "property.datetime_format",
-        "string",
-        false,
-        "Format of a property of type time, in the letters of Java's SimpleDateFormat (ext-data in an extension takes Joda-Time's). Without it ISO 8601, epochs and syslog stamps are recognised.",
-    ),
-    key(
-        "allow.lint",
-        "string",
-        true,
-        "Number of a lint whose findings are known, such as DSM106.",
-    ),
-    key(
-        "allow.at",
-        "list of strings",
-        false,
-        "What the findings are about, as `dsmith lint` names it, such as pattern/Attempt; * stands for any text. Without it, all findings of the lint.",
-    ),
-    key(
-        "allow.reason",
-        "string",
-        true,
-        "Why they are all right. `dsmith lint` shows it.",
+    Key::new(
+        "allow",
+        Takes::Tables(ALLOW),
+        "Findings of `dsmith lint` that are known.",
     ),
 ];
 
-const fn key(
-    path: &'static str,
-    takes: &'static str,
-    required: bool,
-    meaning: &'static str,
-) -> Key {
-    Key {
-        path,
-        takes,
-        required,
-        meaning,
-    }
-}
+const LEEF: &[Key] = &[
+    Key::new(
+        "vendor",
+        Takes::AnyText,
+        "Vendor in the header: that of the product whose events these are.",
+    )
+    .required()
+    .example("vendor = \"Acme\""),
+    Key::new(
+        "product",
+        Takes::AnyText,
+        "Product in the header; the pair with the vendor is unique.",
+    )
+    .required()
+    .example("product = \"Firewall\""),
+    Key::new(
+        "version",
+        Takes::AnyText,
+        "Version of the product in the header.",
+    )
+    .required()
+    .example("version = \"1.0\""),
+];
+
+const AUTODETECTION: &[Key] = &[
+    Key::new(
+        "rule",
+        Takes::Tables(RULE),
+        "Rules. One that holds is enough.",
+    ),
+    Key::new(
+        "precedence",
+        NUMBER,
+        "Types are asked in ascending order whether a payload is theirs. Unique over all mappings.",
+    )
+    .rules(&[Rule {
+        key: "rule",
+        when: When::Given,
+        effect: Effect::Required,
+    }])
+    .example("precedence = 100, a number that no other mapping has"),
+];
+
+const RULE: &[Key] = &[
+    Key::new(
+        "keypaths",
+        TEXTS,
+        "JSON key paths that must all find a value for the rule to hold.",
+    ),
+    Key::new(
+        "patterns",
+        TEXTS,
+        "Java regular expressions that must all match somewhere in the payload for the rule to hold.",
+    ),
+];
+
+const PROPERTY: &[Key] = &[
+    Key::new(
+        "name",
+        Takes::AnyText,
+        "Name of a custom property, as a matcher's field attribute says it.",
+    )
+    .required()
+    .example("name = \"Rule Name\""),
+    Key::new(
+        "type",
+        Takes::Choice(&TYPES),
+        "Its type. A value that is not of the type counts as no data.",
+    )
+    .required()
+    .example("type = \"string\""),
+    Key::new(
+        "leef_key",
+        Takes::AnyText,
+        "Key in LEEF output: letters and digits, beginning with a letter, unique, not one of LEEF's predefined keys.",
+    )
+    .required()
+    .example("leef_key = \"ruleName\""),
+    Key::new(
+        "description",
+        Takes::AnyText,
+        "What the property holds, for the analyst.",
+    )
+    .required()
+    .example("description = \"name of the rule that decided\""),
+    Key::new(
+        "datetime_format",
+        Takes::AnyText,
+        "Format of a property of type time, in the letters of Java's SimpleDateFormat (ext-data in an extension takes Joda-Time's). Without it ISO 8601, epochs and syslog stamps are recognised.",
+    ),
+];
+
+const ALLOW: &[Key] = &[
+    Key::new(
+        "lint",
+        Takes::AnyText,
+        "Number of a lint whose findings are known, such as DSM106.",
+    )
+    .required()
+    .example("lint = \"DSM106\""),
+    Key::new(
+        "at",
+        TEXTS,
+        "What the findings are about, as `dsmith lint` names it, such as pattern/Attempt; * stands for any text. Without it, all findings of the lint.",
+    ),
+    Key::new(
+        "reason",
+        Takes::AnyText,
+        "Why they are all right. `dsmith lint` shows it.",
+    )
+    .required()
+    .example("reason = \"the flag is needed, and nobody edits it there\""),
+];

@@ -18,9 +18,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, Stop};
 use protocol::driver::LaneDriver;
 use protocol::http::{Request, Response, Transport, TransportError};
-use settings::{RawTable, RawValue};
 use protocol::secret::GivenSecrets;
 use protocol::{Collector, Cursor, Lane, LaneId, Page, Sink, SinkError, Source, Step};
+use settings::{RawTable, RawValue};
 use simulator::{
     Client, Fault, Feed, Order, Pace, RetryAfter, Rule, Scenario, Service, Simulator, Stamp, key_of,
 };
@@ -348,7 +348,7 @@ fn lane(case: &Case, rules: Rules) -> Lane {
     let secret = RawTable::from_iter([("env".to_owned(), text("CLIENT_SECRET"))]);
     let mut values = RawTable::from_iter([
         ("client_id".to_owned(), text(&client.id)),
-        ("client_secret".to_owned(), Value::Table(secret)),
+        ("client_secret".to_owned(), RawValue::Table(secret)),
         ("endpoint_override".to_owned(), text(SERVER)),
         ("recurrence".to_owned(), text(case.machine.recurrence)),
         ("initial_lookback".to_owned(), text("2H")),
@@ -356,16 +356,16 @@ fn lane(case: &Case, rules: Rules) -> Lane {
     let login = format!("https://login.microsoftonline.com/{}/oauth2", client.tenant);
     match case.service {
         Service::Graph => {
-            values.insert("tenant_id".to_owned(), text(&client.tenant));
+            values.set("tenant_id", text(&client.tenant));
         }
         Service::MdeApi => {
             let server = text(&format!("{login}/v2.0/token"));
-            values.insert("authorization_server_url".to_owned(), server);
+            values.set("authorization_server_url", server);
         }
         _ => {
             let server = text(&format!("{login}/token"));
-            values.insert("authorization_server_url".to_owned(), server);
-            values.insert("region".to_owned(), RawValue::from(vec![text("eu")]));
+            values.set("authorization_server_url", server);
+            values.set("region", RawValue::from(vec![text("eu")]));
         }
     }
     let protocol = protocol::protocols::find(case.protocol).unwrap();

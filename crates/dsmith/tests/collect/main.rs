@@ -15,9 +15,9 @@ mod old_rule;
 mod rig;
 
 use chrono::TimeDelta;
-use settings::{RawTable, RawValue};
 use protocol::status::{RetryReason, State};
 use rig::{PROTOCOLS, Rig, failing, scenario};
+use settings::RawValue;
 use simulator::{Client, Fault, Feed, RetryAfter, Rule, Scenario, Service, Simulator};
 use std::time::Duration;
 

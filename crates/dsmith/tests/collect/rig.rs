@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use protocol::clock::{Clock, Stop};
 use protocol::driver::LaneDriver;
 use protocol::http::UreqTransport;
-use settings::{RawTable, RawValue};
 use protocol::secret::GivenSecrets;
 use protocol::status::LaneStatus;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
+use settings::{RawTable, RawValue};
 use simulator::{
     Client, Comparison, Feed, Pace, Rule, Scenario, Service, Simulator, Stamp, key_of,
 };
@@ -101,7 +101,7 @@ fn text(value: &str) -> RawValue {
 impl Rig {
     /// A log source of this protocol that collects from this scenario.
     pub(crate) fn new(protocol: &'static str, scenario: Scenario) -> Self {
-        let regions: Vec<Value> = scenario
+        let regions: Vec<RawValue> = scenario
             .feeds
             .iter()
             .filter(|feed| !feed.region.is_empty())
@@ -112,23 +112,23 @@ impl Rig {
         let secret = RawTable::from_iter([("env".to_owned(), text("CLIENT_SECRET"))]);
         let mut parameters = RawTable::from_iter([
             ("client_id".to_owned(), text(&client.id)),
-            ("client_secret".to_owned(), Value::Table(secret)),
+            ("client_secret".to_owned(), RawValue::Table(secret)),
             ("endpoint_override".to_owned(), text(&simulator.url())),
             ("recurrence".to_owned(), text("5M")),
             ("initial_lookback".to_owned(), text("2H")),
         ]);
         if protocol == "microsoft-graph-security" {
-            parameters.insert("tenant_id".to_owned(), text(&client.tenant));
+            parameters.set("tenant_id", text(&client.tenant));
         } else {
             let version = if regions.is_empty() { "/v2.0" } else { "" };
             let server = format!(
                 "https://login.microsoftonline.com/{}/oauth2{version}/token",
                 client.tenant
             );
-            parameters.insert("authorization_server_url".to_owned(), text(&server));
+            parameters.set("authorization_server_url", text(&server));
         }
         if !regions.is_empty() {
-            parameters.insert("region".to_owned(), RawValue::from(regions));
+            parameters.set("region", RawValue::from(regions));
         }
         let mut rig = Self {
             simulator,
@@ -142,8 +142,8 @@ impl Rig {
     }
 
     /// Sets a parameter and opens the log source anew.
-    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.parameters.insert(name.to_owned(), value);
+    pub(crate) fn with(mut self, name: &str, value: RawValue) -> Self {
+        self.parameters.set(name, value);
         self.restart();
         self
     }

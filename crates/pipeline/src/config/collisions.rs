@@ -1,9 +1,9 @@
 //! Names that differ in the file and meet somewhere else: in the header of a syslog message, in a folder, at a port.
 
 use super::Config;
+use super::Findings;
 use super::destinations::{DestinationConfig, Target};
 use super::log_sources::LogSourceConfig;
-use super::table::Reader;
 use crate::destination::host;
 use dsm::diagnostic::{Code, Diagnostic};
 use protocol::Protocol;
@@ -13,28 +13,28 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 /// Reports names that cannot be told apart where they are used.
-pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
-    hosts(reader, &config.log_sources);
-    destination_names(reader, &config.destinations);
-    loops(reader, config);
-    ports(reader, &config.log_sources);
+pub(super) fn check(findings: &mut Findings<'_>, config: &Config) {
+    hosts(findings, &config.log_sources);
+    destination_names(findings, &config.destinations);
+    loops(findings, config);
+    ports(findings, &config.log_sources);
 }
 
 fn report(
-    reader: &mut Reader<'_>,
+    findings: &mut Findings<'_>,
     first: &Range<usize>,
     second: &Range<usize>,
     message: String,
     help: &str,
 ) {
     let finding = Diagnostic::new(Code::NamesCollide, message, help)
-        .at(reader.file, second.clone(), "the second")
-        .at(reader.file, first.clone(), "the first");
-    reader.out.push(finding);
+        .at(findings.file, second.clone(), "the second")
+        .at(findings.file, first.clone(), "the first");
+    findings.out.push(finding);
 }
 
 /// Receivers find a log source by the host in the header, and compare host names without case.
-fn hosts(reader: &mut Reader<'_>, sources: &[LogSourceConfig]) {
+fn hosts(findings: &mut Findings<'_>, sources: &[LogSourceConfig]) {
     let mut known: BTreeMap<String, &LogSourceConfig> = BTreeMap::new();
     for source in sources {
         let identifier = &source.identifier;
@@ -50,7 +50,7 @@ fn hosts(reader: &mut Reader<'_>, sources: &[LogSourceConfig]) {
         // Equal ones are reported as such.
         if first.value != identifier.value {
             report(
-                reader,
+                findings,
                 &first.span,
                 &identifier.span,
                 format!(
@@ -67,7 +67,7 @@ fn hosts(reader: &mut Reader<'_>, sources: &[LogSourceConfig]) {
 }
 
 /// Dead letters are in a file with the name of the destination, and some file systems ignore case.
-fn destination_names(reader: &mut Reader<'_>, destinations: &[DestinationConfig]) {
+fn destination_names(findings: &mut Findings<'_>, destinations: &[DestinationConfig]) {
     let mut known: BTreeMap<String, &DestinationConfig> = BTreeMap::new();
     for destination in destinations {
         let name = &destination.name;
@@ -82,7 +82,7 @@ fn destination_names(reader: &mut Reader<'_>, destinations: &[DestinationConfig]
         let first = &first.name;
         if first.value != name.value {
             report(
-                reader,
+                findings,
                 &first.span,
                 &name.span,
                 format!(
@@ -96,7 +96,7 @@ fn destination_names(reader: &mut Reader<'_>, destinations: &[DestinationConfig]
 }
 
 /// A log source that reads what a destination writes would read for ever.
-fn loops(reader: &mut Reader<'_>, config: &Config) {
+fn loops(findings: &mut Findings<'_>, config: &Config) {
     let written = config.destinations.iter().filter_map(|destination| {
         let Target::File(options) = &destination.target else {
             return None;
@@ -111,7 +111,7 @@ fn loops(reader: &mut Reader<'_>, config: &Config) {
         };
         if let Some(destination) = written.get(&real(path)) {
             report(
-                reader,
+                findings,
                 &destination.name.span,
                 &source.span_of("path"),
                 format!(
@@ -125,7 +125,7 @@ fn loops(reader: &mut Reader<'_>, config: &Config) {
 }
 
 /// Two listeners cannot have one port.
-fn ports(reader: &mut Reader<'_>, sources: &[LogSourceConfig]) {
+fn ports(findings: &mut Findings<'_>, sources: &[LogSourceConfig]) {
     let mut known: Vec<(bool, i64, IpAddr, &LogSourceConfig)> = Vec::new();
     for source in sources.iter().filter(|source| source.enabled) {
         let parameters = &source.parameters;
@@ -141,7 +141,7 @@ fn ports(reader: &mut Reader<'_>, sources: &[LogSourceConfig]) {
         });
         match same {
             Some((.., first)) => report(
-                reader,
+                findings,
                 &first.identifier.span,
                 &source.span_of("listen_port"),
                 format!(

@@ -1,8 +1,8 @@
 //! `[[destination]]`.
 
+use super::Findings;
 use super::collisions::real;
 use super::keys::{FACILITIES, SEVERITIES};
-use super::table::{Reader, Table};
 use crate::destination::{
     Confirm, Destination, FileDestination, FileOptions, Framing, Header, KafkaBrokers,
     KafkaOptions, KafkaSasl, KafkaTls, KeyOf, Period, StreamDestination, Sync, SyslogDestination,
@@ -10,13 +10,13 @@ use crate::destination::{
 };
 use crate::format::{Format, Limit, Oversize};
 use dsm::diagnostic::{Code, Diagnostic};
-use dsm::lsx::Spanned;
 use dsm::output::leef::LeefOutput;
 use leef::{Delimiter, Substitution, Version, WriterOptions};
 use protocol::OpenError;
 use protocol::http::Endpoint;
 use protocol::kafka::Mechanism;
 use protocol::secret::{SecretRef, Secrets};
+use settings::{Settings, Spanned};
 use std::path::{Path, PathBuf};
 
 /// A destination.
@@ -105,17 +105,13 @@ impl DestinationConfig {
     }
 }
 
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    root: &Table<'_, '_>,
-    base: &Path,
-) -> Vec<DestinationConfig> {
+pub(super) fn read(findings: &mut Findings<'_>, root: &Settings) -> Vec<DestinationConfig> {
     let mut found: Vec<DestinationConfig> = Vec::new();
-    for table in root.subs(reader, "destination") {
-        let format = format(reader, &table);
-        check_tls_keys(reader, &table);
-        let limit = limit(reader, &table, format);
-        let target = target(reader, &table, base);
+    for table in root.tables("destination") {
+        let format = format(findings, table);
+        check_tls_keys(findings, table);
+        let limit = limit(findings, table, format);
+        let target = target(findings, table);
         let name = table
             .spanned("name")
             .unwrap_or_else(|| Spanned::new(String::new(), table.span.clone()));
@@ -129,20 +125,20 @@ pub(super) fn read(
             format,
             limit,
         };
-        check_name(reader, &destination, &found);
-        check_path(reader, &table, &destination, &found);
+        check_name(findings, &destination, &found);
+        check_path(findings, table, &destination, &found);
         found.push(destination);
     }
     found
 }
 
-fn check_name(reader: &mut Reader<'_>, new: &DestinationConfig, others: &[DestinationConfig]) {
+fn check_name(findings: &mut Findings<'_>, new: &DestinationConfig, others: &[DestinationConfig]) {
     let name = &new.name;
     // It becomes the name of a file.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !name.value.is_empty() && (!name.value.chars().all(is_plain) || name.value.starts_with('.'))
     {
-        reader.report(
+        findings.report(
             Code::ConfigValueInvalid,
             &name.span,
             format!("`{}` cannot be the name of a destination", name.value),
@@ -156,15 +152,15 @@ fn check_name(reader: &mut Reader<'_>, new: &DestinationConfig, others: &[Destin
             format!("two destinations are called `{}`", name.value),
             "give one of them another name",
         )
-        .at(reader.file, name.span.clone(), "the second")
-        .at(reader.file, first.name.span.clone(), "the first");
-        reader.out.push(finding);
+        .at(findings.file, name.span.clone(), "the second")
+        .at(findings.file, first.name.span.clone(), "the first");
+        findings.out.push(finding);
     }
 }
 
 fn check_path(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
+    findings: &mut Findings<'_>,
+    table: &Settings,
     new: &DestinationConfig,
     others: &[DestinationConfig],
 ) {
@@ -177,7 +173,7 @@ fn check_path(
         .iter()
         .find(|other| path(other).as_ref() == Some(&own))
     {
-        reader.report(
+        findings.report(
             Code::ConfigContradiction,
             &table.span_of("path"),
             format!(
@@ -189,17 +185,17 @@ fn check_path(
     }
 }
 
-fn format(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Format {
+fn format(findings: &mut Findings<'_>, table: &Settings) -> Format {
     let name = table.text("format").unwrap_or_default();
-    match name.as_str() {
+    match name {
         "cef" => return Format::Cef,
         "json" => return Format::Json,
-        "raw" if table.text("type").as_deref() == Some("kafka") => return Format::Verbatim,
+        "raw" if table.text("type") == Some("kafka") => return Format::Verbatim,
         "raw" => return Format::Raw,
         _ => {}
     }
     let mut options = WriterOptions {
-        substitution: match table.text("substitution").as_deref() {
+        substitution: match table.text("substitution") {
             Some("drop") => Substitution::Drop,
             Some("percent") => Substitution::Percent,
             Some("fail") => Substitution::Fail,
@@ -209,10 +205,10 @@ fn format(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Format {
     };
     if name == "leef2" {
         options.version = Version::V2_0;
-        options.delimiter = delimiter(reader, table);
+        options.delimiter = delimiter(findings, table);
     }
     if let Err(error) = LeefOutput::new(options) {
-        reader.report(
+        findings.report(
             Code::ConfigContradiction,
             &table.span_of("delimiter"),
             error.to_string(),
@@ -223,7 +219,7 @@ fn format(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Format {
     Format::Leef(options)
 }
 
-fn delimiter(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Delimiter {
+fn delimiter(findings: &mut Findings<'_>, table: &Settings) -> Delimiter {
     let text = table.text("delimiter").unwrap_or_default();
     let mut characters = text.chars();
     let result = match (characters.next(), characters.next()) {
@@ -231,7 +227,7 @@ fn delimiter(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Delimiter {
         _ => Err(format!("`{text}` is not one character")),
     };
     result.unwrap_or_else(|error| {
-        reader.report(
+        findings.report(
             Code::ConfigValueInvalid,
             &table.span_of("delimiter"),
             format!("the delimiter cannot be used: {error}"),
@@ -241,7 +237,7 @@ fn delimiter(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Delimiter {
     })
 }
 
-fn limit(reader: &mut Reader<'_>, table: &Table<'_, '_>, format: Format) -> Limit {
+fn limit(findings: &mut Findings<'_>, table: &Settings, format: Format) -> Limit {
     let bytes = table
         .number("max_event_bytes")
         .and_then(|bytes| usize::try_from(bytes).ok());
@@ -250,14 +246,14 @@ fn limit(reader: &mut Reader<'_>, table: &Table<'_, '_>, format: Format) -> Limi
     } else {
         Oversize::Refuse
     };
-    let oversize = match table.text("oversize").as_deref() {
+    let oversize = match table.text("oversize") {
         Some("shorten") => Oversize::Shorten,
         Some("refuse") => Oversize::Refuse,
         Some("send") => Oversize::Send,
         _ => default,
     };
     if oversize == Oversize::Shorten && !format.can_shorten() {
-        reader.report(
+        findings.report(
             Code::ConfigContradiction,
             &table.span_of("oversize"),
             "an event in this format cannot be shortened: what is left could not be read",
@@ -265,7 +261,7 @@ fn limit(reader: &mut Reader<'_>, table: &Table<'_, '_>, format: Format) -> Limi
         );
     }
     if table.is_given("oversize") && !table.is_given("max_event_bytes") {
-        reader.report(
+        findings.report(
             Code::ConfigKeyUnavailable,
             &table.span_of("oversize"),
             "`oversize` has no effect without `max_event_bytes`",
@@ -275,18 +271,18 @@ fn limit(reader: &mut Reader<'_>, table: &Table<'_, '_>, format: Format) -> Limi
     Limit { bytes, oversize }
 }
 
-fn target(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<Target> {
-    match table.text("type")?.as_str() {
-        "file" => file(reader, table, base).map(Target::File),
+fn target(findings: &mut Findings<'_>, table: &Settings) -> Option<Target> {
+    match table.text("type")? {
+        "file" => file(findings, table).map(Target::File),
         "stdout" => Some(Target::Stdout),
-        "kafka" => kafka(reader, table, base).map(Target::Kafka),
-        _ => syslog(table, base).map(Target::Syslog),
+        "kafka" => kafka(findings, table).map(Target::Kafka),
+        _ => syslog(table).map(Target::Syslog),
     }
 }
 
-fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<FileOptions> {
+fn file(findings: &mut Findings<'_>, table: &Settings) -> Option<FileOptions> {
     if table.is_given("keep") && !table.is_given("rotate_size") && !table.is_given("rotate_every") {
-        reader.report(
+        findings.report(
             Code::ConfigKeyUnavailable,
             &table.span_of("keep"),
             "`keep` has no effect without `rotate_size` or `rotate_every`",
@@ -294,9 +290,9 @@ fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<F
         );
     }
     Some(FileOptions {
-        path: table.path("path", base)?,
+        path: table.path("path")?.to_owned().to_owned(),
         rotate_bytes: table.number("rotate_size"),
-        rotate_every: match table.text("rotate_every").as_deref() {
+        rotate_every: match table.text("rotate_every") {
             Some("hour") => Some(Period::Hour),
             Some(_) => Some(Period::Day),
             None => None,
@@ -304,33 +300,33 @@ fn file(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<F
         keep: table
             .number("keep")
             .and_then(|keep| usize::try_from(keep).ok()),
-        mode: match table.text("mode").as_deref() {
+        mode: match table.text("mode") {
             Some("0640") => 0o640,
             Some("0644") => 0o644,
             _ => 0o600,
         },
-        sync: match table.text("sync").as_deref() {
+        sync: match table.text("sync") {
             Some("never") => Sync::Never,
             _ => Sync::Batch,
         },
     })
 }
 
-fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
-    let framing = match table.text("framing").as_deref() {
+fn syslog(table: &Settings) -> Option<SyslogOptions> {
+    let framing = match table.text("framing") {
         Some("octet-counting") => Framing::OctetCounting,
         _ => Framing::Newline,
     };
-    let transport = match table.text("transport")?.as_str() {
+    let transport = match table.text("transport")? {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp(framing),
         _ => Transport::Tls(
             framing,
             TlsFiles {
-                ca: table.path("ca_file", base),
+                ca: table.path("ca_file").map(Path::to_owned),
                 ca_only: table.is_set("ca_file_only"),
-                client: client(table, base),
-                server_name: table.text("server_name"),
+                client: client(table),
+                server_name: table.text("server_name").map(str::to_owned),
             },
         ),
     };
@@ -340,54 +336,54 @@ fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
         u8::try_from(index).unwrap_or(0)
     };
     Some(SyslogOptions {
-        address: table.text("address")?,
+        address: table.text("address")?.to_owned(),
         transport,
-        header: match table.text("header").as_deref() {
+        header: match table.text("header") {
             Some("rfc5424") => Header::Rfc5424,
             Some("rfc3164") => Header::Rfc3164,
             Some("none") => Header::None,
             _ => Header::Ibm,
         },
         priority: index("facility", FACILITIES) * 8 + index("severity", SEVERITIES),
-        host: table.text("host"),
-        confirm: match table.text("confirm").as_deref() {
+        host: table.text("host").map(str::to_owned),
+        confirm: match table.text("confirm") {
             Some("window") => Confirm::Window,
             _ => Confirm::Close,
         },
     })
 }
 
-fn client(table: &Table<'_, '_>, base: &Path) -> Option<(PathBuf, PathBuf)> {
-    let certificate = table.path("certificate_file", base);
-    certificate.zip(table.path("private_key_file", base))
+fn client(table: &Settings) -> Option<(PathBuf, PathBuf)> {
+    let path = |name: &str| table.path(name).map(Path::to_owned);
+    path("certificate_file").zip(path("private_key_file"))
 }
 
 /// The keys about certificates go with TLS, and the two about ours with each other.
-fn check_tls_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
-    match table.text("type").as_deref() {
+fn check_tls_keys(findings: &mut Findings<'_>, table: &Settings) {
+    match table.text("type") {
         Some("syslog") => {
-            let tls = table.text("transport").as_deref() == Some("tls");
-            check_certificates(reader, table, tls, "transport = \"tls\"");
+            let tls = table.text("transport") == Some("tls");
+            check_certificates(findings, table, tls, "transport = \"tls\"");
         }
-        Some("kafka") => check_broker_keys(reader, table),
-        _ => check_certificates(reader, table, true, ""),
+        Some("kafka") => check_broker_keys(findings, table),
+        _ => check_certificates(findings, table, true, ""),
     }
 }
 
 /// The same for what names brokers.
-pub(super) fn check_broker_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
+pub(super) fn check_broker_keys(findings: &mut Findings<'_>, table: &Settings) {
     let remedy = "security_protocol = \"ssl\" or \"sasl-ssl\"";
-    check_certificates(reader, table, is_encrypted(table), remedy);
+    check_certificates(findings, table, is_encrypted(table), remedy);
 }
 
-fn check_certificates(reader: &mut Reader<'_>, table: &Table<'_, '_>, tls: bool, remedy: &str) {
+fn check_certificates(findings: &mut Findings<'_>, table: &Settings, tls: bool, remedy: &str) {
     for (given, other) in [
         ("certificate_file", "private_key_file"),
         ("private_key_file", "certificate_file"),
         ("ca_file_only", "ca_file"),
     ] {
         if table.is_given(given) && !table.is_given(other) {
-            reader.report(
+            findings.report(
                 Code::ConfigKeyMissing,
                 &table.span_of(given),
                 format!("`{given}` needs `{other}` beside it"),
@@ -402,7 +398,7 @@ fn check_certificates(reader: &mut Reader<'_>, table: &Table<'_, '_>, tls: bool,
         "private_key_file",
     ] {
         if table.is_given(name) && !tls {
-            reader.report(
+            findings.report(
                 Code::ConfigKeyUnavailable,
                 &table.span_of(name),
                 format!("`{name}` has no effect without TLS"),
@@ -412,46 +408,45 @@ fn check_certificates(reader: &mut Reader<'_>, table: &Table<'_, '_>, tls: bool,
     }
 }
 
-fn is_encrypted(table: &Table<'_, '_>) -> bool {
+fn is_encrypted(table: &Settings) -> bool {
     let protocol = table.text("security_protocol");
     protocol.is_some_and(|protocol| protocol.ends_with("ssl"))
 }
 
-fn kafka(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<KafkaOptions> {
+fn kafka(findings: &mut Findings<'_>, table: &Settings) -> Option<KafkaOptions> {
     Some(KafkaOptions {
-        brokers: brokers(reader, table, base),
-        topic: table.text("topic")?,
-        key: match table.text("key").as_deref() {
+        brokers: brokers(findings, table),
+        topic: table.text("topic")?.to_owned(),
+        key: match table.text("key") {
             Some("alert-id") => KeyOf::AlertId,
             Some("device") => KeyOf::Device,
             Some("tenant") => KeyOf::Tenant,
             _ => KeyOf::None,
         },
-        compression: table.text("compression")?,
+        compression: table.text("compression")?.to_owned(),
     })
 }
 
 /// How brokers are reached.
-pub(super) fn brokers(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> KafkaBrokers {
-    let addresses = table.texts("bootstrap_server_list").iter();
+pub(super) fn brokers(findings: &mut Findings<'_>, table: &Settings) -> KafkaBrokers {
     KafkaBrokers {
-        addresses: addresses.map(|broker| broker.value.clone()).collect(),
+        addresses: table.list("bootstrap_server_list").to_vec(),
         tls: is_encrypted(table).then(|| KafkaTls {
-            ca: table.path("ca_file", base),
+            ca: table.path("ca_file").map(Path::to_owned),
             ca_only: table.is_set("ca_file_only"),
-            client: client(table, base),
+            client: client(table),
         }),
-        sasl: sasl(reader, table, base),
+        sasl: sasl(findings, table),
     }
 }
 
 /// How to sign in; nothing where that is not asked for or not complete.
-fn sasl(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<KafkaSasl> {
-    let mechanism = match table.text("sasl_mechanism")?.as_str() {
+fn sasl(findings: &mut Findings<'_>, table: &Settings) -> Option<KafkaSasl> {
+    let mechanism = match table.text("sasl_mechanism")? {
         "oauthbearer" => {
             let url = table.text("token_url")?;
-            if let Err(error) = Endpoint::parse(&url) {
-                reader.report(
+            if let Err(error) = Endpoint::parse(url) {
+                findings.report(
                     Code::ConfigValueInvalid,
                     &table.span_of("token_url"),
                     format!("`token_url` cannot be used: {error}"),
@@ -459,10 +454,10 @@ fn sasl(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<K
                 );
             }
             return Some(KafkaSasl::Token {
-                url,
-                client_id: table.text("token_client_id")?,
-                client_secret: table.secret("token_client_secret", base)?,
-                scope: table.text("token_scope")?,
+                url: url.to_owned(),
+                client_id: table.text("token_client_id")?.to_owned(),
+                client_secret: table.secret("token_client_secret")?.clone(),
+                scope: table.text("token_scope")?.to_owned(),
             });
         }
         "scram-sha-256" => Mechanism::ScramSha256,
@@ -471,7 +466,7 @@ fn sasl(reader: &mut Reader<'_>, table: &Table<'_, '_>, base: &Path) -> Option<K
     };
     Some(KafkaSasl::Password {
         mechanism,
-        user: table.text("sasl_username")?,
-        password: table.secret("sasl_password", base)?,
+        user: table.text("sasl_username")?.to_owned(),
+        password: table.secret("sasl_password")?.clone(),
     })
 }

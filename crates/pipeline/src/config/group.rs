@@ -1,19 +1,14 @@
 //! `[group]`.
 
+use super::Findings;
 use super::destinations::{brokers, check_broker_keys};
-use super::table::{Reader, Table};
 use crate::group::GroupOptions;
 use dsm::diagnostic::Code;
-use dsm::lsx::Spanned;
-use std::path::Path;
+use settings::{Settings, Spanned};
 
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    root: &Table<'_, '_>,
-    base: &Path,
-) -> Option<Spanned<GroupOptions>> {
-    let table = root.sub(reader, "group")?;
-    check_broker_keys(reader, &table);
+pub(super) fn read(findings: &mut Findings<'_>, root: &Settings) -> Option<Spanned<GroupOptions>> {
+    let table = root.table("group")?;
+    check_broker_keys(findings, table);
     for name in ["name", "topic"] {
         let Some(text) = table.text(name) else {
             continue;
@@ -22,7 +17,7 @@ pub(super) fn read(
         let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let is_name = text.len() <= 249 && text.chars().all(is_legal);
         if !is_name {
-            reader.report(
+            findings.report(
                 Code::ConfigValueInvalid,
                 &table.span_of(name),
                 format!("`{text}` cannot be the {name} of a group"),
@@ -32,9 +27,9 @@ pub(super) fn read(
     }
     let number = |name: &str| table.number(name).unwrap_or_default();
     let options = GroupOptions {
-        brokers: brokers(reader, &table, base),
-        name: table.text("name")?,
-        topic: table.text("topic")?,
+        brokers: brokers(findings, table),
+        name: table.text("name")?.to_owned(),
+        topic: table.text("topic")?.to_owned(),
         partitions: u32::try_from(number("partitions")).unwrap_or(1),
         session_timeout: i64::try_from(number("session_timeout_ms")).unwrap_or(i64::MAX),
     };

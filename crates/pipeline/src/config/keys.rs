@@ -1,90 +1,9 @@
 //! The keys of the configuration: one declaration, from which reading, the JSON Schema and the reference page come.
 
-/// A key.
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Its name.
-    pub name: &'static str,
-    /// What it takes.
-    pub takes: Takes,
-    /// Whether it has to be given.
-    pub required: bool,
-    /// The value where none is given, as it is written.
-    pub default: Option<&'static str>,
-    /// The key and the values of it with which this one goes; without them it goes always.
-    pub only: Option<(&'static str, &'static [&'static str])>,
-    /// What it was called before; the old spelling is still read, with a warning.
-    pub formerly: Option<&'static str>,
-    /// What it means.
-    pub meaning: &'static str,
-}
+use settings::{Key, Rule, Takes};
 
-/// What a key takes.
-#[derive(Debug, Clone, Copy)]
-pub enum Takes {
-    /// A text.
-    Text,
-    /// A text of one of these.
-    Choice(&'static [&'static str]),
-    /// A path; a relative one begins at the folder of the configuration.
-    Path,
-    /// A host name or address and a port: `host:514`, `[2001:db8::1]:514`.
-    HostPort,
-    /// An address of this machine and a port: `127.0.0.1:9464`.
-    Listen,
-    /// `true` or `false`.
-    Boolean,
-    /// A whole number from a first to a last.
-    Integer(u64, u64),
-    /// A number of bytes, or a text such as `512 MiB`.
-    Size,
-    /// Texts.
-    Texts,
-    /// Hosts with ports.
-    HostPorts,
-    /// A reference to a secret.
-    Secret,
-    /// A table with these keys.
-    Table(&'static [Key]),
-    /// Tables with these keys, each written in double brackets.
-    Tables(&'static [Key]),
-    /// The parameters of a protocol.
-    Parameters,
-}
-
-const fn key(name: &'static str, takes: Takes, meaning: &'static str) -> Key {
-    Key {
-        name,
-        takes,
-        required: false,
-        default: None,
-        only: None,
-        formerly: None,
-        meaning,
-    }
-}
-
-impl Key {
-    const fn required(mut self) -> Self {
-        self.required = true;
-        self
-    }
-
-    const fn default(mut self, default: &'static str) -> Self {
-        self.default = Some(default);
-        self
-    }
-
-    const fn formerly(mut self, name: &'static str) -> Self {
-        self.formerly = Some(name);
-        self
-    }
-
-    const fn only(mut self, name: &'static str, values: &'static [&'static str]) -> Self {
-        self.only = Some((name, values));
-        self
-    }
-}
+/// One line of text.
+const TEXT: Takes = Takes::Text(4096);
 
 pub(super) const FACILITIES: &[&str] = &[
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
@@ -102,32 +21,32 @@ const STREAMS: &[&str] = &["tcp", "tls"];
 
 /// The keys at the top of the file.
 pub const ROOT: &[Key] = &[
-    key(
+    Key::new(
         "state_directory",
         Takes::Path,
         "Folder of the spool, the cursors and the positions. It belongs to one process. Dead letters are kept in it too.",
     )
     .required(),
-    key(
+    Key::new(
         "mappings",
         Takes::Path,
         "Folder with mapping folders, instead of the mappings in the program.",
     ),
-    key("limits", Takes::Table(LIMITS), "What may be used up."),
-    key("metrics", Takes::Table(METRICS), "Metrics and health over HTTP."),
-    key("log", Takes::Table(LOG), "What is written to standard error."),
-    key(
+    Key::new("limits", Takes::Table(LIMITS), "What may be used up."),
+    Key::new("metrics", Takes::Table(METRICS), "Metrics and health over HTTP."),
+    Key::new("log", Takes::Table(LOG), "What is written to standard error."),
+    Key::new(
         "group",
         Takes::Table(GROUP),
         "Other processes that divide the log sources with this one. All of them have the same log sources; of those that ask a REST interface, each is collected by one process at a time, and another goes on when that one is gone.",
     ),
-    key(
+    Key::new(
         "destination",
         Takes::Tables(DESTINATION),
         "A place where events go.",
     )
     .required(),
-    key(
+    Key::new(
         "log_source",
         Takes::Tables(LOG_SOURCE),
         "A log source, as QRadar has it.",
@@ -136,31 +55,31 @@ pub const ROOT: &[Key] = &[
 ];
 
 const LIMITS: &[Key] = &[
-    key(
+    Key::new(
         "spool",
         Takes::Size,
         "The most bytes of payloads that wait for delivery. When they are reached, collection pauses; nothing is dropped.",
     )
     .default("8 GiB"),
-    key(
+    Key::new(
         "memory",
         Takes::Size,
         "The most bytes of payloads that wait in memory for each log source whose remote keeps them until they are delivered, such as a Kafka broker. When they are reached, it pauses.",
     )
     .default("64 MiB"),
-    key(
+    Key::new(
         "memory_events",
         Takes::Integer(1, 100_000_000),
         "The most events of such a log source that are read and not acknowledged. After a crash no more than these are delivered a second time.",
     )
     .default("100000"),
-    key(
+    Key::new(
         "free_disk",
         Takes::Size,
         "Bytes of the file system of the state directory that collection leaves free. When less is free, it pauses.",
     )
     .default("256 MiB"),
-    key(
+    Key::new(
         "threads",
         Takes::Integer(0, 256),
         "Threads that normalize, for each destination. 0 is one for each core.",
@@ -168,7 +87,7 @@ const LIMITS: &[Key] = &[
     .default("0"),
 ];
 
-const METRICS: &[Key] = &[key(
+const METRICS: &[Key] = &[Key::new(
     "address",
     Takes::Listen,
     "Where /metrics, /healthz and /readyz are served. Anybody who reaches it can read them.",
@@ -176,13 +95,13 @@ const METRICS: &[Key] = &[key(
 .required()];
 
 const LOG: &[Key] = &[
-    key(
+    Key::new(
         "level",
         Takes::Choice(&["error", "warn", "info", "debug"]),
         "Messages of this severity and above are written.",
     )
     .default("info"),
-    key(
+    Key::new(
         "format",
         Takes::Choice(&["auto", "text", "json"]),
         "`auto` is `text` on a terminal and `json` elsewhere.",
@@ -190,97 +109,97 @@ const LOG: &[Key] = &[
     .default("auto"),
 ];
 
-const SASL_MECHANISM: Key = key(
+const SASL_MECHANISM: Key = Key::new(
     "sasl_mechanism",
     Takes::Choice(&["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]),
     "How we sign in: with a password, which `plain` shows as it is, so that it wants encryption, or with a token of an OAuth 2.0 server (`oauthbearer`).",
 )
 .default("plain")
-.only("security_protocol", SASL);
+.rules(&[Rule::only_with("security_protocol", SASL)]);
 
-const USER: Key = key(
+const USER: Key = Key::new(
     "sasl_username",
-    Takes::Text,
+    TEXT,
     "The name to sign in with. For Event Hubs it is `$ConnectionString`.",
 )
 .formerly("user")
 .required()
-.only("sasl_mechanism", PASSWORDS);
+.rules(&[Rule::only_with("sasl_mechanism", PASSWORDS)]);
 
-const PASSWORD: Key = key(
+const PASSWORD: Key = Key::new(
     "sasl_password",
     Takes::Secret,
     "The password to sign in with. For Event Hubs it is the connection string of a policy with the claim Send.",
 )
 .formerly("password")
 .required()
-.only("sasl_mechanism", PASSWORDS);
+.rules(&[Rule::only_with("sasl_mechanism", PASSWORDS)]);
 
-const TOKEN_URL: Key = key(
+const TOKEN_URL: Key = Key::new(
     "token_url",
-    Takes::Text,
+    TEXT,
     "Where tokens are got with client credentials. For Event Hubs it is `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.",
 )
 .required()
-.only("sasl_mechanism", TOKENS);
+.rules(&[Rule::only_with("sasl_mechanism", TOKENS)]);
 
-const TOKEN_CLIENT_ID: Key = key(
+const TOKEN_CLIENT_ID: Key = Key::new(
     "token_client_id",
-    Takes::Text,
+    TEXT,
     "Name of the application that asks for tokens. For Event Hubs it needs the role Azure Event Hubs Data Sender.",
 )
 .required()
-.only("sasl_mechanism", TOKENS);
+.rules(&[Rule::only_with("sasl_mechanism", TOKENS)]);
 
-const TOKEN_CLIENT_SECRET: Key = key(
+const TOKEN_CLIENT_SECRET: Key = Key::new(
     "token_client_secret",
     Takes::Secret,
     "The secret of that application.",
 )
 .required()
-.only("sasl_mechanism", TOKENS);
+.rules(&[Rule::only_with("sasl_mechanism", TOKENS)]);
 
-const TOKEN_SCOPE: Key = key(
+const TOKEN_SCOPE: Key = Key::new(
     "token_scope",
-    Takes::Text,
+    TEXT,
     "What the token is for. For Event Hubs it is `https://NAMESPACE.servicebus.windows.net/.default`.",
 )
 .required()
-.only("sasl_mechanism", TOKENS);
+.rules(&[Rule::only_with("sasl_mechanism", TOKENS)]);
 
 const GROUP: &[Key] = &[
-    key(
+    Key::new(
         "name",
-        Takes::Text,
+        TEXT,
         "The consumer group, the same in all processes. No other program may use it.",
     )
     .required(),
-    key(
+    Key::new(
         "topic",
-        Takes::Text,
+        TEXT,
         "The topic, the same in all processes. Its partitions stand for log sources, and in it stands how far each has been delivered. It is made if it is not there. Its `cleanup.policy` has to be `compact`.",
     )
     .default("dsmith-log-sources"),
-    key(
+    Key::new(
         "partitions",
         Takes::Integer(1, 1000),
         "How many partitions the topic gets if it is made. More processes than partitions have nothing to do.",
     )
     .default("16"),
-    key(
+    Key::new(
         "session_timeout_ms",
         Takes::Integer(1000, 300_000),
         "After so many milliseconds without a sign of life a process counts as dead, and others take over. Brokers take 6000 and more by default.",
     )
     .default("10000"),
-    key(
+    Key::new(
         "bootstrap_server_list",
-        Takes::HostPorts,
+        Takes::List(&Takes::HostPort),
         "Brokers to begin with; they name the others. An Event Hubs namespace has the port 9093.",
     )
     .formerly("bootstrap_servers")
     .required(),
-    key(
+    Key::new(
         "security_protocol",
         Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
         "Whether the connection is encrypted (`ssl`) and whether we sign in (`sasl`).",
@@ -299,24 +218,24 @@ const GROUP: &[Key] = &[
     },
     TOKEN_CLIENT_SECRET,
     TOKEN_SCOPE,
-    key(
+    Key::new(
         "ca_file",
         Takes::Path,
         "PEM file with certificate authorities that are trusted in addition to those of the system.",
     ),
-    key(
+    Key::new(
         "ca_file_only",
         Takes::Boolean,
         "Whether the authorities in `ca_file` are trusted alone, without those of the system.",
     )
     .default("false"),
-    key(
+    Key::new(
         "certificate_file",
         Takes::Path,
         "PEM file with the client certificate and its chain.",
     )
     .formerly("client_certificate"),
-    key(
+    Key::new(
         "private_key_file",
         Takes::Path,
         "PEM file with the private key of the client certificate.",
@@ -325,164 +244,164 @@ const GROUP: &[Key] = &[
 ];
 
 const DESTINATION: &[Key] = &[
-    key(
+    Key::new(
         "name",
-        Takes::Text,
+        TEXT,
         "Its name, by which log sources refer to it. Positions are stored under it: renaming it makes another destination.",
     )
     .required(),
-    key(
+    Key::new(
         "type",
         Takes::Choice(&["file", "stdout", "syslog", "kafka"]),
         "What kind of destination it is.",
     )
     .required(),
-    key(
+    Key::new(
         "format",
         Takes::Choice(&["leef1", "leef2", "cef", "json", "raw"]),
         "What an event becomes. `raw` is its payload; line breaks and NULs in it become blanks, except in a topic.",
     )
     .default("leef1"),
-    key(
+    Key::new(
         "delimiter",
-        Takes::Text,
+        TEXT,
         "The character between attributes.",
     )
     .default("^")
-    .only("format", &["leef2"]),
-    key(
+    .rules(&[Rule::only_with("format", &["leef2"])]),
+    Key::new(
         "substitution",
         Takes::Choice(&["space", "drop", "percent", "fail"]),
         "What becomes of characters that LEEF cannot carry: a blank, nothing, the bytes as %XX, or the event goes to the dead letters.",
     )
     .default("space")
-    .only("format", &["leef1", "leef2"]),
-    key(
+    .rules(&[Rule::only_with("format", &["leef1", "leef2"])]),
+    Key::new(
         "max_event_bytes",
         Takes::Integer(256, 64 << 20),
         "The longest event, the syslog header included. Without it there is no limit.",
     ),
-    key(
+    Key::new(
         "oversize",
         Takes::Choice(&["shorten", "refuse", "send"]),
         "What becomes of a longer event: LEEF leaves out the least important attributes and `raw` is cut (`shorten`), it goes to the dead letters (`refuse`), or it is sent as it is (`send`). Without it LEEF and raw events are shortened, others refused.",
     ),
-    key(
+    Key::new(
         "batch_events",
         Takes::Integer(1, 10_000),
         "The most events that are sent at once. A crash repeats at most one batch; over a connection to a syslog receiver, what was not confirmed yet (`confirm`).",
     )
     .default("500"),
-    key("path", Takes::Path, "The file.")
+    Key::new("path", Takes::Path, "The file.")
         .required()
-        .only("type", &["file"]),
-    key(
+        .rules(&[Rule::only_with("type", &["file"])]),
+    Key::new(
         "rotate_size",
         Takes::Size,
         "A new file begins before this one would be larger. The old one gets the time into its name.",
     )
-    .only("type", &["file"]),
-    key(
+    .rules(&[Rule::only_with("type", &["file"])]),
+    Key::new(
         "rotate_every",
         Takes::Choice(&["hour", "day"]),
         "A new file begins with each hour or day, in UTC.",
     )
-    .only("type", &["file"]),
-    key(
+    .rules(&[Rule::only_with("type", &["file"])]),
+    Key::new(
         "keep",
         Takes::Integer(1, 100_000),
         "How many old files are kept; the oldest are removed. Without it all are kept.",
     )
-    .only("type", &["file"]),
-    key(
+    .rules(&[Rule::only_with("type", &["file"])]),
+    Key::new(
         "mode",
         Takes::Choice(&["0600", "0640", "0644"]),
         "Who may read the file: its owner, its group too, or everybody. A file that was more open is tightened when it is opened.",
     )
     .default("0600")
-    .only("type", &["file"]),
-    key(
+    .rules(&[Rule::only_with("type", &["file"])]),
+    Key::new(
         "sync",
         Takes::Choice(&["batch", "never"]),
         "`batch` forces each batch to the disk before the position moves. With `never` a power failure can lose what was written last.",
     )
     .default("batch")
-    .only("type", &["file"]),
-    key("address", Takes::HostPort, "Host and port of the receiver.")
+    .rules(&[Rule::only_with("type", &["file"])]),
+    Key::new("address", Takes::HostPort, "Host and port of the receiver.")
         .required()
-        .only("type", &["syslog"]),
-    key(
+        .rules(&[Rule::only_with("type", &["syslog"])]),
+    Key::new(
         "transport",
         Takes::Choice(&["udp", "tcp", "tls"]),
         "How events get there. With `udp` they can be lost without anybody knowing.",
     )
     .default("tcp")
-    .only("type", &["syslog"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog"])]),
+    Key::new(
         "header",
         Takes::Choice(&["ibm", "rfc5424", "rfc3164", "none"]),
         "The syslog header. `ibm` is the short form that IBM shows for LEEF: priority, version, time, host.",
     )
     .default("ibm")
-    .only("type", &["syslog"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog"])]),
+    Key::new(
         "framing",
         Takes::Choice(&["newline", "octet-counting"]),
         "How the receiver knows where an event ends. QRadar expects `newline`.",
     )
     .default("newline")
-    .only("transport", STREAMS),
-    key(
+    .rules(&[Rule::only_with("transport", STREAMS)]),
+    Key::new(
         "confirm",
         Takes::Choice(&["close", "window"]),
         "When events count as delivered. With `close` when the receiver has read them: every 5 seconds or 4 MiB the connection is ended, and the receiver closes it when it has read everything. `window` is for receivers that never close: 4 MiB or 30 seconds later, if the connection has not broken.",
     )
     .default("close")
-    .only("transport", STREAMS),
-    key("facility", Takes::Choice(FACILITIES), "The facility in the header.")
+    .rules(&[Rule::only_with("transport", STREAMS)]),
+    Key::new("facility", Takes::Choice(FACILITIES), "The facility in the header.")
         .default("user")
-        .only("type", &["syslog"]),
-    key("severity", Takes::Choice(SEVERITIES), "The severity in the header.")
+        .rules(&[Rule::only_with("type", &["syslog"])]),
+    Key::new("severity", Takes::Choice(SEVERITIES), "The severity in the header.")
         .default("notice")
-        .only("type", &["syslog"]),
-    key(
+        .rules(&[Rule::only_with("type", &["syslog"])]),
+    Key::new(
         "host",
-        Takes::Text,
+        TEXT,
         "The host in the header. Without it the log source identifier, by which QRadar finds the log source.",
     )
-    .only("type", &["syslog"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog"])]),
+    Key::new(
         "bootstrap_server_list",
-        Takes::HostPorts,
+        Takes::List(&Takes::HostPort),
         "Brokers to begin with; they name the others. An Event Hubs namespace has the port 9093.",
     )
     .formerly("bootstrap_servers")
     .required()
-    .only("type", KAFKA),
-    key("topic", Takes::Text, "The topic, or the event hub.")
+    .rules(&[Rule::only_with("type", KAFKA)]),
+    Key::new("topic", TEXT, "The topic, or the event hub.")
         .required()
-        .only("type", KAFKA),
-    key(
+        .rules(&[Rule::only_with("type", KAFKA)]),
+    Key::new(
         "key",
         Takes::Choice(&["none", "alert-id", "device", "tenant"]),
         "The key of a record: records with the same key go to the same partition, in their order. It is the custom property `Alert ID`, `Device ID` (or `Device Name`) or `Tenant ID` of the event; an event without it has no key.",
     )
     .default("none")
-    .only("type", KAFKA),
-    key(
+    .rules(&[Rule::only_with("type", KAFKA)]),
+    Key::new(
         "compression",
         Takes::Choice(&["none", "gzip", "snappy", "lz4", "zstd"]),
         "How records are compressed. Event Hubs takes `none` and `gzip`.",
     )
     .default("none")
-    .only("type", KAFKA),
-    key(
+    .rules(&[Rule::only_with("type", KAFKA)]),
+    Key::new(
         "security_protocol",
         Takes::Choice(&["plaintext", "ssl", "sasl-plaintext", "sasl-ssl"]),
         "Whether the connection is encrypted (`ssl`) and whether we sign in (`sasl`).",
     )
     .default("plaintext")
-    .only("type", KAFKA),
+    .rules(&[Rule::only_with("type", KAFKA)]),
     SASL_MECHANISM,
     USER,
     PASSWORD,
@@ -490,83 +409,83 @@ const DESTINATION: &[Key] = &[
     TOKEN_CLIENT_ID,
     TOKEN_CLIENT_SECRET,
     TOKEN_SCOPE,
-    key(
+    Key::new(
         "ca_file",
         Takes::Path,
         "PEM file with certificate authorities that are trusted in addition to those of the system. With `transport = \"tls\"` or `security_protocol` with `ssl`.",
     )
-    .only("type", &["syslog", "kafka"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog", "kafka"])]),
+    Key::new(
         "ca_file_only",
         Takes::Boolean,
         "Whether the authorities in `ca_file` are trusted alone, without those of the system.",
     )
     .default("false")
-    .only("type", &["syslog", "kafka"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog", "kafka"])]),
+    Key::new(
         "certificate_file",
         Takes::Path,
         "PEM file with the client certificate and its chain; the same.",
     )
     .formerly("client_certificate")
-    .only("type", &["syslog", "kafka"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog", "kafka"])]),
+    Key::new(
         "private_key_file",
         Takes::Path,
         "PEM file with the private key of the client certificate; the same.",
     )
     .formerly("client_key")
-    .only("type", &["syslog", "kafka"]),
-    key(
+    .rules(&[Rule::only_with("type", &["syslog", "kafka"])]),
+    Key::new(
         "server_name",
-        Takes::Text,
+        TEXT,
         "The name that the certificate of the receiver must have, if it is not the host of the address.",
     )
-    .only("transport", &["tls"]),
+    .rules(&[Rule::only_with("transport", &["tls"])]),
 ];
 
 const LOG_SOURCE: &[Key] = &[
-    key(
+    Key::new(
         "identifier",
-        Takes::Text,
+        TEXT,
         "The log source identifier, unique. Cursors and positions are stored under it: renaming it makes another log source.",
     )
     .required(),
-    key(
+    Key::new(
         "type",
-        Takes::Text,
+        TEXT,
         "The log source type: the name of its mapping folder.",
     )
     .required(),
-    key("protocol", Takes::Text, "The protocol that collects.").required(),
-    key(
+    Key::new("protocol", TEXT, "The protocol that collects.").required(),
+    Key::new(
         "parameters",
-        Takes::Parameters,
+        Takes::Open("the parameters of the protocol"),
         "The parameters of the protocol. A secret is a reference: { env = \"NAME\" } or { file = \"/path\" }.",
     ),
-    key("enabled", Takes::Boolean, "Whether it collects. What waits is delivered all the same.")
+    Key::new("enabled", Takes::Boolean, "Whether it collects. What waits is delivered all the same.")
         .default("true"),
-    key(
+    Key::new(
         "credibility",
         Takes::Integer(0, 10),
         "How far it is trusted; it stands in JSON events.",
     )
     .default("5"),
-    key(
+    Key::new(
         "coalescing",
         Takes::Boolean,
         "Whether equal events within ten seconds become one record with a count, from the fourth on.",
     )
     .default("false"),
-    key(
+    Key::new(
         "store_payload",
         Takes::Boolean,
         "Whether JSON events and Unknown ones carry the payload. A Stored event always does, a mapped one in LEEF or CEF never.",
     )
     .default("true"),
-    key(
+    Key::new(
         "destinations",
-        Takes::Texts,
+        Takes::List(&TEXT),
         "Names of the destinations that its events go to.",
     )
     .required(),

@@ -1,17 +1,15 @@
 //! `[[log_source]]`.
 
+use super::Findings;
 use super::destinations::DestinationConfig;
 use super::secrets;
-use super::table::{Reader, Table};
 use dsm::diagnostic::{Code, Diagnostic, suggest};
-use dsm::lsx::Spanned;
-use protocol::parameter::{FaultCode, Kind, ParameterFault, Parameters, Value, check_identifier};
+use protocol::check_identifier;
 use protocol::protocols::{REGISTRY, find};
 use protocol::secret::SecretRef;
 use protocol::{Keeps, Protocol};
-use std::collections::BTreeMap;
+use settings::{FaultKind, RawTable, Settings, Spanned, Takes};
 use std::ops::Range;
-use toml::de::{DeTable, DeValue};
 
 /// A log source.
 #[derive(Debug, Clone)]
@@ -23,7 +21,7 @@ pub struct LogSourceConfig {
     /// Its protocol; nothing only where that is an error.
     pub protocol: Option<&'static dyn Protocol>,
     /// The parameters of the protocol.
-    pub parameters: Parameters,
+    pub parameters: Settings,
     /// Whether it collects.
     pub enabled: bool,
     /// How far it is trusted, from 0 to 10.
@@ -36,8 +34,6 @@ pub struct LogSourceConfig {
     pub destinations: Vec<String>,
     /// Whether one process of a group collects for it at a time.
     pub is_shared: bool,
-    /// Where the parameters stand.
-    places: BTreeMap<String, Range<usize>>,
     /// Where the protocol stands.
     pub(super) protocol_span: Range<usize>,
     /// Whether the parameters were valid; otherwise there are none.
@@ -71,38 +67,35 @@ impl LogSourceConfig {
 
     /// The parameters that are secrets, and where these are.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
-        let parameters = self.protocol.map_or(&[][..], Protocol::parameters);
-        parameters
-            .iter()
-            .filter(|parameter| parameter.kind == Kind::Password)
-            .filter_map(|parameter| {
-                let reference = self.parameters.secret(parameter.name)?;
-                Some((parameter.name, reference))
-            })
+        let declared = self.protocol.map_or(&[][..], Protocol::parameters);
+        self.parameters.secrets(declared)
     }
 
     /// Where a parameter stands, or the log source.
     pub(super) fn span_of(&self, parameter: &str) -> Range<usize> {
-        let place = self.places.get(parameter);
-        place.unwrap_or(&self.identifier.span).clone()
+        if self.parameters.is_given(parameter) {
+            self.parameters.span_of(parameter)
+        } else {
+            self.identifier.span.clone()
+        }
     }
 }
 
 pub(super) fn read(
-    reader: &mut Reader<'_>,
-    root: &Table<'_, '_>,
+    findings: &mut Findings<'_>,
+    root: &Settings,
     destinations: &[DestinationConfig],
     hidden: &mut Vec<Range<usize>>,
 ) -> Vec<LogSourceConfig> {
     let mut found: Vec<LogSourceConfig> = Vec::new();
-    for table in root.subs(reader, "log_source") {
+    for table in root.tables("log_source") {
         let spanned = |name: &str| {
             table
                 .spanned(name)
                 .unwrap_or_else(|| Spanned::new(String::new(), table.span.clone()))
         };
-        let protocol = protocol(reader, &table);
-        let (valid, places) = parameters(reader, &table, protocol, hidden);
+        let protocol = protocol(findings, table);
+        let valid = parameters(findings, table, protocol, hidden);
         let has_parameters = valid.is_some();
         let parameters = valid.unwrap_or_default();
         let source = LogSourceConfig {
@@ -117,34 +110,29 @@ pub(super) fn read(
                 .unwrap_or(5),
             coalescing: table.is_set("coalescing"),
             store_payload: table.is_set("store_payload"),
-            destinations: table
-                .texts("destinations")
-                .iter()
-                .map(|name| name.value.clone())
-                .collect(),
+            destinations: table.list("destinations").to_vec(),
             is_shared: false,
-            places,
             protocol_span: table.span_of("protocol"),
             has_parameters,
         };
-        check_name(reader, &source, &found);
-        check_destinations(reader, &table, &source, destinations);
+        check_name(findings, &source, &found);
+        check_destinations(findings, table, &source, destinations);
         found.push(source);
     }
     found
 }
 
-fn check_name(reader: &mut Reader<'_>, new: &LogSourceConfig, others: &[LogSourceConfig]) {
+fn check_name(findings: &mut Findings<'_>, new: &LogSourceConfig, others: &[LogSourceConfig]) {
     let identifier = &new.identifier;
     if identifier.value.is_empty() {
         return;
     }
-    if let Err(fault) = check_identifier(&identifier.value) {
-        reader.report(
+    if let Some(problem) = check_identifier(&identifier.value) {
+        findings.report(
             Code::ConfigValueInvalid,
             &identifier.span,
-            fault.message,
-            fault.help,
+            format!("the log source identifier {problem}"),
+            "write a text in one line with at most 255 bytes",
         );
     }
     let same = |other: &&LogSourceConfig| other.identifier.value == identifier.value;
@@ -154,15 +142,15 @@ fn check_name(reader: &mut Reader<'_>, new: &LogSourceConfig, others: &[LogSourc
             format!("two log sources have the identifier `{}`", identifier.value),
             "give one of them another identifier",
         )
-        .at(reader.file, identifier.span.clone(), "the second")
-        .at(reader.file, first.identifier.span.clone(), "the first");
-        reader.out.push(finding);
+        .at(findings.file, identifier.span.clone(), "the second")
+        .at(findings.file, first.identifier.span.clone(), "the first");
+        findings.out.push(finding);
     }
 }
 
 fn check_destinations(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
+    findings: &mut Findings<'_>,
+    table: &Settings,
     source: &LogSourceConfig,
     destinations: &[DestinationConfig],
 ) {
@@ -171,24 +159,14 @@ fn check_destinations(
         .map(|destination| destination.name.value.as_str())
         .filter(|name| !name.is_empty())
         .collect();
-    let named = table.texts("destinations");
-    for (index, name) in named.iter().enumerate() {
-        if named[..index].iter().any(|other| other.value == name.value) {
-            reader.report(
-                Code::ConfigValueInvalid,
-                &name.span,
-                format!("the destination `{}` is named twice", name.value),
-                "remove one of the two",
-            );
-            continue;
-        }
+    for name in table.spanned_list("destinations") {
         let found = destinations
             .iter()
             .find(|destination| destination.name.value == name.value);
         let Some(found) = found else {
             // After a fault of the TOML it may be there and unread.
-            if !reader.unread {
-                reader.report(
+            if !findings.unread {
+                findings.report(
                     Code::DestinationUnknown,
                     &name.span,
                     format!("there is no destination `{}`", name.value),
@@ -198,7 +176,7 @@ fn check_destinations(
             continue;
         };
         if source.coalescing && found.format.is_payload() {
-            reader.report(
+            findings.report(
                 Code::ConfigContradiction,
                 &table.span_of("coalescing"),
                 format!(
@@ -211,11 +189,11 @@ fn check_destinations(
     }
 }
 
-fn protocol(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<&'static dyn Protocol> {
+fn protocol(findings: &mut Findings<'_>, table: &Settings) -> Option<&'static dyn Protocol> {
     let name = table.spanned("protocol")?;
     let Some(protocol) = find(&name.value) else {
         let known: Vec<&str> = REGISTRY.iter().map(|protocol| protocol.name()).collect();
-        reader.report(
+        findings.report(
             Code::ProtocolUnknown,
             &name.span,
             format!("there is no protocol `{}`", name.value),
@@ -224,7 +202,7 @@ fn protocol(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<&'static d
         return None;
     };
     if let Some(deprecation) = protocol.deprecation() {
-        reader.report(
+        findings.report(
             Code::ProtocolDeprecated,
             &name.span,
             format!("`{}` is deprecated: {}", name.value, deprecation.message),
@@ -234,97 +212,35 @@ fn protocol(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<&'static d
     Some(protocol)
 }
 
-type Places = BTreeMap<String, Range<usize>>;
-
+/// The parameters of a protocol; none with a fault.
 fn parameters(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
+    findings: &mut Findings<'_>,
+    table: &Settings,
     protocol: Option<&'static dyn Protocol>,
     hidden: &mut Vec<Range<usize>>,
-) -> (Option<Parameters>, Places) {
-    let empty = DeTable::new();
-    let (raw, span) = table
-        .parameters(reader, "parameters")
-        .unwrap_or((&empty, table.span.clone()));
-    let mut values = BTreeMap::new();
-    let mut places = Places::new();
-    let mut keys = Places::new();
-    for (key, entry) in raw.iter() {
-        let name = key.get_ref().to_string();
-        values.insert(name.clone(), value(entry.get_ref()));
-        places.insert(name.clone(), entry.span());
-        keys.insert(name, key.span());
-    }
+) -> Option<Settings> {
+    let empty = RawTable::default();
+    let raw = table.open("parameters").unwrap_or(&empty);
     let declared = protocol.map_or(&[][..], Protocol::parameters);
-    for (key, entry) in raw.iter() {
+    for (name, entry) in &raw.0 {
         // What is not known to be harmless may be a secret under a misspelt name.
-        let parameter = declared
-            .iter()
-            .find(|parameter| parameter.name == key.get_ref());
-        if parameter.is_none_or(|parameter| parameter.kind == Kind::Password) {
-            secrets::places(entry, hidden);
+        let key = declared.iter().find(|key| key.name == name);
+        if key.is_none_or(|key| matches!(key.takes, Takes::Secret)) {
+            secrets::places(&entry.raw, hidden);
         }
     }
-    let Some(protocol) = protocol else {
-        return (None, places);
-    };
-    let faults = match protocol.validate(&values) {
-        Ok(parameters) => return (Some(parameters), places),
-        Err(faults) => faults,
-    };
-    let misread = reader.unread;
-    for fault in faults {
-        // What is missing may stand where the TOML could not be read.
-        if misread && matches!(fault.code, FaultCode::Missing | FaultCode::Unknown) {
-            continue;
-        }
-        let item = fault.index.and_then(|index| {
-            raw.get(fault.key.as_str())?
-                .get_ref()
-                .as_array()?
-                .get(index)
-        });
-        let place = match (fault.code, item) {
-            (_, Some(item)) => Some(item.span()),
-            (FaultCode::Unknown | FaultCode::Unavailable, None) => keys.get(&fault.key).cloned(),
-            _ => places.get(&fault.key).cloned(),
+    let mut reader = findings.reader();
+    let span = table.span_of("parameters");
+    let parameters = protocol?.read(&mut reader, "[log_source.parameters]", raw, span);
+    for fault in reader.faults {
+        let code = match fault.kind {
+            FaultKind::Unknown => Code::ParameterUnknown,
+            FaultKind::Missing => Code::ParameterMissing,
+            FaultKind::Unavailable | FaultKind::Contradiction => Code::ParameterConflict,
+            FaultKind::SecretInline => Code::SecretInline,
+            _ => Code::ParameterInvalid,
         };
-        report(reader, &fault, place.unwrap_or_else(|| span.clone()));
+        findings.report(code, &fault.span, fault.message, fault.help);
     }
-    (None, places)
-}
-
-pub(super) fn report(reader: &mut Reader<'_>, fault: &ParameterFault, place: Range<usize>) {
-    let code = match fault.code {
-        FaultCode::Unknown => Code::ParameterUnknown,
-        FaultCode::Missing => Code::ParameterMissing,
-        FaultCode::Unavailable | FaultCode::Contradiction => Code::ParameterConflict,
-        FaultCode::SecretInline => Code::SecretInline,
-        _ => Code::ParameterInvalid,
-    };
-    reader.report(code, &place, &fault.message, &fault.help);
-}
-
-/// A value of the file as protocols take it.
-pub(super) fn value(raw: &DeValue<'_>) -> Value {
-    match raw {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("a number that is too large"), Value::Integer),
-        DeValue::Float(number) => number
-            .as_str()
-            .parse()
-            .map_or(Value::Other("a number"), Value::Real),
-        DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Datetime(_) => Value::Other("a date"),
-        DeValue::Array(items) => {
-            Value::List(items.iter().map(|item| value(item.get_ref())).collect())
-        }
-        DeValue::Table(table) => Value::Table(
-            table
-                .iter()
-                .map(|(key, item)| (key.get_ref().to_string(), value(item.get_ref())))
-                .collect(),
-        ),
-    }
+    parameters
 }

@@ -11,11 +11,9 @@ mod log_sources;
 mod opening;
 mod reference;
 mod secrets;
-mod size;
-mod table;
 
 pub use destinations::{DestinationConfig, Target};
-pub use keys::{Key, ROOT, Takes};
+pub use keys::ROOT;
 pub use log_sources::LogSourceConfig;
 pub use reference::{json_schema, page, pages};
 
@@ -23,16 +21,13 @@ use crate::destination::KafkaSasl;
 use crate::group::GroupOptions;
 use crate::store::{Limits, MemoryLimits};
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, Severity, SourceFile, suggest};
-use dsm::lsx::Spanned;
-use dsm::manifest::explain_malformed;
 use protocol::Protocol;
 use protocol::secret::Secrets;
+use settings::{Document, Fault, FaultKind, Reader, Settings, Spanned};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use table::Reader;
-use toml::de::DeTable;
 
 /// A configuration that was read.
 #[derive(Debug, Clone)]
@@ -126,74 +121,106 @@ pub fn load(path: &Path) -> (Option<Config>, Diagnostics) {
 
 /// Reads the text of a configuration. Relative paths in it begin at `base`.
 pub fn read(file: &Arc<SourceFile>, base: &Path) -> (Config, Diagnostics) {
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let document = Document::parse(&file.text);
     let mut hidden = Vec::new();
-    secrets::telling_places(root.get_ref(), &mut hidden);
-    secrets::lookalikes(root.get_ref(), &mut hidden);
-    if !errors.is_empty() {
+    secrets::telling_places(&document.root, &mut hidden);
+    secrets::lookalikes(&document.root, &mut hidden);
+    if !document.faults.is_empty() {
         secrets::telling_lines(&file.text, &mut hidden);
     }
-    let mut reader = Reader {
+    let mut reader = Reader::new(&document);
+    let mut root = reader.table(ROOT, "the configuration", &document.root, 0..0);
+    root.begin_paths_at(base);
+    let mut findings = Findings {
         file,
         out: Diagnostics::new(),
-        unread: !errors.is_empty(),
+        unread: reader.is_damaged(),
     };
-    let mut last_line = usize::MAX;
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
-        // A broken line has several faults by the book, and one for its author.
-        let line = file.line_column(span.start).0;
-        if std::mem::replace(&mut last_line, line) != line {
-            malformed(&mut reader, error.message(), span, &hidden);
-        }
+    for fault in reader.faults {
+        findings.fault(fault, &hidden);
     }
-    let mut config = config(&mut reader, root.get_ref(), base, &mut hidden);
-    let (file, mut findings) = secrets::masked(reader.out, file, &hidden);
+    let mut config = config(&mut findings, &root, base, &mut hidden);
+    let (file, mut findings) = secrets::masked(findings.out, file, &hidden);
     findings.sort();
     config.file = file;
     (config, findings)
 }
 
-/// A fault of the TOML. What is said about a line with a secret quotes nothing of it.
-fn malformed(reader: &mut Reader<'_>, message: &str, span: Range<usize>, hidden: &[Range<usize>]) {
-    let line = |at: usize| reader.file.line_column(at).0;
-    let near_secret = hidden
-        .iter()
-        .any(|place| (line(place.start)..=line(place.end)).contains(&line(span.start)));
-    let (span, message, help) = if near_secret {
-        let message = "the TOML is faulty on this line, which holds a secret".to_owned();
-        let help = "write a reference: { env = \"NAME\" } or { file = \"/path\" }".to_owned();
-        (span, message, help)
-    } else {
-        explain_malformed(&reader.file.text, message, span)
-    };
-    reader.report(Code::ConfigMalformed, &span, message, help);
+/// What is wrong with the file.
+struct Findings<'a> {
+    file: &'a Arc<SourceFile>,
+    out: Diagnostics,
+    /// Whether the file is not well formed, so that nothing may be called missing.
+    unread: bool,
+}
+
+impl Findings<'_> {
+    fn report(
+        &mut self,
+        code: Code,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.out
+            .push(Diagnostic::new(code, message, help).at(self.file, span.clone(), ""));
+    }
+
+    /// A fault of a key. What is said about a malformed line with a secret quotes nothing of it.
+    fn fault(&mut self, fault: Fault, hidden: &[Range<usize>]) {
+        let line = |at: usize| self.file.line_column(at).0;
+        let is_near = |place: &Range<usize>| {
+            (line(place.start)..=line(place.end)).contains(&line(fault.span.start))
+        };
+        let code = match fault.kind {
+            FaultKind::Malformed if hidden.iter().any(is_near) => {
+                let message = "the TOML is faulty on this line, which holds a secret";
+                let help = "write a reference: { env = \"NAME\" } or { file = \"/path\" }";
+                return self.report(Code::ConfigMalformed, &fault.span, message, help);
+            }
+            FaultKind::Malformed => Code::ConfigMalformed,
+            FaultKind::Unknown => Code::ConfigKeyUnknown,
+            FaultKind::Renamed => Code::ConfigKeyRenamed,
+            FaultKind::Missing => Code::ConfigKeyMissing,
+            FaultKind::Unavailable => Code::ConfigKeyUnavailable,
+            FaultKind::Contradiction => Code::ConfigContradiction,
+            FaultKind::SecretInline => Code::SecretInline,
+            _ => Code::ConfigValueInvalid,
+        };
+        self.report(code, &fault.span, fault.message, fault.help);
+    }
+
+    /// A reader of tables whose keys are declared elsewhere.
+    fn reader(&self) -> Reader {
+        Reader::of(self.unread)
+    }
 }
 
 fn config(
-    reader: &mut Reader<'_>,
-    root: &DeTable<'_>,
+    findings: &mut Findings<'_>,
+    root: &Settings,
     base: &Path,
     hidden: &mut Vec<Range<usize>>,
 ) -> Config {
-    let table = reader.table(root, 0..0, "the configuration", ROOT);
-    let limits = table.sub(reader, "limits");
-    let metrics = table.sub(reader, "metrics");
-    let log = table.sub(reader, "log");
     let default = Limits::default();
-    let number = |name: &str| limits.as_ref().and_then(|table| table.number(name));
-    let log_text = |name: &str| log.as_ref().and_then(|table| table.text(name));
-    let destinations = destinations::read(reader, &table, base);
-    let group = group::read(reader, &table, base);
-    let mut log_sources = log_sources::read(reader, &table, &destinations, hidden);
+    let limits = root.table("limits");
+    let metrics = root.table("metrics");
+    let number = |name: &str| limits.and_then(|table| table.number(name));
+    let log_text = |name: &str| root.table("log").and_then(|table| table.text(name));
+    let destinations = destinations::read(findings, root);
+    let group = group::read(findings, root);
+    let mut log_sources = log_sources::read(findings, root, &destinations, hidden);
     for source in &mut log_sources {
         source.parameters.begin_paths_at(base);
         source.is_shared = group.is_some() && source.protocol.is_some_and(Protocol::is_portable);
     }
     let config = Config {
-        file: Arc::clone(reader.file),
-        state_directory: table.path("state_directory", base).unwrap_or_default(),
-        mappings: table.path("mappings", base),
+        file: Arc::clone(findings.file),
+        state_directory: root
+            .path("state_directory")
+            .unwrap_or(Path::new(""))
+            .to_owned(),
+        mappings: root.path("mappings").map(Path::to_owned),
         limits: Limits {
             spool: number("spool").unwrap_or(default.spool),
             free: number("free_disk").unwrap_or(default.free),
@@ -203,20 +230,18 @@ fn config(
             },
         },
         threads: number("threads").map_or(0, |threads| usize::try_from(threads).unwrap_or(0)),
-        metrics_span: metrics
-            .as_ref()
-            .map_or(0..0, |table| table.span_of("address")),
+        metrics_span: metrics.map_or(0..0, |table| table.span_of("address")),
         metrics: metrics
             .and_then(|table| table.text("address"))
             .and_then(|address| address.parse().ok()),
         log: LogConfig {
-            level: match log_text("level").as_deref() {
+            level: match log_text("level") {
                 Some("error") => LogLevel::Error,
                 Some("warn") => LogLevel::Warn,
                 Some("debug") => LogLevel::Debug,
                 _ => LogLevel::Info,
             },
-            format: match log_text("format").as_deref() {
+            format: match log_text("format") {
                 Some("text") => LogFormat::Text,
                 Some("json") => LogFormat::Json,
                 _ => LogFormat::Auto,
@@ -226,19 +251,19 @@ fn config(
         destinations,
         log_sources,
     };
-    check_use(reader, &config);
-    collisions::check(reader, &config);
+    check_use(findings, &config);
+    collisions::check(findings, &config);
     config
 }
 
 /// Destinations that nobody uses, and a configuration with nothing to do.
-fn check_use(reader: &mut Reader<'_>, config: &Config) {
+fn check_use(findings: &mut Findings<'_>, config: &Config) {
     // A list that could not be read may name anything.
     let all_read = config
         .log_sources
         .iter()
         .all(|source| !source.destinations.is_empty());
-    if reader.unread {
+    if findings.unread {
         return;
     }
     for destination in config.destinations.iter().filter(|_| all_read) {
@@ -248,7 +273,7 @@ fn check_use(reader: &mut Reader<'_>, config: &Config) {
             .iter()
             .flat_map(|source| &source.destinations);
         if !targets.any(|target| *target == name.value) {
-            reader.report(
+            findings.report(
                 Code::DestinationUnused,
                 &name.span,
                 format!("no log source names the destination `{}`", name.value),
@@ -257,7 +282,7 @@ fn check_use(reader: &mut Reader<'_>, config: &Config) {
         }
     }
     if !config.log_sources.is_empty() && config.log_sources.iter().all(|source| !source.enabled) {
-        reader.report(
+        findings.report(
             Code::LogSourceNone,
             &config.log_sources[0].identifier.span,
             "every log source has `enabled = false`",

@@ -1,10 +1,9 @@
 //! The reference page and the JSON Schema of the configuration, from the declaration of its keys.
 
-use super::keys::{Key, ROOT, Takes};
-use super::table::takes;
+use super::keys::ROOT;
 use protocol::protocols::REGISTRY;
-use serde_json::{Map, Value, json};
-use std::fmt::Write as _;
+use serde_json::json;
+use settings::{page, schema};
 
 /// The generated files of the documentation: their paths from the top of the repository, and their texts.
 pub fn pages() -> [(&'static str, String); 2] {
@@ -22,157 +21,25 @@ pub fn page() -> String {
          An unknown key is an error. Relative paths begin at the folder of the file. `dsmith check-config` reports every\n\
          fault at once. Editors that know JSON Schema can use [dsmith.schema.json](dsmith.schema.json).\n",
     );
-    section(&mut out, "The top of the file", ROOT);
+    out += &page::sections("The top of the file", ROOT);
     out
-}
-
-fn section(out: &mut String, title: &str, keys: &[Key]) {
-    let _ = write!(
-        out,
-        "\n## {title}\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n"
-    );
-    for key in keys {
-        let default = match (key.default, key.required) {
-            (Some(default), _) => format!("`{default}`"),
-            (None, true) => "required".to_owned(),
-            (None, false) => "-".to_owned(),
-        };
-        let only = key.only.map_or_else(String::new, |(other, values)| {
-            let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
-            format!(" Only with `{other}` {}.", values.join(" or "))
-        });
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {default} | {}{only} |",
-            key.name,
-            takes(key.takes),
-            key.meaning
-        );
-    }
-    for key in keys {
-        match key.takes {
-            Takes::Table(keys) => section(out, &format!("`[{}]`", key.name), keys),
-            Takes::Tables(keys) => section(out, &format!("`[[{}]]`", key.name), keys),
-            _ => {}
-        }
-    }
 }
 
 /// The JSON Schema (draft 2020-12).
 pub fn json_schema() -> String {
-    let mut schema = table(ROOT);
-    if let Some(object) = schema.as_object_mut() {
-        object.insert(
-            "$schema".to_owned(),
-            json!("https://json-schema.org/draft/2020-12/schema"),
-        );
-        object.insert("title".to_owned(), json!("dsmith.toml"));
-    }
-    format!("{schema:#}\n")
-}
-
-fn table(keys: &[Key]) -> Value {
-    let properties: Map<String, Value> = keys
+    let mut schema = schema::object(ROOT);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("dsmith.toml");
+    // Which parameters a log source takes depends on its protocol.
+    let log_source = &mut schema["properties"]["log_source"]["items"];
+    log_source["allOf"] = REGISTRY
         .iter()
-        .map(|key| (key.name.to_owned(), property(key)))
-        .collect();
-    let required: Vec<&str> = keys
-        .iter()
-        .filter(|key| key.required && key.only.is_none())
-        .map(|key| key.name)
-        .collect();
-    let mut conditions: Vec<Value> = keys.iter().filter_map(|key| condition(keys, key)).collect();
-    if keys
-        .iter()
-        .any(|key| matches!(key.takes, Takes::Parameters))
-    {
-        conditions.extend(REGISTRY.iter().map(|protocol| {
+        .map(|protocol| {
             json!({
                 "if": { "properties": { "protocol": { "const": protocol.name() } }, "required": ["protocol"] },
-                "then": { "properties": { "parameters": protocol::parameter::schema(protocol.parameters()) } },
+                "then": { "properties": { "parameters": schema::object(protocol.parameters()) } },
             })
-        }));
-    }
-    let mut schema = json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": required,
-        "properties": properties,
-    });
-    if let (false, Some(object)) = (conditions.is_empty(), schema.as_object_mut()) {
-        object.insert("allOf".to_owned(), json!(conditions));
-    }
-    schema
-}
-
-/// A key that goes only with some values of another one.
-fn condition(keys: &[Key], key: &Key) -> Option<Value> {
-    let (other, values) = key.only?;
-    // Where the other key is not given, its default counts.
-    let default = keys.iter().find(|key| key.name == other)?.default;
-    let mut fits = json!({ "properties": { (other): { "enum": values } } });
-    if default.is_none_or(|default| !values.contains(&default)) {
-        fits["required"] = json!([other]);
-    }
-    let mut condition = json!({
-        "if": fits,
-        "else": { "properties": { (key.name): false } },
-    });
-    if key.required {
-        condition["then"] = json!({ "required": [key.name] });
-    }
-    Some(condition)
-}
-
-fn property(key: &Key) -> Value {
-    let mut schema = match key.takes {
-        Takes::Text | Takes::Path => json!({ "type": "string", "minLength": 1 }),
-        Takes::HostPort => json!({ "type": "string", "pattern": "^.+:[0-9]{1,5}$" }),
-        Takes::Listen => {
-            json!({ "type": "string", "pattern": "^[0-9a-fA-F.:\\[\\]]+:[0-9]{1,5}$" })
-        }
-        Takes::Choice(choices) => json!({ "enum": choices }),
-        Takes::Boolean => json!({ "type": "boolean" }),
-        Takes::Integer(first, last) => {
-            json!({ "type": "integer", "minimum": first, "maximum": last })
-        }
-        Takes::Size => json!({
-            "anyOf": [
-                { "type": "integer", "minimum": 0 },
-                { "type": "string", "pattern": "^ *[0-9]+ *([kKmMgGtT][iI]?)?[bB]? *$" },
-            ],
-        }),
-        Takes::HostPorts => json!({
-            "type": "array",
-            "items": { "type": "string", "pattern": "^.+:[0-9]{1,5}$" },
-            "minItems": 1,
-            "uniqueItems": true,
-        }),
-        Takes::Secret => protocol::parameter::secret_schema(),
-        Takes::Texts => json!({
-            "type": "array",
-            "items": { "type": "string", "minLength": 1 },
-            "minItems": 1,
-            "uniqueItems": true,
-        }),
-        Takes::Table(keys) => table(keys),
-        Takes::Tables(keys) => json!({ "type": "array", "items": table(keys), "minItems": 1 }),
-        Takes::Parameters => json!({ "type": "object" }),
-    };
-    if let Some(object) = schema.as_object_mut() {
-        object.insert("description".to_owned(), json!(key.meaning));
-        if let Some(default) = key.default {
-            object.insert("default".to_owned(), default_value(key.takes, default));
-        }
-    }
-    schema
-}
-
-fn default_value(takes: Takes, text: &str) -> Value {
-    match takes {
-        Takes::Boolean | Takes::Integer(..) => {
-            serde_json::from_str(text).unwrap_or_else(|_| json!(text))
-        }
-        _ => json!(text),
-    }
+        })
+        .collect();
+    format!("{schema:#}\n")
 }

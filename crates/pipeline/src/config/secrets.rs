@@ -1,11 +1,10 @@
 //! Secrets that somebody wrote into the file: they must not be shown again in a message about it.
 
 use dsm::diagnostic::{Diagnostics, SourceFile, nearest};
-use protocol::secret::{SecretRef, masked as without_secrets};
+use settings::{Raw, RawTable, RawValue, SecretRef, masked as without_secrets};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-use toml::de::{DeTable, DeValue};
 
 /// Parts of names under which people keep secrets.
 const TELLING: &[&str] = &[
@@ -43,17 +42,17 @@ fn looks_like_secret(key: &str, text: &str) -> bool {
 }
 
 /// The places of texts anywhere in a table that look like secrets.
-pub(super) fn lookalikes(table: &DeTable<'_>, out: &mut Vec<Range<usize>>) {
-    for (key, value) in table.iter() {
-        lookalikes_under(key.get_ref(), value, out);
+pub(super) fn lookalikes(table: &RawTable, out: &mut Vec<Range<usize>>) {
+    for (key, entry) in &table.0 {
+        lookalikes_under(key, &entry.raw, out);
     }
 }
 
-fn lookalikes_under(key: &str, value: &toml::Spanned<DeValue<'_>>, out: &mut Vec<Range<usize>>) {
-    match value.get_ref() {
-        DeValue::String(text) if looks_like_secret(key, text) => out.push(value.span()),
-        DeValue::Table(inner) => lookalikes(inner, out),
-        DeValue::Array(items) => {
+fn lookalikes_under(key: &str, value: &Raw, out: &mut Vec<Range<usize>>) {
+    match &value.value {
+        RawValue::Text(text) if looks_like_secret(key, text) => out.push(value.span.clone()),
+        RawValue::Table(inner) => lookalikes(inner, out),
+        RawValue::List(items) => {
             for item in items {
                 lookalikes_under(key, item, out);
             }
@@ -70,33 +69,33 @@ fn is_telling(key: &str) -> bool {
 }
 
 /// The places of all texts in a value, except those of references.
-pub(super) fn places(value: &toml::Spanned<DeValue<'_>>, out: &mut Vec<Range<usize>>) {
-    match value.get_ref() {
-        DeValue::Array(items) => items.iter().for_each(|item| places(item, out)),
-        DeValue::Table(table) => {
-            for (key, item) in table.iter() {
-                if !matches!(key.get_ref().as_ref(), "env" | "file") {
-                    places(item, out);
+pub(super) fn places(value: &Raw, out: &mut Vec<Range<usize>>) {
+    match &value.value {
+        RawValue::List(items) => items.iter().for_each(|item| places(item, out)),
+        RawValue::Table(table) => {
+            for (key, entry) in &table.0 {
+                if !matches!(key.as_str(), "env" | "file") {
+                    places(&entry.raw, out);
                 }
             }
         }
-        DeValue::Boolean(_) => {}
-        _ => out.push(value.span()),
+        RawValue::Boolean(_) => {}
+        _ => out.push(value.span.clone()),
     }
 }
 
 /// The places of secrets anywhere in a table, by the names of the keys.
-pub(super) fn telling_places(table: &DeTable<'_>, out: &mut Vec<Range<usize>>) {
-    for (key, value) in table.iter() {
-        if is_telling(key.get_ref()) {
-            places(value, out);
+pub(super) fn telling_places(table: &RawTable, out: &mut Vec<Range<usize>>) {
+    for (key, entry) in &table.0 {
+        if is_telling(key) {
+            places(&entry.raw, out);
             continue;
         }
-        match value.get_ref() {
-            DeValue::Table(inner) => telling_places(inner, out),
-            DeValue::Array(items) => {
+        match &entry.raw.value {
+            RawValue::Table(inner) => telling_places(inner, out),
+            RawValue::List(items) => {
                 for item in items {
-                    if let Some(inner) = item.get_ref().as_table() {
+                    if let RawValue::Table(inner) = &item.value {
                         telling_places(inner, out);
                     }
                 }

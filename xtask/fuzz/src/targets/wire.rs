@@ -7,10 +7,9 @@ use protocol::clock::{Clock, VirtualClock};
 use protocol::driver::LaneDriver;
 use protocol::fuzzing::{syslog_messages, unwrap_envelope};
 use protocol::http::{Method, Request, Response, Transport, TransportError};
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::{Collector, Cursor, Lane, LaneId, Page, Sink, SinkError, Source, Step, protocols};
-use std::collections::BTreeMap;
+use settings::{RawTable, RawValue};
 use std::sync::{Arc, Mutex};
 
 /// The secret of every log source here, which may be shown nowhere.
@@ -20,8 +19,8 @@ const TOKEN: &str = "t0ken-of-the-client";
 /// The lane of a log source of one of the three protocols that ask for alerts.
 fn lane(which: u8) -> Lane {
     const TENANT: &str = "aaaaaaaa-0000-4000-8000-000000000001";
-    let text = |text: &str| Value::Text(text.to_owned());
-    let secret = Value::Table(BTreeMap::from([("env".to_owned(), text("S"))]));
+    let text = |text: &str| RawValue::Text(text.to_owned());
+    let secret = RawValue::Table(RawTable::from_iter([("env", text("S"))]));
     let client = text("bbbbbbbb-0000-4000-8000-000000000002");
     let (name, values) = match which % 3 {
         0 => (
@@ -42,17 +41,14 @@ fn lane(which: u8) -> Lane {
                 vec![
                     ("authorization_server_url", text(&server)),
                     ("resource", text("https://graph.windows.net")),
-                    ("region", Value::List(vec![text("eu")])),
+                    ("region", RawValue::from(vec![text("eu")])),
                 ],
             )
         }
     };
-    let mut values: BTreeMap<String, Value> = values
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    values.insert("client_id".to_owned(), client);
-    values.insert("client_secret".to_owned(), secret);
+    let mut values = RawTable::from_iter(values);
+    values.set("client_id", client);
+    values.set("client_secret", secret);
     let protocol = protocols::find(name).expect("it is one of the protocols");
     let parameters = protocol.validate(&values).expect("these values are valid");
     let secrets = GivenSecrets::default().with("S", SECRET);
