@@ -151,6 +151,9 @@ fn the_xml_schemas_are_well_formed_and_name_every_element_and_attribute() {
 
 /// The part of JSON Schema that ours uses.
 fn is_valid(schema: &Value, value: &Value) -> bool {
+    if let Some(allowed) = schema.as_bool() {
+        return allowed;
+    }
     let is = |kind: &str| match kind {
         "object" => value.is_object(),
         "array" => value.is_array(),
@@ -174,17 +177,18 @@ fn is_valid(schema: &Value, value: &Value) -> bool {
     let any = schema["anyOf"]
         .as_array()
         .is_none_or(|all| all.iter().any(|schema| is_valid(schema, value)));
-    let mut valid = typed && listed && constant && minimum && any;
+    let not = schema
+        .get("not")
+        .is_none_or(|schema| !is_valid(schema, value));
+    let conditions = schema["allOf"].as_array().into_iter().flatten();
+    let all = conditions.fold(true, |all, schema| all & is_valid(schema, value));
+    let then = schema
+        .get("if")
+        .is_none_or(|condition| !is_valid(condition, value) || is_valid(&schema["then"], value));
+    let mut valid = typed && listed && constant && minimum && any && not && all && then;
     if let Some(object) = value.as_object() {
         for name in schema["required"].as_array().into_iter().flatten() {
             valid &= object.contains_key(name.as_str().unwrap());
-        }
-        for (name, needs) in schema["dependencies"].as_object().into_iter().flatten() {
-            let needs = needs.as_array().unwrap();
-            valid &= !object.contains_key(name)
-                || needs
-                    .iter()
-                    .all(|need| object.contains_key(need.as_str().unwrap()));
         }
         for (name, value) in object {
             valid &= match schema["properties"].get(name) {

@@ -413,7 +413,7 @@ impl Reader {
                     key.name,
                     raw.span.clone(),
                     format!("`{}` takes a list, not a text", key.name),
-                    format!("write it in brackets: [{}]", quoted(text)),
+                    format!("write it in brackets: [{}]", written(text)),
                 );
                 // It was meant as a list of one.
                 std::slice::from_ref(raw)
@@ -557,6 +557,10 @@ impl Reader {
     }
 
     fn empty(&mut self, key: &Key, raw: &Raw) {
+        // What stands where the parser could not read a value is an empty text.
+        if self.is_damaged {
+            return;
+        }
         self.report(
             FaultKind::OutOfRange,
             key.name,
@@ -591,7 +595,7 @@ impl Reader {
                 format!("write {text} without quotes")
             }
             (_, RawValue::Integer(number)) if is_text => format!("write \"{number}\" in quotes"),
-            (_, RawValue::Real(number)) if is_text => format!("write \"{number}\" in quotes"),
+            (_, RawValue::Real(number)) if is_text => format!("write \"{number:?}\" in quotes"),
             (_, RawValue::Boolean(value)) if is_text => format!("write \"{value}\" in quotes"),
             _ => format!("write {}", key.written()),
         };
@@ -667,6 +671,14 @@ fn qualified(title: &str, name: &str) -> String {
 /// A value in a message, without what may be a secret in it.
 fn quoted(text: &str) -> String {
     format!("{:?}", masked(text))
+}
+
+/// A value as it could stand in the file: regular expressions without escapes.
+fn written(text: &str) -> String {
+    match masked(text) {
+        text if text.contains('\\') && !text.contains(['\'', '\n']) => format!("'{text}'"),
+        text => format!("{text:?}"),
+    }
 }
 
 fn is_host(text: &str) -> bool {

@@ -85,6 +85,9 @@ fn value(key: &Key, takes: Takes) -> Value {
             "minProperties": 1,
             "maxProperties": 1,
         }),
+        Takes::List(item @ Takes::AnyText) => {
+            json!({ "type": "array", "items": value(key, *item) })
+        }
         Takes::List(item) => json!({
             "type": "array",
             "items": value(key, *item),

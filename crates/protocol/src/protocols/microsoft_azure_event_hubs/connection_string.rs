@@ -135,7 +135,7 @@ fn unknown(name: &str, place: usize) -> String {
     {
         return "is one of a storage account, not of an event hub".to_owned();
     }
-    match nearest(name, NAMES.into_iter()) {
+    match nearest(name, NAMES) {
         Some(known) => format!("has an unknown name in part {place}; did you mean {known}?"),
         None => format!(
             "has an unknown name in part {place}; known are {}",
