@@ -245,78 +245,6 @@ impl Choice for HourWithoutMarker {
         &[("lenient-24", Self::Lenient24), ("strict", Self::Strict)];
 }
 
-/// The answers that are in force for a mapping.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "each field is described by the register and by its type"
-)]
-pub struct Options {
-    pub group_selection: GroupSelection,
-    pub no_event_name: NoEventName,
-    pub empty_capture: EmptyCapture,
-    pub missing_template_part: MissingTemplatePart,
-    pub json_null: JsonNull,
-    pub invalid_value: InvalidValue,
-    pub category_precedence: CategoryPrecedence,
-    pub event_match_capture: EventMatchCapture,
-    pub array_fan_out: ArrayFanOut,
-    pub value_trimming: ValueTrimming,
-    pub qid_fallback: QidFallback,
-    pub duplicate_json_key: DuplicateJsonKey,
-    pub qid_case: QidCase,
-    pub trim_whitespace: TrimWhitespace,
-    pub bare_key_substitution: BareKeySubstitution,
-    pub use_dsm_results: UseDsmResults,
-    pub address_fallback: AddressFallback,
-    pub broken_json: BrokenJson,
-    pub unknown_protocol: UnknownProtocol,
-    pub missing_year: MissingYear,
-    pub hour_without_marker: HourWithoutMarker,
-    pub date_blanks: DateBlanks,
-    pub ip_property: IpProperty,
-    pub time_zone: Zone,
-    pub pair_delimiter: String,
-    pub name_value_delimiter: String,
-    pub list_delimiter: String,
-    pub regex_step_budget: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            group_selection: Default::default(),
-            no_event_name: Default::default(),
-            empty_capture: Default::default(),
-            missing_template_part: Default::default(),
-            json_null: Default::default(),
-            invalid_value: Default::default(),
-            category_precedence: Default::default(),
-            event_match_capture: Default::default(),
-            array_fan_out: Default::default(),
-            value_trimming: Default::default(),
-            qid_fallback: Default::default(),
-            duplicate_json_key: Default::default(),
-            qid_case: Default::default(),
-            trim_whitespace: Default::default(),
-            bare_key_substitution: Default::default(),
-            use_dsm_results: Default::default(),
-            address_fallback: Default::default(),
-            broken_json: Default::default(),
-            unknown_protocol: Default::default(),
-            missing_year: Default::default(),
-            hour_without_marker: Default::default(),
-            date_blanks: Default::default(),
-            ip_property: Default::default(),
-            time_zone: Zone::UTC,
-            pair_delimiter: AUTO.to_owned(),
-            name_value_delimiter: "=".to_owned(),
-            list_delimiter: ",".to_owned(),
-            regex_step_budget: 250_000,
-        }
-    }
-}
-
 /// The pair delimiter that depends on the payload: TAB where TABs part pairs, else a comma.
 pub const AUTO: &str = "auto";
 
@@ -332,92 +260,87 @@ pub enum OptionError {
     Unreadable(&'static str),
 }
 
-impl Options {
-    /// The names of all options.
-    pub const NAMES: &'static [&'static str] = &[
-        "group-selection",
-        "no-event-name",
-        "empty-capture",
-        "missing-template-part",
-        "json-null",
-        "invalid-value",
-        "category-precedence",
-        "event-match-capture",
-        "array-fan-out",
-        "value-trimming",
-        "qid-fallback",
-        "duplicate-json-key",
-        "qid-case",
-        "trim-whitespace",
-        "bare-key-substitution",
-        "use-dsm-results",
-        "address-fallback",
-        "broken-json",
-        "unknown-protocol",
-        "missing-year",
-        "hour-without-marker",
-        "date-blanks",
-        "ip-property",
-        "time-zone",
-        "pair-delimiter",
-        "name-value-delimiter",
-        "list-delimiter",
-        "regex-step-budget",
-    ];
-
-    /// Sets an option by name.
-    ///
-    /// # Errors
-    /// The option or the value is unknown; nothing changes then.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), OptionError> {
-        match name {
-            "group-selection" => choose(&mut self.group_selection, value),
-            "no-event-name" => choose(&mut self.no_event_name, value),
-            "empty-capture" => choose(&mut self.empty_capture, value),
-            "missing-template-part" => choose(&mut self.missing_template_part, value),
-            "json-null" => choose(&mut self.json_null, value),
-            "invalid-value" => choose(&mut self.invalid_value, value),
-            "category-precedence" => choose(&mut self.category_precedence, value),
-            "event-match-capture" => choose(&mut self.event_match_capture, value),
-            "array-fan-out" => choose(&mut self.array_fan_out, value),
-            "value-trimming" => choose(&mut self.value_trimming, value),
-            "qid-fallback" => choose(&mut self.qid_fallback, value),
-            "duplicate-json-key" => choose(&mut self.duplicate_json_key, value),
-            "qid-case" => choose(&mut self.qid_case, value),
-            "trim-whitespace" => choose(&mut self.trim_whitespace, value),
-            "bare-key-substitution" => choose(&mut self.bare_key_substitution, value),
-            "use-dsm-results" => choose(&mut self.use_dsm_results, value),
-            "address-fallback" => choose(&mut self.address_fallback, value),
-            "broken-json" => choose(&mut self.broken_json, value),
-            "unknown-protocol" => choose(&mut self.unknown_protocol, value),
-            "missing-year" => choose(&mut self.missing_year, value),
-            "hour-without-marker" => choose(&mut self.hour_without_marker, value),
-            "date-blanks" => choose(&mut self.date_blanks, value),
-            "ip-property" => choose(&mut self.ip_property, value),
-            "time-zone" => {
-                self.time_zone = value.parse().map_err(|_| {
-                    OptionError::Unreadable(
-                        "UTC, an offset such as +02:00, or a name such as Europe/Berlin",
-                    )
-                })?;
-                Ok(())
-            }
-            "pair-delimiter" => delimiter(&mut self.pair_delimiter, value),
-            "name-value-delimiter" => delimiter(&mut self.name_value_delimiter, value),
-            "list-delimiter" => delimiter(&mut self.list_delimiter, value),
-            "regex-step-budget" => {
-                self.regex_step_budget = value
-                    .parse()
-                    .ok()
-                    .filter(|steps| (1_000..=1_000_000_000).contains(steps))
-                    .ok_or(OptionError::Unreadable(
-                        "a number of steps from 1000 to 1000000000",
-                    ))?;
-                Ok(())
-            }
-            _ => Err(OptionError::UnknownOption),
+/// Declares each option once: its field, type and default, its name, and what reads its value.
+macro_rules! options {
+    ($($field:ident: $type:ty = $default:expr, $name:literal => $read:ident;)*) => {
+        /// The options of the engine. The register of assumptions describes each of them.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the register describes them")]
+        pub struct Options {
+            $(pub $field: $type,)*
         }
-    }
+
+        impl Default for Options {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Options {
+            /// The names of all options.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            /// Sets an option by name.
+            ///
+            /// # Errors
+            /// The option or the value is unknown; nothing changes then.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<(), OptionError> {
+                match name {
+                    $($name => $read(&mut self.$field, value),)*
+                    _ => Err(OptionError::UnknownOption),
+                }
+            }
+        }
+    };
+}
+
+options! {
+    group_selection: GroupSelection = Default::default(), "group-selection" => choose;
+    no_event_name: NoEventName = Default::default(), "no-event-name" => choose;
+    empty_capture: EmptyCapture = Default::default(), "empty-capture" => choose;
+    missing_template_part: MissingTemplatePart = Default::default(), "missing-template-part" => choose;
+    json_null: JsonNull = Default::default(), "json-null" => choose;
+    invalid_value: InvalidValue = Default::default(), "invalid-value" => choose;
+    category_precedence: CategoryPrecedence = Default::default(), "category-precedence" => choose;
+    event_match_capture: EventMatchCapture = Default::default(), "event-match-capture" => choose;
+    array_fan_out: ArrayFanOut = Default::default(), "array-fan-out" => choose;
+    value_trimming: ValueTrimming = Default::default(), "value-trimming" => choose;
+    qid_fallback: QidFallback = Default::default(), "qid-fallback" => choose;
+    duplicate_json_key: DuplicateJsonKey = Default::default(), "duplicate-json-key" => choose;
+    qid_case: QidCase = Default::default(), "qid-case" => choose;
+    trim_whitespace: TrimWhitespace = Default::default(), "trim-whitespace" => choose;
+    bare_key_substitution: BareKeySubstitution = Default::default(), "bare-key-substitution" => choose;
+    use_dsm_results: UseDsmResults = Default::default(), "use-dsm-results" => choose;
+    address_fallback: AddressFallback = Default::default(), "address-fallback" => choose;
+    broken_json: BrokenJson = Default::default(), "broken-json" => choose;
+    unknown_protocol: UnknownProtocol = Default::default(), "unknown-protocol" => choose;
+    missing_year: MissingYear = Default::default(), "missing-year" => choose;
+    hour_without_marker: HourWithoutMarker = Default::default(), "hour-without-marker" => choose;
+    date_blanks: DateBlanks = Default::default(), "date-blanks" => choose;
+    ip_property: IpProperty = Default::default(), "ip-property" => choose;
+    time_zone: Zone = Zone::UTC, "time-zone" => zone;
+    pair_delimiter: String = AUTO.to_owned(), "pair-delimiter" => delimiter;
+    name_value_delimiter: String = "=".to_owned(), "name-value-delimiter" => delimiter;
+    list_delimiter: String = ",".to_owned(), "list-delimiter" => delimiter;
+    regex_step_budget: u64 = 250_000, "regex-step-budget" => steps;
+}
+
+fn zone(slot: &mut Zone, value: &str) -> Result<(), OptionError> {
+    *slot = value.parse().map_err(|_| {
+        OptionError::Unreadable("UTC, an offset such as +02:00, or a name such as Europe/Berlin")
+    })?;
+    Ok(())
+}
+
+fn steps(slot: &mut u64, value: &str) -> Result<(), OptionError> {
+    *slot = value
+        .parse()
+        .ok()
+        .filter(|steps| (1_000..=1_000_000_000).contains(steps))
+        .ok_or(OptionError::Unreadable(
+            "a number of steps from 1000 to 1000000000",
+        ))?;
+    Ok(())
 }
 
 fn choose<C: Choice>(slot: &mut C, value: &str) -> Result<(), OptionError> {

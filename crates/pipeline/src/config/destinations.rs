@@ -290,7 +290,7 @@ fn file(findings: &mut Findings<'_>, table: &Settings) -> Option<FileOptions> {
         );
     }
     Some(FileOptions {
-        path: table.path("path")?.to_owned().to_owned(),
+        path: table.path("path")?.to_owned(),
         rotate_bytes: table.number("rotate_size"),
         rotate_every: match table.text("rotate_every") {
             Some("hour") => Some(Period::Hour),
