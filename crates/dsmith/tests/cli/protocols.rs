@@ -59,7 +59,7 @@ fn a_protocol_that_does_not_exist_is_a_usage_error_with_the_nearest_name() {
     run(&["protocol", "show", "microsoft-graph-securty"])
         .exits_with(64)
         .says(&[
-            "there is no protocol `microsoft-graph-securty`: known are microsoft-graph-security, ",
+            "there is no protocol `microsoft-graph-securty`: did you mean `microsoft-graph-security`?",
             "did you mean `microsoft-graph-security`?",
         ]);
 }
