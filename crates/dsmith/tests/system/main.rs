@@ -7,6 +7,7 @@
 )]
 
 mod end;
+mod names;
 mod once;
 mod site;
 
