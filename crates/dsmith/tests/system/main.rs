@@ -10,6 +10,7 @@ mod end;
 mod names;
 mod once;
 mod site;
+mod start;
 
 use simulator::{
     Chaos, Client, Collector, Comparison, Fault, Feed, Receiver, RetryAfter, Rule, Running,

@@ -9,6 +9,7 @@ mod group;
 mod keys;
 mod log_sources;
 mod opening;
+mod orphans;
 mod reference;
 mod secrets;
 mod size;
@@ -17,6 +18,7 @@ mod table;
 pub use destinations::{DestinationConfig, Target};
 pub use keys::{Key, ROOT, Takes};
 pub use log_sources::LogSourceConfig;
+pub use orphans::Orphan;
 pub use reference::{json_schema, page, pages};
 
 use crate::destination::KafkaSasl;
