@@ -975,8 +975,8 @@ fn the_state_is_looked_at_for_events_without_a_destination_and_left_as_it_is() {
     let found = look();
     assert_eq!(found.len(), 2, "{found:?}");
     for (found, place, route) in [
-        (&found[0], "dsmith.toml:1:", "archive"),
-        (&found[1], "dsmith.toml:28:", "elsewhere"),
+        (&found[0], "dsmith.toml:28:", "elsewhere"),
+        (&found[1], "dsmith.toml:1:", "archive"),
     ] {
         assert!(found.contains("CFG026") && found.contains(place), "{found}");
         assert!(found.contains("2 events"), "{found}");
