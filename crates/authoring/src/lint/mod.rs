@@ -6,6 +6,7 @@
 
 mod attack;
 mod dates;
+mod earlier;
 mod fix;
 mod fixtures;
 mod json;

@@ -59,6 +59,7 @@ use regex_automata::{Input, meta};
 
 pub use attack::{Attack, Growth};
 pub use backtrack::BudgetExceeded;
+pub use cover::Cover;
 pub use hir::Reason;
 pub use set::{RegexSet, SetState};
 pub use syntax::{SyntaxError, SyntaxErrorKind};
@@ -429,26 +430,6 @@ impl JavaRegex {
             return None;
         }
         attack::find(self, &self.tree()?, longest, budget)
-    }
-
-    /// Whether this pattern is certainly found in every text in which the other one is found.
-    ///
-    /// Long patterns are not compared.
-    pub fn is_found_wherever(&self, other: &JavaRegex) -> bool {
-        // A proof may compare each part with each.
-        const MAX_PAIRS: usize = 1 << 24;
-        if self.pattern().len().saturating_mul(other.pattern().len()) > MAX_PAIRS {
-            return false;
-        }
-        match (self.tree(), other.tree()) {
-            (Some(general), Some(special)) => cover::covers(&general.root, &special.root),
-            _ => false,
-        }
-    }
-
-    /// Whether this pattern is certainly found in every text that is not empty.
-    pub fn is_found_everywhere(&self) -> bool {
-        self.tree().is_some_and(|tree| cover::always(&tree.root))
     }
 
     /// One expression over a whole text that finds what `inner` finds in the rest of the line behind `self`, where `self` is
