@@ -267,7 +267,11 @@ fn at_the_start_a_log_source_that_cannot_be_opened_is_shown_and_the_others_colle
     let all = file("first") + &file("newer") + &source("server", nobody());
     let running = Running::start_with(&all, |run| leave_a_newer_position(&run.store, "newer"));
     running.wait_until("lanes of the others", |run| {
-        run.rows("first")[0].0 == "file" && run.rows("server")[0].1.requests > 0
+        let is_first =
+            |rows: &[(String, LaneStatus)]| rows.first().is_some_and(|row| row.0 == "file");
+        let has_asked =
+            |rows: &[(String, LaneStatus)]| rows.first().is_some_and(|row| row.1.requests > 0);
+        is_first(&run.rows("first")) && has_asked(&run.rows("server"))
     });
     running.wait_until("refusal", |run| {
         let rows = run.rows("newer");
@@ -290,7 +294,10 @@ fn at_the_start_a_log_source_that_cannot_be_opened_is_shown_and_the_others_colle
         .store
         .accept(source, "file", nothing, Some(read), now)
         .unwrap();
-    running.wait_until("lane", |run| run.rows("newer")[0].0 == "file");
+    running.wait_until("lane", |run| {
+        let rows = run.rows("newer");
+        rows.first().is_some_and(|row| row.0 == "file")
+    });
     running.end();
 }
 
