@@ -57,6 +57,30 @@ fn findings(source: &Source, code: Code) -> Vec<Finding> {
 }
 
 #[test]
+fn patterns_that_are_too_many_and_too_alike_to_be_compared_are_a_finding_that_names_the_first() {
+    let patterns: String = (0..1_500)
+        .map(|at| {
+            let same = "the same letters are in all of them ";
+            format!("<pattern id=\"p{at}\"><![CDATA[{same}(?:{at}|-)x]]></pattern>\n")
+        })
+        .collect();
+    let matchers: String = (0..1_500)
+        .map(|at| {
+            let order = at + 1;
+            format!("<matcher field=\"EventName\" order=\"{order}\" pattern-id=\"p{at}\" capture-group=\"login\"/>\n")
+        })
+        .collect();
+    let found = findings(&source(&patterns, &matchers), Code::MatcherNeverWins);
+    assert_eq!(found.len(), 1);
+    let message = &found[0].diagnostic.message;
+    assert!(
+        message.contains("were not compared") && message.contains("40000000 steps"),
+        "{message}"
+    );
+    assert!(found[0].subject.starts_with("group/1/EventName/"));
+}
+
+#[test]
 fn the_shipped_mappings_are_clean_or_say_why() {
     for folder in folder::folders(&root().join("dsm-mappings")).unwrap() {
         let slug = folder.file_name().unwrap().to_string_lossy().into_owned();

@@ -279,6 +279,8 @@ codes! {
         "events of one would count as those of the other, or one would take the place of the other"
     ConfigKeyRenamed = "CFG025" Warning: "a key of the configuration has a new name";
         "the old name still works, and a later version may no longer know it"
+    EventsOrphaned = "CFG026" Error: "events wait for something that is no longer configured";
+        "they would never be delivered, so `dsmith run` refuses to begin and a reload keeps the old configuration"
 }
 
 impl Code {

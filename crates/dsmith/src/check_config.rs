@@ -13,7 +13,12 @@ use std::path::Path;
 pub(crate) fn run(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
     crate::memory::keep_private();
     // What is missing here may be there where it runs.
-    let (loaded, findings) = load(&args.config.path, Severity::Warning)?;
+    let (loaded, mut findings) = load(&args.config.path, Severity::Warning)?;
+    if let Some((config, _)) = &loaded
+        && !findings.has_errors()
+    {
+        config.check_state(&mut findings);
+    }
     let format = match args.format {
         CheckFormat::Human => Format::Human,
         CheckFormat::Json => Format::Json,

@@ -141,6 +141,16 @@ pub enum CollectError {
     LaneTwice(String),
 }
 
+impl CollectError {
+    /// Whether the check of the configuration finds it too.
+    pub(crate) const fn is_of_configuration(&self) -> bool {
+        match self {
+            Self::Protocol | Self::Open(_) | Self::Transport(_) | Self::LaneTwice(_) => true,
+            Self::Cursor(_) | Self::Store(_) => false,
+        }
+    }
+}
+
 /// A lane or a stream of a log source.
 #[derive(Debug)]
 pub struct Lane {

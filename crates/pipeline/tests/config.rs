@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+use chrono::DateTime;
 use dsm::diagnostic::{Code, Diagnostics, Severity, SourceFile};
 use pipeline::config::{Config, Target, load, pages, read};
 use pipeline::destination::{
@@ -9,6 +10,7 @@ use pipeline::destination::{
 };
 use pipeline::format::{Format, Oversize};
 use pipeline::group::GroupOptions;
+use pipeline::store::{Limits, Store};
 use protocol::Keeps;
 use protocol::kafka::Mechanism;
 use protocol::secret::{Secret, SecretError, SecretRef, Secrets};
@@ -930,6 +932,64 @@ fn configurations_in_the_text_of_the_documentation_have_no_findings() {
             assert!(found.is_empty(), "{page}: {found:#?}");
         }
     }
+}
+
+#[test]
+fn the_state_is_looked_at_for_events_without_a_destination_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let look = || {
+        let (mut config, read) = parse(GOOD);
+        assert!(!read.has_errors(), "{read:?}");
+        config.state_directory = folder.path().join("state");
+        let mut found = Diagnostics::new();
+        config.check_state(&mut found);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    // There is no state, and none is made.
+    assert_eq!(look(), [""; 0]);
+    assert!(!folder.path().join("state").exists());
+
+    let limits = Limits {
+        free: 0,
+        ..Limits::default()
+    };
+    let store = Store::open(&folder.path().join("state"), limits).unwrap();
+    let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    for (identifier, destination) in [
+        ("alpha", "archive"),
+        ("alpha", "elsewhere"),
+        ("removed", "archive"),
+    ] {
+        let source = store.source(identifier).unwrap();
+        store.position(source, destination).unwrap();
+    }
+    // Nothing waits yet, whoever uses the state.
+    assert_eq!(look(), [""; 0]);
+    for identifier in ["alpha", "removed"] {
+        let source = store.source(identifier).unwrap();
+        store
+            .accept(source, "lane", &["a", "b"], None, now)
+            .unwrap();
+    }
+    let waiting = store.look().unwrap().waiting;
+    let found = look();
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (found, place, route) in [
+        (&found[0], "dsmith.toml:28:", "elsewhere"),
+        (&found[1], "dsmith.toml:1:", "archive"),
+    ] {
+        assert!(found.contains("CFG026") && found.contains(place), "{found}");
+        assert!(found.contains("2 events"), "{found}");
+        assert!(found.contains(route), "{found}");
+    }
+    assert_eq!(store.look().unwrap().waiting, waiting);
+    drop(store);
+
+    // What cannot be looked at is no state without events.
+    fs::write(folder.path().join("state/state.db"), "no database").unwrap();
+    let found = look();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("is not known"), "{found:?}");
 }
 
 #[test]

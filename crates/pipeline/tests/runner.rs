@@ -105,6 +105,11 @@ struct Running {
 
 impl Running {
     fn start(text: &str) -> Self {
+        Self::start_with(text, |_| {})
+    }
+
+    /// The same with a state in which something has been done before.
+    fn start_with(text: &str, before: impl FnOnce(&Self)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let limits = Limits {
             free: 0,
@@ -120,6 +125,7 @@ impl Running {
             next: Arc::default(),
             thread: None,
         };
+        before(&running);
         let (board, store) = (Arc::clone(&running.board), Arc::clone(&running.store));
         let (signals, secrets) = (running.signals.clone(), Arc::clone(&running.secrets));
         let next = Arc::clone(&running.next);
@@ -244,6 +250,67 @@ fn a_log_source_that_cannot_be_opened_is_shown_and_opened_as_soon_as_it_can_be()
     assert_eq!(running.secrets.refusals.load(Ordering::Relaxed), 0);
     running.wait_until("request", |run| run.rows("late")[0].1.requests > 0);
     running.end();
+}
+
+/// Leaves a position of a file that a later version has written.
+fn leave_a_newer_position(store: &Store, log_source: &str) {
+    let source = store.source(log_source).unwrap();
+    let (nothing, now) = (&[][..] as &[&[u8]], SystemClock.now());
+    let cursor = "{\"version\":99,\"position\":{}}";
+    store
+        .accept(source, "file", nothing, Some(cursor), now)
+        .unwrap();
+}
+
+#[test]
+fn at_the_start_a_log_source_that_cannot_be_opened_is_shown_and_the_others_collect() {
+    let all = file("first") + &file("newer") + &source("server", nobody());
+    let running = Running::start_with(&all, |run| leave_a_newer_position(&run.store, "newer"));
+    running.wait_until("lanes of the others", |run| {
+        let is_first =
+            |rows: &[(String, LaneStatus)]| rows.first().is_some_and(|row| row.0 == "file");
+        let has_asked =
+            |rows: &[(String, LaneStatus)]| rows.first().is_some_and(|row| row.1.requests > 0);
+        is_first(&run.rows("first")) && has_asked(&run.rows("server"))
+    });
+    running.wait_until("refusal", |run| {
+        let rows = run.rows("newer");
+        rows.len() == 1
+            && rows[0].0 == NO_LANE
+            && rows[0].1.state == State::Error
+            && rows[0].1.message.contains("cannot be opened")
+            && rows[0].1.message.contains("99")
+    });
+    let reasons = not_ready(&running.board);
+    assert!(
+        reasons.iter().any(|reason| reason.contains("newer/-")),
+        "{reasons:?}"
+    );
+    // It is opened as soon as it can be.
+    let read = "{\"version\":2,\"position\":{\"files\":[]}}";
+    let source = running.store.source("newer").unwrap();
+    let (nothing, now) = (&[][..] as &[&[u8]], SystemClock.now());
+    running
+        .store
+        .accept(source, "file", nothing, Some(read), now)
+        .unwrap();
+    running.wait_until("lane", |run| {
+        let rows = run.rows("newer");
+        rows.first().is_some_and(|row| row.0 == "file")
+    });
+    running.end();
+}
+
+#[test]
+fn at_the_start_what_is_wrong_with_the_configuration_refuses_the_run() {
+    let all = file("first") + &source("late", nobody());
+    let running = Running::start_with(&all, |run| run.secrets.refusals.store(1, Ordering::Relaxed));
+    let ended = running.thread.unwrap().join().unwrap();
+    let error = ended.unwrap_err().to_string();
+    assert!(
+        error.contains("log source `late`") && error.contains("client_secret"),
+        "{error}"
+    );
 }
 
 #[test]

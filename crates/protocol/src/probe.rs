@@ -11,8 +11,13 @@ use crate::source::{Lane, Source};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
+
+/// How long a name server may take.
+const RESOLVING: Duration = Duration::from_secs(10);
 
 /// What was tried, and how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +95,20 @@ pub struct SystemNetwork;
 
 impl Network for SystemNetwork {
     fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-        Ok((host, port).to_socket_addrs()?.collect())
+        let (sender, receiver) = sync_channel(1);
+        let owned = host.to_owned();
+        // On a thread of its own, because the system waits for minutes for a name server that does not answer.
+        std::thread::Builder::new()
+            .name("resolve".to_owned())
+            .spawn(move || {
+                let resolved = (owned.as_str(), port).to_socket_addrs();
+                // Nobody may wait for it any more.
+                let _ = sender.send(resolved.map(Iterator::collect));
+            })?;
+        receiver.recv_timeout(RESOLVING).unwrap_or_else(|_| {
+            let message = format!("no name server answers within {} s", RESOLVING.as_secs());
+            Err(Error::new(ErrorKind::TimedOut, message))
+        })
     }
 
     fn connect(&self, address: SocketAddr, at_most: Duration) -> std::io::Result<()> {

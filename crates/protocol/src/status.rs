@@ -158,6 +158,8 @@ pub struct LaneStatus {
     pub filtered: u64,
     /// The sink was full at the last attempt: collection waits.
     pub paused: bool,
+    /// What the last gap was, and what is to be done about it.
+    pub last_gap: Option<String>,
     retries: [u64; RetryReason::ALL.len()],
     gaps: [u64; GapReason::ALL.len()],
 }
@@ -195,8 +197,9 @@ impl LaneStatus {
         self.gaps.iter().sum()
     }
 
-    pub(crate) fn count_gap(&mut self, reason: GapReason) {
+    pub(crate) fn count_gap(&mut self, reason: GapReason, message: &str) {
         self.gaps[reason as usize] += 1;
+        self.last_gap = Some(message.to_owned());
     }
 
     /// The sink has taken a page.
@@ -267,10 +270,11 @@ mod tests {
         }
         for (index, reason) in GapReason::ALL.into_iter().enumerate() {
             for _ in 0..=index {
-                status.count_gap(reason);
+                status.count_gap(reason, reason.as_str());
             }
             assert_eq!(status.gaps(reason), index as u64 + 1);
         }
         assert_eq!(status.all_gaps(), 15);
+        assert_eq!(status.last_gap.as_deref(), Some("too_many"));
     }
 }

@@ -6,6 +6,7 @@
 
 mod attack;
 mod dates;
+mod earlier;
 mod fix;
 mod fixtures;
 mod json;
@@ -20,7 +21,7 @@ use crate::replay::Corpus;
 use crate::rewrite::Edit;
 use dsm::Mapping;
 use dsm::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile};
-use dsm::java_regex::JavaRegex;
+use dsm::java_regex::{JavaRegex, Room};
 use dsm::lsx::{self, Document, PatternType};
 use dsm::mapping::Source;
 use dsm::options::Options;
@@ -323,6 +324,7 @@ impl<'s> Subject<'s> {
             .iter()
             .filter_map(|pattern| Some(pattern.within.as_ref()?.value.as_str()))
             .collect();
+        let mut room = Room::default();
         let regexes = document
             .patterns
             .iter()
@@ -330,7 +332,7 @@ impl<'s> Subject<'s> {
             .map(|(pattern, read)| {
                 let within = bases.contains(pattern.id.value.as_str());
                 (read || within && pattern.kind() == PatternType::JavaPattern)
-                    .then(|| pattern.regex(mapping.options()))
+                    .then(|| pattern.regex_in(&mut room, mapping.options()))
                     .flatten()
             })
             .collect();

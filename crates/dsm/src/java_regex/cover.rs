@@ -2,24 +2,143 @@
 //!
 //! The answer is proved by the trees alone, so a no only means that there is no such proof.
 
+use super::charset::CharSet;
 use super::syntax::{Assertion, Greed, GroupKind, Node};
+use super::{Flags, parser};
+
+/// The most bytes of one pattern times bytes of another for which a proof is looked for: it may compare each part with
+/// each.
+const MAX_PAIRS: usize = 1 << 24;
+
+/// More of a text does not make it rarer.
+const MAX_KEY: usize = 64;
+
+/// A pattern that was read in order to be compared with others.
+#[derive(Debug)]
+pub struct Cover {
+    root: Node,
+    bytes: usize,
+    keys: Vec<String>,
+    text: String,
+}
+
+impl Cover {
+    /// Reads a pattern; nothing if it is none.
+    pub fn new(pattern: &str, flags: Flags) -> Option<Cover> {
+        let root = parser::parse(pattern, flags).ok()?.root;
+        let (mut keys, mut text) = (Vec::new(), String::new());
+        for_each_branch(&root, &mut |branch| {
+            let mut key = String::new();
+            for_each_run(branch, &mut |run| {
+                if run.len() > key.len() {
+                    run.clone_into(&mut key);
+                }
+                text.push_str(run);
+                text.push('\0');
+            });
+            let end = key.char_indices().nth(MAX_KEY);
+            key.truncate(end.map_or(key.len(), |(at, _)| at));
+            keys.push(key);
+        });
+        Some(Cover {
+            bytes: pattern.len(),
+            root,
+            keys,
+            text,
+        })
+    }
+
+    /// Whether the pattern is certainly found in every text that is not empty.
+    pub fn is_found_everywhere(&self) -> bool {
+        always(&self.root)
+    }
+
+    /// Whether this pattern is certainly found in every text in which the other one is found. What that takes is added to
+    /// `steps`. Long patterns are not compared.
+    pub fn is_found_wherever(&self, other: &Cover, steps: &mut u64) -> bool {
+        *steps += 1;
+        self.bytes.saturating_mul(other.bytes) <= MAX_PAIRS
+            && covers(&self.root, &other.root, steps)
+    }
+
+    /// Where this pattern is found wherever another one is, one of these is in the [`text`](Self::text) of the other one.
+    /// An empty one is in every text.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// The letters of the pattern that follow each other, without case.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The alternatives that a pattern consists of.
+fn for_each_branch<'n>(node: &'n Node, out: &mut dyn FnMut(&'n Node)) {
+    match strip(node) {
+        Node::Alternation(branches) => branches
+            .iter()
+            .for_each(|branch| for_each_branch(branch, out)),
+        other => out(other),
+    }
+}
+
+/// Letters that follow each other in a sequence.
+fn for_each_run(node: &Node, out: &mut dyn FnMut(&str)) {
+    let mut parts = Vec::new();
+    flatten(node, &mut parts);
+    let mut run = String::new();
+    for part in parts {
+        let letter = match part {
+            Node::Set(set) => letter(set),
+            _ => None,
+        };
+        match letter {
+            Some(letter) => run.push(letter),
+            None => {
+                out(&run);
+                run.clear();
+            }
+        }
+    }
+    out(&run);
+}
+
+/// What all members of a set are in lower case, if that is the same. A narrower set has the same letter.
+fn letter(set: &CharSet) -> Option<char> {
+    const FEW: u32 = 8;
+    let mut found = None;
+    for &(low, high) in set.ranges() {
+        if high - low > FEW {
+            return None;
+        }
+        for member in low..=high {
+            let lower = char::from_u32(member)?.to_lowercase().next()?;
+            if *found.get_or_insert(lower) != lower {
+                return None;
+            }
+        }
+    }
+    found
+}
 
 /// Whether a match of `special` contains a match of `general`: the parts of `general`, one after the other, are those of
 /// `special` from some place on, or wider.
-pub(super) fn covers(general: &Node, special: &Node) -> bool {
+fn covers(general: &Node, special: &Node, steps: &mut u64) -> bool {
     if always(general) {
         return true;
     }
     // One branch that is found is enough; and there must be one for every branch that could have been taken.
     if let Node::Alternation(branches) = strip(special) {
-        return branches.iter().all(|branch| covers(general, branch));
+        return branches.iter().all(|branch| covers(general, branch, steps));
     }
     if let Node::Alternation(branches) = strip(general) {
-        return branches.iter().any(|branch| covers(branch, special));
+        return branches.iter().any(|branch| covers(branch, special, steps));
     }
     let (mut wanted, mut given) = (Vec::new(), Vec::new());
     flatten(general, &mut wanted);
     flatten(special, &mut given);
+    *steps += (wanted.len() + given.len()) as u64;
     // What a look-around or a back-reference says depends on what is around it.
     if wanted.iter().any(|node| node.any(&depends)) {
         return wanted == given;
@@ -30,7 +149,7 @@ pub(super) fn covers(general: &Node, special: &Node) -> bool {
             && wanted
                 .iter()
                 .zip(given)
-                .all(|(wide, narrow)| is_wider(wide, narrow))
+                .all(|(wide, narrow)| is_wider(wide, narrow, steps))
             && ends_alike(&wanted, given)
     })
 }
@@ -58,7 +177,8 @@ fn ends_alike(wanted: &[&Node], given: &[&Node]) -> bool {
 }
 
 /// Whether everything that `narrow` matches is matched by `wide` at the same place and with the same end.
-fn is_wider(wide: &Node, narrow: &Node) -> bool {
+fn is_wider(wide: &Node, narrow: &Node, steps: &mut u64) -> bool {
+    *steps += 1;
     if wide == narrow {
         return true;
     }
@@ -77,7 +197,7 @@ fn is_wider(wide: &Node, narrow: &Node) -> bool {
                 max,
                 ..
             },
-        ) => wide_min <= min && wide_max >= max && is_wider(wide, narrow),
+        ) => wide_min <= min && wide_max >= max && is_wider(wide, narrow, steps),
         (
             Node::Repeat {
                 body,
@@ -86,14 +206,16 @@ fn is_wider(wide: &Node, narrow: &Node) -> bool {
                 ..
             },
             narrow @ Node::Set(_),
-        ) => *max > 0 && is_wider(body, narrow),
-        (Node::Alternation(branches), narrow) => branches.iter().any(|wide| is_wider(wide, narrow)),
+        ) => *max > 0 && is_wider(body, narrow, steps),
+        (Node::Alternation(branches), narrow) => {
+            branches.iter().any(|wide| is_wider(wide, narrow, steps))
+        }
         (Node::Concat(wide), Node::Concat(narrow)) => {
             wide.len() == narrow.len()
                 && wide
                     .iter()
                     .zip(narrow)
-                    .all(|(wide, narrow)| is_wider(wide, narrow))
+                    .all(|(wide, narrow)| is_wider(wide, narrow, steps))
         }
         (wide, narrow) => wide == narrow,
     }
@@ -134,7 +256,7 @@ fn flatten<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
 }
 
 /// Whether the pattern is found in every text that is not empty.
-pub(super) fn always(node: &Node) -> bool {
+fn always(node: &Node) -> bool {
     let mut parts = Vec::new();
     flatten(node, &mut parts);
     if let [Node::Assert(Assertion::TextStart), rest @ ..] = parts.as_slice() {
@@ -169,11 +291,22 @@ pub(super) fn always(node: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flags, JavaRegex};
+    use super::{Cover, Flags};
+
+    fn cover(text: &str) -> Cover {
+        Cover::new(text, Flags::default()).unwrap()
+    }
+
+    fn has_key(special: &Cover, general: &Cover) -> bool {
+        let mut keys = general.keys().iter();
+        keys.any(|key| special.text().contains(key))
+    }
 
     fn found_wherever(general: &str, special: &str) -> bool {
-        let regex = |text: &str| JavaRegex::new(text, Flags::default()).unwrap();
-        regex(general).is_found_wherever(&regex(special))
+        let (general, special) = (cover(general), cover(special));
+        let is_found = general.is_found_wherever(&special, &mut 0);
+        assert!(!is_found || has_key(&special, &general));
+        is_found
     }
 
     #[test]
@@ -214,16 +347,61 @@ mod tests {
 
     #[test]
     fn a_pattern_that_takes_anything_is_found_everywhere() {
-        let everywhere = |text: &str| {
-            JavaRegex::new(text, Flags::default())
-                .unwrap()
-                .is_found_everywhere()
-        };
+        let everywhere = |text: &str| cover(text).is_found_everywhere();
         for text in ["", ".*", "(.*?)", "(?s).", "(?s)^.+", "a*", "^"] {
             assert!(everywhere(text), "{text}");
         }
         for text in [".", "^.+$", "a", "^$", "(?=a)", "(?s)a*+.", "a*^"] {
             assert!(!everywhere(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_a_key_by_which_those_that_it_covers_are_known() {
+        for (pattern, keys, text) in [
+            (
+                "Failed (pass)word",
+                &["failed password"][..],
+                "failed password",
+            ),
+            (r"user=(\S+) x", &["user="], "user=\0 x"),
+            ("(?i)fAiled", &["failed"], "failed"),
+            ("a|(?:bc|d)", &["a", "bc", "d"], "a\0bc\0d"),
+            (r"\d+", &[""], "\0"),
+            (r"é[aA]\w", &["éa"], "éa\0"),
+        ] {
+            let cover = cover(pattern);
+            assert_eq!(cover.keys(), keys, "{pattern}");
+            assert_eq!(cover.text(), format!("{text}\0"), "{pattern}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        #[test]
+        fn what_a_pattern_covers_holds_its_key(
+            general in "[a-c]{0,3}(\\(\\?i\\))?[aAb]{0,3}(\\\\w|\\.|x\\+|\\(b\\|c\\))?[a-cB]{0,2}",
+            before in "[a-cx]{0,2}",
+            after in "[a-cx]{0,2}",
+            flips: u8,
+        ) {
+            // A special one: the general one with something around it, and with other letters in some places.
+            let special: String = general
+                .chars()
+                .enumerate()
+                .map(|(at, c)| if c == '.' && flips >> (at % 8) & 1 == 1 { 'q' } else { c })
+                .collect();
+            let special = format!("{before}{special}{after}");
+            let cover = |text: &str| Cover::new(text, Flags::default());
+            if let (Some(general), Some(special)) = (cover(&general), cover(&special))
+                && general.is_found_wherever(&special, &mut 0)
+            {
+                proptest::prop_assert!(has_key(&special, &general));
+            }
         }
     }
 }

@@ -33,7 +33,8 @@ pub enum Reason {
     RepeatedLineBreak,
     /// `\X`, `\b{g}`
     Grapheme,
-    /// The linear engine would need too much memory, as for `\w{1000}{1000}`.
+    /// The linear engine would need too much memory, as for `\w{1000}{1000}`, or all patterns of the mapping together do
+    /// ([`Room`](super::Room)).
     TooLarge,
 }
 
@@ -72,6 +73,8 @@ pub(super) struct Linear {
     needs: Needs,
     /// About how many states it has.
     states: u64,
+    /// The memory that it takes.
+    pub(super) bytes: usize,
 }
 
 /// An engine of so many states does not take long for each byte of a text, whatever the text.
@@ -126,6 +129,7 @@ pub(super) fn build(tree: &Tree) -> Result<Linear, Vec<Reason>> {
         .build_from_hir(&hir)
         .map_err(|_| vec![Reason::TooLarge])?;
     Ok(Linear {
+        bytes: regex.memory_usage(),
         regex,
         needs,
         states: states(&tree.root),

@@ -2,7 +2,10 @@
 //! length, on a small stack, or are refused; hostile texts cost what the steps say. Nothing here looks at a clock: what is
 //! done is counted, see [`work`].
 
-use super::{Flags, JavaRegex, RegexSet, Slots, SyntaxErrorKind, backtrack, direct, parser, work};
+use super::{
+    Engine, Flags, JavaRegex, RegexSet, Room, Slots, SyntaxErrorKind, backtrack, direct, parser,
+    work,
+};
 use proptest::prelude::*;
 
 #[allow(dead_code, reason = "shared with the tests against the JDK")]
@@ -482,6 +485,76 @@ proptest! {
             assert_backtracking_is_paid_for(&regex, text, 20_000);
             assert_linear(&regex, text);
         }
+    }
+}
+
+/// All of the room that there is, used up.
+fn no_room() -> Room {
+    Room {
+        in_reserve: 0,
+        in_use: 0,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_pattern_without_room_for_its_automaton_finds_the_same(seed: u64, which in 0usize..18) {
+        let (pattern, letters, text) = generator::case(seed, 6);
+        let flags = Flags {
+            case_insensitive: letters.contains('i'),
+            unicode_character_class: letters.contains('U'),
+            multiline: letters.contains('m'),
+            ..Flags::default()
+        };
+        if let Ok(regex) = JavaRegex::new(&pattern, flags) {
+            let lean = JavaRegex::new_in(&mut no_room(), &pattern, flags).unwrap();
+            // What is one text needs no automaton.
+            prop_assert!(lean.inner.linear.as_ref().map_or(0, |linear| linear.bytes) == 0);
+            if regex.inner.direct.is_some() {
+                prop_assert_eq!(lean.engine(), Engine::Linear);
+            }
+            for text in &[text, hostile()[which].clone()] {
+                let (mut a, mut b) = (Slots::default(), Slots::default());
+                let found = regex.find(text, &mut a, 100_000);
+                let again = lean.find(text, &mut b, 100_000);
+                // One that had an automaton may not be found within the budget without.
+                if let (Ok(found), Ok(again)) = (found, again) {
+                    prop_assert_eq!(found, again, "/{}/ {:?}", pattern, text);
+                    let groups = |slots: &Slots| {
+                        let groups = (0..=regex.group_count()).map(|group| slots.get(group));
+                        groups.collect::<Vec<_>>()
+                    };
+                    prop_assert_eq!(groups(&a), groups(&b), "/{}/ {:?}", pattern, text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pattern_without_room_for_its_automaton_still_takes_linear_time() {
+    let text = format!("{}src=192.0.2.1", "act=deny user=x ".repeat(4_000));
+    for pattern in [
+        r"(?:\w+[= ])*src=(\S+)",
+        r"(\w*)*src=(\S+)$",
+        r".*.*.*src=(\S+)x",
+        r"(?:a|b|ab|\w)*-",
+    ] {
+        let Ok(lean) = JavaRegex::new_in(&mut no_room(), pattern, Flags::default()) else {
+            panic!("{pattern}");
+        };
+        if lean.engine() != Engine::Linear {
+            continue;
+        }
+        let mut slots = Slots::default();
+        work::looked();
+        // Not a step of backtracking is allowed.
+        let found = lean.find(&text, &mut slots, 0);
+        let looked = work::looked();
+        assert!(found.is_ok(), "{pattern}");
+        assert!(looked < 1_000 * text.len() as u64, "{pattern}: {looked}");
     }
 }
 

@@ -59,6 +59,7 @@ use regex_automata::{Input, meta};
 
 pub use attack::{Attack, Growth};
 pub use backtrack::BudgetExceeded;
+pub use cover::Cover;
 pub use hir::Reason;
 pub use set::{RegexSet, SetState};
 pub use syntax::{SyntaxError, SyntaxErrorKind};
@@ -196,6 +197,52 @@ impl Slots {
     }
 }
 
+/// The memory that the automata of several patterns may take together, by default 64 MiB.
+///
+/// Half of it is for patterns that the lean matcher takes: they have an automaton only in case that one gives up, which is
+/// rare, and without an automaton are matched with a memo, in linear time too. So the half for the others, to which
+/// nothing but backtracking is left without an automaton, is not used up by them.
+#[derive(Debug)]
+pub struct Room {
+    in_reserve: usize,
+    in_use: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        const HALF: usize = 32 << 20;
+        Self {
+            in_reserve: HALF,
+            in_use: HALF,
+        }
+    }
+}
+
+impl Room {
+    /// As much as there is memory.
+    pub(crate) const fn unlimited() -> Self {
+        Self {
+            in_reserve: usize::MAX,
+            in_use: usize::MAX,
+        }
+    }
+
+    /// Takes room, if there is as much.
+    fn take(&mut self, bytes: usize, is_reserve: bool) -> bool {
+        let left = match is_reserve {
+            true => &mut self.in_reserve,
+            false => &mut self.in_use,
+        };
+        match left.checked_sub(bytes) {
+            Some(rest) => {
+                *left = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 impl JavaRegex {
     /// Compiles a pattern.
     ///
@@ -204,6 +251,16 @@ impl JavaRegex {
     /// [`SyntaxErrorKind::Invalid`] if Java refuses the pattern, [`SyntaxErrorKind::Unsupported`] if Java takes it and it
     /// cannot be honoured here.
     pub fn new(pattern: &str, flags: Flags) -> Result<JavaRegex, SyntaxError> {
+        Self::new_in(&mut Room::unlimited(), pattern, flags)
+    }
+
+    /// Compiles a pattern, one of several whose automata share their memory. One that has no room left finds the same by
+    /// other engines.
+    ///
+    /// # Errors
+    ///
+    /// As for [`JavaRegex::new`].
+    pub fn new_in(room: &mut Room, pattern: &str, flags: Flags) -> Result<JavaRegex, SyntaxError> {
         let tree = parser::parse(pattern, flags)?;
         let program = program::compile(&tree);
         let linear = hir::build(&tree);
@@ -215,6 +272,10 @@ impl JavaRegex {
         let direct = is_regular
             .then(|| direct::build(&tree, program.anchored))
             .flatten();
+        let linear = linear.and_then(|linear| {
+            let has_room = room.take(linear.bytes, direct.is_some());
+            has_room.then_some(linear).ok_or(vec![Reason::TooLarge])
+        });
         let syntax::Tree {
             groups,
             names,
@@ -369,26 +430,6 @@ impl JavaRegex {
             return None;
         }
         attack::find(self, &self.tree()?, longest, budget)
-    }
-
-    /// Whether this pattern is certainly found in every text in which the other one is found.
-    ///
-    /// Long patterns are not compared.
-    pub fn is_found_wherever(&self, other: &JavaRegex) -> bool {
-        // A proof may compare each part with each.
-        const MAX_PAIRS: usize = 1 << 24;
-        if self.pattern().len().saturating_mul(other.pattern().len()) > MAX_PAIRS {
-            return false;
-        }
-        match (self.tree(), other.tree()) {
-            (Some(general), Some(special)) => cover::covers(&general.root, &special.root),
-            _ => false,
-        }
-    }
-
-    /// Whether this pattern is certainly found in every text that is not empty.
-    pub fn is_found_everywhere(&self) -> bool {
-        self.tree().is_some_and(|tree| cover::always(&tree.root))
     }
 
     /// One expression over a whole text that finds what `inner` finds in the rest of the line behind `self`, where `self` is

@@ -13,7 +13,7 @@ pub use parse::parse;
 pub use settings::Spanned;
 
 use crate::diagnostic::SourceFile;
-use crate::java_regex::{Flags, JavaRegex};
+use crate::java_regex::{Flags, JavaRegex, Room};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -165,11 +165,20 @@ impl Pattern {
 
     /// The text as a regular expression, if it is one.
     pub fn regex(&self, options: &crate::options::Options) -> Option<JavaRegex> {
+        self.regex_in(&mut Room::unlimited(), options)
+    }
+
+    /// The same, one of several whose automata share their memory.
+    pub fn regex_in(
+        &self,
+        room: &mut Room,
+        options: &crate::options::Options,
+    ) -> Option<JavaRegex> {
         let flags = Flags {
             case_insensitive: self.case_insensitive,
             ..Flags::default()
         };
-        JavaRegex::new(&self.effective_text(options), flags).ok()
+        JavaRegex::new_in(room, &self.effective_text(options), flags).ok()
     }
 }
 

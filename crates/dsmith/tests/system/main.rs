@@ -7,8 +7,10 @@
 )]
 
 mod end;
+mod names;
 mod once;
 mod site;
+mod start;
 
 use harness::{Chaos, Collector, Receiver, Running, keys_of};
 use simulator::{Client, Comparison, Fault, Feed, RetryAfter, Rule, Scenario, Service, Simulator};

@@ -251,3 +251,42 @@ fn a_listener_has_no_end_and_is_refused() {
     assert_eq!(code, 64, "{log}");
     says(&log, &["`devices`", "no end", "without --once"]);
 }
+
+#[test]
+fn lines_that_a_rotation_lost_are_1_with_the_reason_and_what_is_there_is_delivered() {
+    let site = Site::new(&from_file(&file_destination("out"), &["out"]));
+    site.append("in.log", 100);
+    assert_eq!(site.once("60s").0, 0);
+    // Ten lines that nobody has read, and the file is gone with them.
+    site.append("in.log", 10);
+    fs::remove_file(site.at("in.log")).unwrap();
+    site.append_padded("in.log", 5, 3);
+    let (code, log) = site.once("60s");
+    assert_eq!(code, 1, "{log}");
+    says(&log, &["build-02", "file", "1 gap", "missing"]);
+    assert_eq!(site.lines("out.log"), 105, "{log}");
+    // It was said once; nothing is missing since.
+    let (code, log) = site.once("60s");
+    assert_eq!(code, 0, "{log}");
+}
+
+#[test]
+fn more_files_than_are_read_are_1() {
+    let config = format!(
+        "{NO_FREE_DISK}{}{}",
+        file_destination("out"),
+        file_source("build-02", "logs/*.log", &["out"])
+            .replace("format = ", "max_files = 2, format = ")
+    );
+    let site = Site::new(&config);
+    fs::create_dir(site.at("logs")).unwrap();
+    for name in ["a", "b", "c"] {
+        site.append(&format!("logs/{name}.log"), 10);
+    }
+    for _ in 0..2 {
+        let (code, log) = site.once("60s");
+        assert_eq!(code, 1, "{log}");
+        says(&log, &["build-02", "1 gap", "max_files = 2"]);
+        assert_eq!(site.lines("out.log"), 20, "{log}");
+    }
+}

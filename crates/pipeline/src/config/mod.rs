@@ -9,12 +9,14 @@ mod group;
 mod keys;
 mod log_sources;
 mod opening;
+mod orphans;
 mod reference;
 mod secrets;
 
 pub use destinations::{DestinationConfig, Target};
 pub use keys::ROOT;
 pub use log_sources::LogSourceConfig;
+pub use orphans::Orphan;
 pub use reference::{json_schema, page, pages};
 
 use crate::destination::KafkaSasl;

@@ -8,7 +8,7 @@ use crate::metrics::{Board, NO_LANE};
 use chrono::TimeDelta;
 use protocol::clock::Stop;
 use protocol::secret::Secret;
-use protocol::status::{LaneStatus, State};
+use protocol::status::{GapReason, LaneStatus, State};
 use protocol::{LaneId, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,15 +81,21 @@ impl<'a> Collecting<'a> {
         }
     }
 
-    /// Starts the log sources of a configuration, all or none. The shared ones start when they are assigned; that they can
-    /// be opened is looked at now.
+    /// Starts the log sources of a configuration. What the check of the configuration finds too refuses all of them;
+    /// what is wrong with the state of a single log source concerns that one only, which is opened again and again. The
+    /// shared ones start when they are assigned; that they can be opened is looked at now.
     pub(super) fn start(&mut self, config: &Config) -> Result<(), RunError> {
         let mut opened = Vec::new();
+        let mut refused = Vec::new();
         for source in config.log_sources.iter().filter(|source| source.enabled) {
-            let lanes = self
-                .opener
-                .open(source)
-                .map_err(|error| failed(source, error))?;
+            let lanes = match self.opener.open(source) {
+                Ok(lanes) => lanes,
+                Err(error) if error.is_of_configuration() => return Err(failed(source, error)),
+                Err(error) => {
+                    refused.push((source, error));
+                    continue;
+                }
+            };
             if self.once.is_some() && lanes.iter().any(Lane::is_endless) {
                 return Err(RunError::OnceEndless {
                     identifier: source.identifier.value.clone(),
@@ -102,6 +108,9 @@ impl<'a> Collecting<'a> {
             if !source.is_shared {
                 self.spawn(source, lanes, None)?;
             }
+        }
+        for (source, error) in refused {
+            self.refuse(source, error);
         }
         Ok(())
     }
@@ -388,6 +397,7 @@ impl<'a> Collecting<'a> {
         for source in &self.wanted {
             let identifier = &source.identifier.value;
             for (id, status) in shown.iter().filter(|(id, _)| id.log_source == *identifier) {
+                missing.extend(gaps(id, status));
                 let why = match self.ends.get(id) {
                     Some(LaneEnd::CaughtUp) => continue,
                     Some(LaneEnd::Behind(reason)) => reason.clone(),
@@ -424,6 +434,29 @@ impl<'a> Collecting<'a> {
             thread::sleep(super::TICK);
         }
     }
+}
+
+/// What a lane found to be gone, or not to be readable, although it has read everything else.
+fn gaps(id: &LaneId, status: &LaneStatus) -> Option<Missing> {
+    let count = status.all_gaps();
+    let reasons = GapReason::ALL.into_iter();
+    let reasons: Vec<&str> = reasons
+        .filter(|reason| status.gaps(*reason) > 0)
+        .map(GapReason::as_str)
+        .collect();
+    let last = status.last_gap.as_deref().unwrap_or_default();
+    (count > 0).then(|| Missing {
+        log_source: id.log_source.clone(),
+        part: id.lane.clone(),
+        what: match count {
+            1 => format!("1 gap ({})", reasons.join(", ")),
+            _ => format!("{count} gaps ({})", reasons.join(", ")),
+        },
+        why: match count {
+            1 => last.to_owned(),
+            _ => format!("the last one: {last}; the log has a warning for each"),
+        },
+    })
 }
 
 /// How a log source is doing that has no lanes, and need not.

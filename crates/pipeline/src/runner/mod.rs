@@ -8,7 +8,7 @@ mod collecting;
 mod delivering;
 
 use crate::collect::{CollectError, Opener, connections};
-use crate::config::Config;
+use crate::config::{Config, Orphan};
 use crate::deliver::DeliveryError;
 use crate::destination::Destination;
 use crate::exposition::{RunPages, Server};
@@ -125,32 +125,8 @@ pub enum RunError {
         error: OpenError,
     },
     /// Events wait for what the configuration no longer has.
-    #[error(
-        "{events} events of log source `{log_source}` wait for the destination `{destination}`, and the configuration no \
-         longer sends them there: put it back until they are delivered, or give them up with `--forget {log_source}/{destination}`"
-    )]
-    Orphaned {
-        /// The log source.
-        log_source: String,
-        /// The destination.
-        destination: String,
-        /// How many events wait.
-        events: u64,
-    },
-    /// Events wait in memory for what the configuration no longer has.
-    #[error(
-        "{events} events of log source `{log_source}` wait for the destination `{destination}`, and the configuration no \
-         longer sends them there: put it back until they are delivered, or restart the process, which then reads them again \
-         for the destinations that there are"
-    )]
-    OrphanedInMemory {
-        /// The log source.
-        log_source: String,
-        /// The destination.
-        destination: String,
-        /// How many events wait.
-        events: u64,
-    },
+    #[error(transparent)]
+    Orphaned(#[from] Orphan),
     /// The process cannot take part in its group.
     #[error("the group: {0}")]
     Group(#[from] GroupError),
@@ -544,43 +520,11 @@ impl Run<'_> {
 /// Refuses a configuration that leaves waiting events without a destination, and makes a position for each route before
 /// anything is collected.
 fn check_routes(store: &Store, config: &Config) -> Result<(), RunError> {
-    let source_of = |identifier: &str| {
-        let mut sources = config.log_sources.iter();
-        sources.find(|source| source.identifier.value == identifier)
-    };
-    let goes_there = |row: &WaitingRow| {
-        source_of(&row.identifier)
-            .filter(|source| source.destinations.contains(&row.destination))
-            // What waits on disk is delivered, whatever the protocol is now; what the remote keeps, by whoever reads it.
-            .is_some_and(|source| {
-                row.source.keeps() == Keeps::Here || source.keeps() == Keeps::Remote
-            })
-    };
     let rows = store.look()?.waiting;
-    let (known, unknown): (Vec<_>, Vec<_>) = rows.into_iter().partition(goes_there);
-    // What is given up counts as delivered. A log source that is gone tells its remote nothing more, but one that stays
-    // would go on behind it, and no new destination would ever get it.
-    let is_lost = |row: &&WaitingRow| match row.source.keeps() {
-        Keeps::Here => row.events > 0,
-        Keeps::Remote => {
-            row.events > 0
-                && source_of(&row.identifier).is_some_and(|source| source.keeps() == Keeps::Remote)
-        }
-    };
-    if let Some(row) = unknown.iter().find(is_lost) {
-        if row.source.keeps() == Keeps::Remote {
-            return Err(RunError::OrphanedInMemory {
-                log_source: row.identifier.clone(),
-                destination: row.destination.clone(),
-                events: row.events,
-            });
-        }
-        return Err(RunError::Orphaned {
-            log_source: row.identifier.clone(),
-            destination: row.destination.clone(),
-            events: row.events,
-        });
+    if let Some(orphan) = config.orphans(&rows).into_iter().next() {
+        return Err(orphan.into());
     }
+    let (known, unknown): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| config.delivers(row));
     let sources = config.log_sources.iter();
     store.configure(sources.map(|source| (source.identifier.value.as_str(), source.keeps())))?;
     for source in &config.log_sources {

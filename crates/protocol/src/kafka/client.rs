@@ -150,9 +150,9 @@ fn consumer_config(reading: &Reading) -> ClientConfig {
     config
 }
 
-/// Parts with a client. It waits for what it has asked the brokers for, a minute and more where they do not answer, so only
-/// some seconds of that are waited for here: enough to leave the group where they do.
-pub(super) fn part_with<C: Send + 'static>(client: C) {
+/// Parts with a client. It waits for what it has asked the brokers for, and for name servers: minutes where they do not
+/// answer. So it is waited for only so long; tells whether it is gone by then.
+pub fn part_with<C: Send + 'static>(client: C, at_most: Duration) -> bool {
     let (guard, parted) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::Builder::new()
         .name("leaving".to_owned())
@@ -161,7 +161,12 @@ pub(super) fn part_with<C: Send + 'static>(client: C) {
             drop(guard);
         });
     // Without a thread the client is gone already.
-    if thread.is_ok() && parted.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout) {
+    thread.is_err() || parted.recv_timeout(at_most) != Err(RecvTimeoutError::Timeout)
+}
+
+/// The same with a member of a group, with enough time to leave it where the brokers answer.
+pub(super) fn leave_with<C: Send + 'static>(client: C) {
+    if !part_with(client, FAREWELL) {
         tracing::warn!("the brokers do not answer: the group is left without their word");
     }
 }

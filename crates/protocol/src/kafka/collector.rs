@@ -541,7 +541,7 @@ impl KafkaCollector {
             if let Some(handover) = self.handover.take() {
                 give_up(&consumer, &list(&handover.partitions));
             }
-            client::part_with(consumer);
+            client::leave_with(consumer);
         }
         let all = std::mem::take(&mut self.assigned);
         self.forget(&all);

@@ -508,7 +508,7 @@ impl Member {
         self.onlooker = None;
         if let Some(clients) = self.clients.take() {
             clients.consumer.context().leave();
-            client::part_with(clients);
+            client::leave_with(clients);
         }
     }
 

@@ -40,7 +40,7 @@ mod token;
 pub(crate) mod unwrap;
 
 #[cfg(feature = "kafka")]
-pub use client::client_config;
+pub use client::{client_config, part_with};
 #[cfg(feature = "kafka")]
 pub use fault::{Fault, Subject};
 #[cfg(feature = "kafka")]

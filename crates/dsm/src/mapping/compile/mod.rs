@@ -10,7 +10,7 @@ mod text;
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, Suggester};
 use crate::field::Field;
-use crate::java_regex::{Flags, JavaRegex, SyntaxError, SyntaxErrorKind};
+use crate::java_regex::{Flags, JavaRegex, Room, SyntaxError, SyntaxErrorKind};
 use crate::keypath::{self, Step};
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
 use crate::manifest::{self, Manifest};
@@ -111,6 +111,8 @@ struct Compiler<'a> {
     named: HashSet<usize>,
     docs: Vec<Doc>,
     patterns: Vec<Compiled>,
+    /// What the regular expressions may still take.
+    room: Room,
     /// Patterns already compiled, by declaration, way of reading and delimiters.
     compiled: HashMap<(usize, PatternType, String), Option<usize>>,
     /// Documents by the compiled pattern that they are the value of.
@@ -152,6 +154,7 @@ impl<'a> Compiler<'a> {
             named: HashSet::new(),
             docs: vec![Doc::default()],
             patterns: Vec::new(),
+            room: Room::default(),
             compiled: HashMap::new(),
             doc_of: HashMap::new(),
             custom: Vec::new(),

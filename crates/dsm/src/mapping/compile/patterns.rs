@@ -231,7 +231,7 @@ impl<'a> Compiler<'a> {
                     case_insensitive: declared.case_insensitive,
                     ..Flags::default()
                 };
-                match JavaRegex::new(&text.text, flags) {
+                match JavaRegex::new_in(&mut self.room, &text.text, flags) {
                     Ok(regex) => Kind::Regex(regex),
                     Err(error) => {
                         self.regex_error(index, &text, &error);

@@ -5,7 +5,7 @@ use crate::destination::{Batch, Destination, KeyOf, Outcome, Record, Refusal};
 use chrono::{DateTime, Utc};
 use dsm::Status;
 use protocol::http::TransportError;
-use protocol::kafka::{Connection, Dialect, Fault, Subject, Tokens, client_config};
+use protocol::kafka::{Connection, Dialect, Fault, Subject, Tokens, client_config, part_with};
 use protocol::status::State;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a report may take beyond that.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a producer that is let go is waited for.
+const PARTING: Duration = Duration::from_secs(1);
 /// A poll takes all of its time, whatever comes, so it is short as long as reports are expected at any moment.
 const POLL: Duration = Duration::from_millis(1);
 const LONG_POLL: Duration = Duration::from_millis(50);
@@ -153,6 +155,13 @@ impl KafkaDestination {
             connection,
             producer: None,
         })
+    }
+
+    /// Lets go of the producer, which first throws away what it would still send.
+    fn let_go(&mut self) {
+        if let Some(producer) = self.producer.take() {
+            part_with(producer, PARTING);
+        }
     }
 
     fn producer(&self) -> KafkaResult<Producer> {
@@ -325,12 +334,22 @@ impl Destination for KafkaDestination {
                 Outcome::Accepted(refused)
             }
             // The producer goes, and with it what it would still send: all of it comes again.
-            Err(reason) => Outcome::Unavailable(reason),
+            Err(reason) => {
+                self.producer = Some(producer);
+                self.let_go();
+                Outcome::Unavailable(reason)
+            }
         }
     }
 
     fn finish(&mut self) -> usize {
-        self.producer = None;
+        self.let_go();
         0
+    }
+}
+
+impl Drop for KafkaDestination {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }

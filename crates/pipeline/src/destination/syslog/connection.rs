@@ -7,7 +7,7 @@ use rustix::net::sockopt;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Finding the address, connecting and the TLS handshake may take this long together.
@@ -256,39 +256,15 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Connects on a thread of its own, because neither looking up a name nor connecting can be ended early.
 fn connect(address: &str, stop: &Stop) -> Result<TcpStream, String> {
-    let (sender, receiver) = sync_channel(1);
-    let owned = address.to_owned();
-    std::thread::Builder::new()
-        .name("connect".to_owned())
-        .spawn(move || {
-            let connected = first_that_works(&owned, |address| {
-                TcpStream::connect_timeout(&address, OPENING)
-            });
-            // Nobody may wait for it any more.
-            let _ = sender.send(connected);
-        })
-        .map_err(|error| format!("cannot connect to {address}: no thread for it: {error}"))?;
-    let deadline = Instant::now() + OPENING + SLICE;
-    loop {
-        match receiver.recv_timeout(SLICE) {
-            Ok(connected) => return connected,
-            Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(STOPPED.to_owned()),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-            Err(_) => {
-                return Err(format!(
-                    "cannot connect to {address}: no answer within {} s",
-                    OPENING.as_secs()
-                ));
-            }
-        }
-    }
+    aside(address, stop, |address| {
+        TcpStream::connect_timeout(&address, OPENING)
+    })
 }
 
 /// A socket for datagrams to a receiver.
-pub(super) fn datagrams(address: &str) -> Result<UdpSocket, String> {
-    first_that_works(address, |address| {
+pub(super) fn datagrams(address: &str, stop: &Stop) -> Result<UdpSocket, String> {
+    aside(address, stop, |address| {
         let local: SocketAddr = if address.is_ipv4() {
             ([0, 0, 0, 0], 0).into()
         } else {
@@ -300,13 +276,61 @@ pub(super) fn datagrams(address: &str) -> Result<UdpSocket, String> {
     })
 }
 
+/// What a thread that opens something tells.
+enum Told<T> {
+    Resolved,
+    Opened(Result<T, String>),
+}
+
+/// Opens what works first of the addresses of a receiver, on a thread of its own, because neither looking up a name nor
+/// connecting can be ended early.
+fn aside<T: Send + 'static>(
+    address: &str,
+    stop: &Stop,
+    open: fn(SocketAddr) -> io::Result<T>,
+) -> Result<T, String> {
+    let (sender, receiver) = channel();
+    let owned = address.to_owned();
+    std::thread::Builder::new()
+        .name("connect".to_owned())
+        .spawn(move || {
+            let resolved = || {
+                // Nobody may wait for it any more, here and below.
+                let _ = sender.send(Told::Resolved);
+            };
+            let opened = first_that_works(&owned, resolved, open);
+            let _ = sender.send(Told::Opened(opened));
+        })
+        .map_err(|error| format!("cannot connect to {address}: no thread for it: {error}"))?;
+    let deadline = Instant::now() + OPENING + SLICE;
+    let mut is_resolved = false;
+    loop {
+        match receiver.recv_timeout(SLICE) {
+            Ok(Told::Opened(opened)) => return opened,
+            Ok(Told::Resolved) => is_resolved = true,
+            Err(RecvTimeoutError::Timeout) if stop.is_set() => return Err(STOPPED.to_owned()),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(_) => {
+                let seconds = OPENING.as_secs();
+                return Err(if is_resolved {
+                    format!("cannot connect to {address}: no answer within {seconds} s")
+                } else {
+                    format!("cannot resolve {address}: no name server answers within {seconds} s")
+                });
+            }
+        }
+    }
+}
+
 fn first_that_works<T>(
     address: &str,
-    open: impl Fn(SocketAddr) -> io::Result<T>,
+    resolved: impl FnOnce(),
+    open: fn(SocketAddr) -> io::Result<T>,
 ) -> Result<T, String> {
     let addresses = address
         .to_socket_addrs()
         .map_err(|error| format!("cannot resolve {address}: {error}"))?;
+    resolved();
     let mut last = None;
     for candidate in addresses {
         match open(candidate) {

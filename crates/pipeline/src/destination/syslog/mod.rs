@@ -171,7 +171,7 @@ impl SyslogDestination {
         let address = &self.options.address;
         let socket = match self.socket.take() {
             Some(socket) => socket,
-            None => connection::datagrams(address)?,
+            None => connection::datagrams(address, &self.stop)?,
         };
         let host = self.options.host_of(&batch.identifier);
         let mut refused = Vec::new();

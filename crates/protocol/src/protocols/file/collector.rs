@@ -335,7 +335,7 @@ impl FileCollector {
                 self.reading.max_files
             );
             warn!(lane = %self.id, "{message}");
-            self.status.count_gap(GapReason::TooMany);
+            self.status.count_gap(GapReason::TooMany, &message);
         }
         self.left_out = left_out;
         self.first_search.get_or_insert(now.timestamp());

@@ -105,7 +105,7 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     pub(super) fn gap(&mut self, reason: GapReason, message: String) {
         warn!(lane = %self.lane, reason = reason.as_str(), "{message}");
-        self.status.count_gap(reason);
+        self.status.count_gap(reason, &message);
         self.page.is_dirty = true;
         *self.warning = Some((self.now, message));
     }
