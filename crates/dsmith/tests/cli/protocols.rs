@@ -60,6 +60,6 @@ fn a_protocol_that_does_not_exist_is_a_usage_error_with_the_nearest_name() {
         .exits_with(64)
         .says(&[
             "there is no protocol `microsoft-graph-securty`: did you mean `microsoft-graph-security`?",
-            "did you mean `microsoft-graph-security`?",
+            "protocols: microsoft-graph-security, ",
         ]);
 }
