@@ -1,7 +1,7 @@
 //! `[[destination]]`.
 
 use super::collisions::real;
-use super::keys::{FACILITIES, SEVERITIES};
+use super::keys::{ENCRYPTED, FACILITIES, SEVERITIES};
 use super::table::{Reader, Table};
 use crate::destination::{
     Confirm, Destination, FileDestination, FileOptions, Framing, Header, KafkaBrokers,
@@ -95,12 +95,9 @@ impl DestinationConfig {
     /// What is wrong with them.
     pub fn check_files(&self) -> Result<(), String> {
         match &self.target {
-            Target::Syslog(SyslogOptions {
-                transport: Transport::Tls(_, files),
-                ..
-            }) => check_tls(files),
+            Target::Syslog(options) => options.transport.tls().map_or(Ok(()), check_tls),
             Target::Kafka(options) => options.brokers.check_files(),
-            _ => Ok(()),
+            Target::File(_) | Target::Stdout => Ok(()),
         }
     }
 }
@@ -321,18 +318,18 @@ fn syslog(table: &Table<'_, '_>, base: &Path) -> Option<SyslogOptions> {
         Some("octet-counting") => Framing::OctetCounting,
         _ => Framing::Newline,
     };
+    let files = || TlsFiles {
+        ca: table.path("ca_file", base),
+        ca_only: table.is_set("ca_file_only"),
+        client: client(table, base),
+        server_name: table.text("server_name"),
+    };
     let transport = match table.text("transport")?.as_str() {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp(framing),
-        _ => Transport::Tls(
-            framing,
-            TlsFiles {
-                ca: table.path("ca_file", base),
-                ca_only: table.is_set("ca_file_only"),
-                client: client(table, base),
-                server_name: table.text("server_name"),
-            },
-        ),
+        "relp" => Transport::Relp,
+        "relp-tls" => Transport::RelpTls(files()),
+        _ => Transport::Tls(framing, files()),
     };
     let index = |name: &str, names: &[&str]| {
         let text = table.text(name).unwrap_or_default();
@@ -366,8 +363,14 @@ fn client(table: &Table<'_, '_>, base: &Path) -> Option<(PathBuf, PathBuf)> {
 fn check_tls_keys(reader: &mut Reader<'_>, table: &Table<'_, '_>) {
     match table.text("type").as_deref() {
         Some("syslog") => {
-            let tls = table.text("transport").as_deref() == Some("tls");
-            check_certificates(reader, table, tls, "transport = \"tls\"");
+            let transport = table.text("transport").unwrap_or_default();
+            let tls = ENCRYPTED.contains(&transport.as_str());
+            let remedy = if transport == "relp" {
+                "transport = \"relp-tls\""
+            } else {
+                "transport = \"tls\""
+            };
+            check_certificates(reader, table, tls, remedy);
         }
         Some("kafka") => check_broker_keys(reader, table),
         _ => check_certificates(reader, table, true, ""),

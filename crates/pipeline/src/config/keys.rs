@@ -99,6 +99,8 @@ const SASL: &[&str] = &["sasl-plaintext", "sasl-ssl"];
 const PASSWORDS: &[&str] = &["plain", "scram-sha-256", "scram-sha-512"];
 const TOKENS: &[&str] = &["oauthbearer"];
 const STREAMS: &[&str] = &["tcp", "tls"];
+/// The transports of syslog over TLS.
+pub(super) const ENCRYPTED: &[&str] = &["tls", "relp-tls"];
 
 /// The keys at the top of the file.
 pub const ROOT: &[Key] = &[
@@ -370,7 +372,7 @@ const DESTINATION: &[Key] = &[
     key(
         "batch_events",
         Takes::Integer(1, 10_000),
-        "The most events that are sent at once. A crash repeats at most one batch; over a connection to a syslog receiver, what was not confirmed yet (`confirm`).",
+        "The most events that are sent at once. A crash repeats at most one batch; over a connection to a syslog receiver, what was not confirmed yet (`confirm`), and over RELP one batch and what was not acknowledged (`transport`).",
     )
     .default("500"),
     key("path", Takes::Path, "The file.")
@@ -413,8 +415,8 @@ const DESTINATION: &[Key] = &[
         .only("type", &["syslog"]),
     key(
         "transport",
-        Takes::Choice(&["udp", "tcp", "tls"]),
-        "How events get there. With `udp` they can be lost without anybody knowing.",
+        Takes::Choice(&["udp", "tcp", "tls", "relp", "relp-tls"]),
+        "How events get there. With `udp` they can be lost without anybody knowing. With `relp` the receiver acknowledges each event: for rsyslog (`imrelp`), not for QRadar. 2,000 events or 2 MiB may be without an acknowledgement.",
     )
     .default("tcp")
     .only("type", &["syslog"]),
@@ -493,7 +495,7 @@ const DESTINATION: &[Key] = &[
     key(
         "ca_file",
         Takes::Path,
-        "PEM file with certificate authorities that are trusted in addition to those of the system. With `transport = \"tls\"` or `security_protocol` with `ssl`.",
+        "PEM file with certificate authorities that are trusted in addition to those of the system. With `transport = \"tls\"` or `\"relp-tls\"`, or `security_protocol` with `ssl`.",
     )
     .only("type", &["syslog", "kafka"]),
     key(
@@ -522,7 +524,7 @@ const DESTINATION: &[Key] = &[
         Takes::Text,
         "The name that the certificate of the receiver must have, if it is not the host of the address.",
     )
-    .only("transport", &["tls"]),
+    .only("transport", ENCRYPTED),
 ];
 
 const LOG_SOURCE: &[Key] = &[

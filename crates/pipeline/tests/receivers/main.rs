@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod relp;
 
 use bench::{Bench, at, deliver_all, number, step_until};
 use pipeline::deliver::Step;
