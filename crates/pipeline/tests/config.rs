@@ -841,6 +841,44 @@ fn words_that_are_chosen_from_a_list_are_taken_in_any_case() {
 }
 
 #[test]
+fn relp_takes_what_goes_with_acknowledgements_and_with_tls() {
+    let with = |transport: &str, more: &str| {
+        let text = GOOD
+            .replace(
+                "transport = \"tls\"",
+                &format!("transport = \"{transport}\""),
+            )
+            .replace("framing = \"octet-counting\"\n", "")
+            .replace("max_event_bytes = 1000", more);
+        let (config, found) = parse(&text);
+        let Target::Syslog(options) = config.destinations[0].target.clone() else {
+            panic!("{config:?}");
+        };
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        (options.transport, found)
+    };
+    assert_eq!(with("relp", ""), (Transport::Relp, Vec::new()));
+    let (transport, found) = with("relp-tls", "ca_file = \"ca.pem\"\nserver_name = \"siem\"");
+    assert!(found.is_empty(), "{found:?}");
+    let Transport::RelpTls(files) = transport else {
+        panic!("{transport:?}");
+    };
+    assert_eq!(files.ca.as_deref(), Some(Path::new("/etc/dsmith/ca.pem")));
+    assert_eq!(files.server_name.as_deref(), Some("siem"));
+    for (transport, key) in [
+        ("relp", "ca_file = \"ca.pem\""),
+        ("relp", "server_name = \"siem\""),
+        ("relp", "framing = \"newline\""),
+        ("relp-tls", "confirm = \"window\""),
+    ] {
+        let (_, found) = with(transport, key);
+        let name = key.split(' ').next().unwrap_or_default();
+        assert_eq!(found.len(), 1, "{transport} {key}: {found:?}");
+        assert!(found[0].contains(name), "{transport} {key}: {found:?}");
+    }
+}
+
+#[test]
 fn a_file_of_authorities_is_trusted_besides_the_system_unless_it_alone_is_asked_for() {
     let with = |more: &str| {
         let text = GOOD.replace("max_event_bytes = 1000", more);

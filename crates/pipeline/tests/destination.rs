@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     // 2026-11-25T15:42:00Z
@@ -398,14 +398,15 @@ fn syslog(address: std::net::SocketAddr, transport: Transport) -> SyslogDestinat
 
 /// Waits until the connection has broken; tells why.
 fn broken(destination: &mut SyslogDestination) -> String {
-    let begun = Instant::now();
+    let mut polls = 0;
     loop {
         let progress = destination.poll(Urgency::Flowing);
         assert_eq!(progress.confirmed, 0);
         if let Standing::Broken(reason) = progress.standing {
             return reason;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{progress:?}");
+        polls += 1;
+        assert!(polls < 10_000, "{progress:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -43,6 +43,42 @@ impl Program {
         Command::new(&self.path)
     }
 
+    /// rsyslog with a configuration, which is written into a folder.
+    pub(crate) fn rsyslog(&self, folder: &Path, configuration: &str) -> Command {
+        fs::write(folder.join("rsyslog.conf"), configuration).unwrap();
+        let mut command = self.command();
+        // Without a file for its process id.
+        command.args(["-n", "-f", "rsyslog.conf", "-iNONE"]);
+        if let Some(modules) = self.part("lmnet.so") {
+            command.arg("-M").arg(modules);
+        }
+        command
+    }
+
+    /// syslog-ng in the same way.
+    pub(crate) fn syslog_ng(&self, folder: &Path, configuration: &str) -> Command {
+        fs::write(folder.join("syslog-ng.conf"), configuration).unwrap();
+        let mut command = self.command();
+        command.args(["-F", "--no-caps", "-f", "syslog-ng.conf"]);
+        command.args(["-R", "ng.persist", "-p", "ng.pid", "-c", "ng.ctl"]);
+        if let Some(libraries) = self.part("libsyslog-ng-") {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        if let Some(modules) = self.part("libafsocket.so") {
+            command.arg("--module-path").arg(modules);
+        }
+        command
+    }
+
+    /// Whether a part of it is there, beside it or where systems have it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let installed = || folder_with(Path::new("/usr/lib"), name);
+        match &self.root {
+            Some(_) => self.part(name).is_some(),
+            None => installed().is_some(),
+        }
+    }
+
     /// The folder with a file of this name, if the program was unpacked: it does not find its own parts then.
     pub(crate) fn part(&self, start: &str) -> Option<PathBuf> {
         folder_with(&self.root.as_ref()?.join("usr/lib"), start)

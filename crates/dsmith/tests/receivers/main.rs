@@ -31,6 +31,30 @@ enum Way {
     OctetCounting,
     /// TLS, an event a line.
     Tls,
+    /// RELP.
+    Relp,
+    /// RELP over TLS.
+    RelpTls,
+}
+
+impl Way {
+    /// Whether rsyslog needs the module imrelp for it, which is a package of its own.
+    fn is_relp(self) -> bool {
+        matches!(self, Self::Relp | Self::RelpTls)
+    }
+
+    /// The keys of a destination.
+    fn keys(self) -> &'static str {
+        match self {
+            Self::Newline => "transport = \"tcp\"",
+            Self::OctetCounting => "transport = \"tcp\"\nframing = \"octet-counting\"",
+            Self::Tls => "transport = \"tls\"\nca_file = \"ca.pem\"\nserver_name = \"localhost\"",
+            Self::Relp => "transport = \"relp\"",
+            Self::RelpTls => {
+                "transport = \"relp-tls\"\nca_file = \"ca.pem\"\nserver_name = \"localhost\""
+            }
+        }
+    }
 }
 
 const WAYS: [(Way, &str); 3] = [
@@ -54,11 +78,28 @@ fn main() -> ExitCode {
             move |program| receives(way, |folder, port| syslog_ng(program, folder, port, way)),
         ));
     }
+    for (way, how) in [
+        (Way::Relp, "over-relp"),
+        (Way::RelpTls, "over-relp-and-tls"),
+    ] {
+        trials.push(relp(&format!("rsyslog-{how}"), move |program| {
+            receives(way, |folder, port| rsyslog(program, folder, port, way));
+        }));
+    }
     trials.push(trial("rsyslogd", "rsyslog-restarted", |program| {
-        restarts::receiver_restarts(&|folder, port| rsyslog(program, folder, port, Way::Newline));
+        let way = Way::Newline;
+        restarts::receiver_restarts(&|folder, port| rsyslog(program, folder, port, way), "");
     }));
     trials.push(trial("syslog-ng", "syslog-ng-restarted", |program| {
-        restarts::receiver_restarts(&|folder, port| syslog_ng(program, folder, port, Way::Newline));
+        let way = Way::Newline;
+        restarts::receiver_restarts(&|folder, port| syslog_ng(program, folder, port, way), "");
+    }));
+    trials.push(relp("rsyslog-restarted-over-relp", |program| {
+        let way = Way::Relp;
+        let start = |folder: &Path, port: u16| rsyslog(program, folder, port, way);
+        let repeated = restarts::receiver_restarts(&start, way.keys());
+        // At each restart what was received and not acknowledged: the window at most.
+        assert!(repeated <= restarts::RESTARTS * 2_000, "{repeated}");
     }));
     trials.push(trial(
         "rsyslogd",
@@ -105,6 +146,21 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// A test that needs rsyslog with its module for RELP.
+fn relp(name: &str, test: impl FnOnce(&Program) + Send + 'static) -> Trial {
+    match Program::find("rsyslogd").filter(|program| program.has("imrelp.so")) {
+        Some(_) => trial("rsyslogd", name, test),
+        None => missing("rsyslog-relp", name),
+    }
+}
+
+/// A test that is left out for want of a program.
+fn missing(program: &str, name: &str) -> Trial {
+    Trial::test(name, || Ok(()))
+        .with_kind(format!("{program} is not installed"))
+        .with_ignored_flag(true)
+}
+
 /// A test that needs a program.
 fn trial(program: &'static str, name: &str, test: impl FnOnce(&Program) + Send + 'static) -> Trial {
     match Program::find(program) {
@@ -112,9 +168,7 @@ fn trial(program: &'static str, name: &str, test: impl FnOnce(&Program) + Send +
             test(&program);
             Ok::<(), Failed>(())
         }),
-        None => Trial::test(name, || Ok(()))
-            .with_kind(format!("{program} is not installed"))
-            .with_ignored_flag(true),
+        None => missing(program, name),
     }
 }
 
@@ -150,14 +204,6 @@ fn receives(way: Way, start: impl FnOnce(&Path, u16) -> Daemon) {
     let daemon = start(folder.path(), port);
     let simulator = Simulator::start(scenario()).unwrap();
     let collector = collector(&folder);
-    let (transport, framing) = match way {
-        Way::Newline => ("transport = \"tcp\"", "newline"),
-        Way::OctetCounting => ("transport = \"tcp\"", "octet-counting"),
-        Way::Tls => (
-            "transport = \"tls\"\nca_file = \"ca.pem\"\nserver_name = \"localhost\"",
-            "newline",
-        ),
-    };
     let destinations = format!(
         "[[destination]]
 name = \"file\"
@@ -171,9 +217,9 @@ type = \"syslog\"
 address = \"127.0.0.1:{port}\"
 header = \"rfc5424\"
 format = \"leef1\"
-framing = \"{framing}\"
-{transport}
-"
+{}
+",
+        way.keys()
     );
     collector.configure(&simulator, &destinations).unwrap();
     assert!(run_once(&collector), "{}", collector.log().unwrap());
@@ -211,32 +257,40 @@ fn rsyslog(program: &Program, folder: &Path, port: u16, way: Way) -> Daemon {
     let mut text = format!(
         "global(workDirectory=\"{here}\" maxMessageSize=\"64k\" parser.escapeControlCharactersOnReceive=\"off\""
     );
-    let driver = if way == Way::Tls {
+    if way == Way::Tls {
         text += &format!(
             " defaultNetstreamDriver=\"ossl\" defaultNetstreamDriverCAFile=\"{here}/ca.pem\" \
               defaultNetstreamDriverCertFile=\"{here}/server.pem\" defaultNetstreamDriverKeyFile=\"{here}/server.key\""
         );
-        "streamDriver.name=\"ossl\" streamDriver.mode=\"1\" streamDriver.authMode=\"anon\""
+    }
+    let module = if way.is_relp() { "imrelp" } else { "imtcp" };
+    let more = match way {
+        Way::Newline | Way::OctetCounting | Way::Relp => String::new(),
+        Way::Tls => {
+            "streamDriver.name=\"ossl\" streamDriver.mode=\"1\" streamDriver.authMode=\"anon\""
+                .to_owned()
+        }
+        Way::RelpTls => format!(
+            "tls=\"on\" tls.caCert=\"{here}/ca.pem\" tls.myCert=\"{here}/server.pem\" \
+             tls.myPrivKey=\"{here}/server.key\""
+        ),
+    };
+    // Otherwise it begins with GnuTLS, which asks every client for a certificate.
+    let library = if way == Way::RelpTls {
+        "tls.tlslib=\"openssl\""
     } else {
         ""
     };
     text += &format!(
         ")
-module(load=\"imtcp\")
+module(load=\"{module}\" {library})
 main_queue(queue.type=\"LinkedList\" queue.timeoutShutdown=\"20000\")
 template(name=\"raw\" type=\"string\" string=\"%rawmsg%\\n\")
 ruleset(name=\"take\") {{ action(type=\"omfile\" file=\"{here}/received.log\" template=\"raw\") }}
-input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"take\" {driver})
+input(type=\"{module}\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"take\" {more})
 "
     );
-    fs::write(folder.join("rsyslog.conf"), text).unwrap();
-    let mut command = program.command();
-    // Without a file for its process id.
-    command.args(["-n", "-f", "rsyslog.conf", "-iNONE"]);
-    if let Some(modules) = program.part("lmnet.so") {
-        command.arg("-M").arg(modules);
-    }
-    Daemon::start(&mut command, folder, port)
+    Daemon::start(&mut program.rsyslog(folder, &text), folder, port)
 }
 
 fn syslog_ng(program: &Program, folder: &Path, port: u16, way: Way) -> Daemon {
@@ -250,6 +304,7 @@ fn syslog_ng(program: &Program, folder: &Path, port: u16, way: Way) -> Daemon {
             "network(transport(\"tls\") ip(\"127.0.0.1\") port({port}) flags(no-parse) tls(key-file(\"{here}/server.key\") \
              cert-file(\"{here}/server.pem\") peer-verify(optional-untrusted)))"
         ),
+        Way::Relp | Way::RelpTls => panic!("syslog-ng does not receive RELP"),
     };
     let text = format!(
         "@version: 3.35
@@ -259,17 +314,7 @@ destination d {{ file(\"{here}/received.log\" template(\"$MSG\\n\")); }};
 log {{ source(s); destination(d); flags(flow-control); }};
 "
     );
-    fs::write(folder.join("syslog-ng.conf"), text).unwrap();
-    let mut command = program.command();
-    command.args(["-F", "--no-caps", "-f", "syslog-ng.conf"]);
-    command.args(["-R", "ng.persist", "-p", "ng.pid", "-c", "ng.ctl"]);
-    if let Some(libraries) = program.part("libsyslog-ng-") {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
-    if let Some(modules) = program.part("libafsocket.so") {
-        command.arg("--module-path").arg(modules);
-    }
-    Daemon::start(&mut command, folder, port)
+    Daemon::start(&mut program.syslog_ng(folder, &text), folder, port)
 }
 
 /// A proxy that asks for a name and a password.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Enough that it takes some seconds.
 const EVENTS: usize = 100_000;
-const RESTARTS: usize = 5;
+pub(crate) const RESTARTS: usize = 5;
 /// Far longer than these tests take, and than a run may take to its end.
 const VERY_LONG: Duration = Duration::from_secs(300);
 
@@ -72,6 +72,28 @@ fn event(number: usize) -> String {
     )
 }
 
+/// The configuration that sends `in.log` of a folder to a receiver, with more keys of the destination.
+fn sending(folder: &Path, address: &str, keys: &str) -> String {
+    format!(
+        "[[destination]]
+name = \"receiver\"
+type = \"syslog\"
+address = \"{address}\"
+{keys}
+[[log_source]]
+identifier = \"app\"
+type = \"openssh-server\"
+protocol = \"file\"
+destinations = [\"receiver\"]
+[log_source.parameters]
+path = \"{}/in.log\"
+format = \"text\"
+start = \"beginning\"
+",
+        folder.display()
+    )
+}
+
 fn write_events(folder: &Path) {
     let mut text = String::new();
     for number in 0..EVENTS {
@@ -112,32 +134,17 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A receiver is asked to end and started again, several times, while events flow.
-pub(crate) fn receiver_restarts(start: &dyn Fn(&Path, u16) -> Daemon) {
+/// A receiver is asked to end and started again, several times, while events flow. `keys` are more keys of the destination.
+/// Tells how many events came again.
+pub(crate) fn receiver_restarts(start: &dyn Fn(&Path, u16) -> Daemon, keys: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let port = free_port();
     write_events(folder);
     let mut daemon = start(folder, port);
-    let configuration = format!(
-        "[[destination]]
-name = \"receiver\"
-type = \"syslog\"
-address = \"127.0.0.1:{port}\"
-header = \"none\"
-format = \"raw\"
-[[log_source]]
-identifier = \"app\"
-type = \"openssh-server\"
-protocol = \"file\"
-destinations = [\"receiver\"]
-[log_source.parameters]
-path = \"{}/in.log\"
-format = \"text\"
-start = \"beginning\"
-",
-        folder.display()
-    );
+    let address = format!("127.0.0.1:{port}");
+    let keys = format!("header = \"none\"\nformat = \"raw\"\n{keys}");
+    let configuration = sending(folder, &address, &keys);
     let mut run = Run::start(folder, &configuration);
     let file = folder.join("received.log");
     for restart in 1..=RESTARTS {
@@ -156,14 +163,15 @@ start = \"beginning\"
     daemon.stop();
     let lines = received(&file);
     assert_eq!(lines.len(), EVENTS, "{log}");
-    // Each restart repeats what was not confirmed: 4 MiB and what is in the buffers at most.
-    let repeated: u32 = lines.values().map(|times| times - 1).sum();
+    // Each restart repeats what was not confirmed.
+    let repeated = lines.values().map(|times| *times as usize - 1).sum();
     let _ = writeln!(std::io::stderr(), "{repeated} events came again");
     // Nothing is left to be sent.
     let mut run = Run::start(folder, &configuration.replace(&port.to_string(), "9"));
     std::thread::sleep(Duration::from_secs(1));
     run.ask_to_end();
     assert!(run.ends(LONG).is_some());
+    repeated
 }
 
 /// What receives events is dsmith: it is asked to end and started again, several times, while events flow.
@@ -230,13 +238,7 @@ ruleset(name=\"send\") {{
 input(type=\"imfile\" file=\"{here}/in.log\" tag=\"x\" ruleset=\"send\")
 "
     );
-    fs::write(folder.join("rsyslog.conf"), text).unwrap();
-    let mut command = program.command();
-    command.args(["-n", "-f", "rsyslog.conf", "-iNONE"]);
-    if let Some(modules) = program.part("lmnet.so") {
-        command.arg("-M").arg(modules);
-    }
-    Daemon::begin(&mut command, folder)
+    Daemon::begin(&mut program.rsyslog(folder, &text), folder)
 }
 
 /// The same.
@@ -250,17 +252,7 @@ destination d {{ network(\"127.0.0.1\" port({port}) transport(\"tcp\") template(
 log {{ source(s); destination(d); flags(flow-control); }};
 "
     );
-    fs::write(folder.join("syslog-ng.conf"), text).unwrap();
-    let mut command = program.command();
-    command.args(["-F", "--no-caps", "-f", "syslog-ng.conf"]);
-    command.args(["-R", "ng.persist", "-p", "ng.pid", "-c", "ng.ctl"]);
-    if let Some(libraries) = program.part("libsyslog-ng-") {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
-    if let Some(modules) = program.part("libafsocket.so") {
-        command.arg("--module-path").arg(modules);
-    }
-    Daemon::begin(&mut command, folder)
+    Daemon::begin(&mut program.syslog_ng(folder, &text), folder)
 }
 
 /// Receivers that never read, talk without end, never answer the beginning of TLS or whose system drops everything: a
@@ -281,30 +273,16 @@ pub(crate) fn ends_in_time() {
         (format!("127.0.0.1:{}", ports[1]), "tcp"),
         (format!("127.0.0.1:{}", ports[0]), "tls"),
         (format!("127.0.0.1:{}", ports[1]), "tls"),
+        (format!("127.0.0.1:{}", ports[0]), "relp"),
+        (format!("127.0.0.1:{}", ports[1]), "relp"),
+        (format!("127.0.0.1:{}", ports[0]), "relp-tls"),
         ("192.0.2.1:514".to_owned(), "tcp"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         write_events(folder);
-        let configuration = format!(
-            "[[destination]]
-name = \"receiver\"
-type = \"syslog\"
-address = \"{address}\"
-transport = \"{transport}\"
-format = \"raw\"
-[[log_source]]
-identifier = \"app\"
-type = \"openssh-server\"
-protocol = \"file\"
-destinations = [\"receiver\"]
-[log_source.parameters]
-path = \"{}/in.log\"
-format = \"text\"
-start = \"beginning\"
-",
-            folder.display()
-        );
+        let keys = format!("transport = \"{transport}\"\nformat = \"raw\"");
+        let configuration = sending(folder, &address, &keys);
         let mut run = Run::start(folder, &configuration);
         // Until it is at work.
         std::thread::sleep(Duration::from_secs(2));
@@ -334,24 +312,8 @@ pub(crate) fn nothing_is_forged(start: &dyn Fn(&Path, u16) -> Daemon) {
             );
         }
         fs::write(folder.join("in.log"), text).unwrap();
-        let configuration = format!(
-            "[[destination]]
-name = \"receiver\"
-type = \"syslog\"
-address = \"127.0.0.1:{port}\"
-format = \"{format}\"
-[[log_source]]
-identifier = \"app\"
-type = \"openssh-server\"
-protocol = \"file\"
-destinations = [\"receiver\"]
-[log_source.parameters]
-path = \"{}/in.log\"
-format = \"text\"
-start = \"beginning\"
-",
-            folder.display()
-        );
+        let address = format!("127.0.0.1:{port}");
+        let configuration = sending(folder, &address, &format!("format = \"{format}\""));
         let mut run = Run::start(folder, &configuration);
         let file = folder.join("received.log");
         wait_until("events arrive", || count_lines(&file) >= PAYLOADS);

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use super::collisions::real;
-use super::keys::{FACILITIES, SEVERITIES};
+use super::keys::{ENCRYPTED, FACILITIES, SEVERITIES};
 use crate::destination::{
     Confirm, Destination, FileDestination, FileOptions, Framing, Header, KafkaBrokers,
     KafkaOptions, KafkaSasl, KafkaTls, KeyOf, Period, StreamDestination, Sync, SyslogDestination,
@@ -95,12 +95,9 @@ impl DestinationConfig {
     /// What is wrong with them.
     pub fn check_files(&self) -> Result<(), String> {
         match &self.target {
-            Target::Syslog(SyslogOptions {
-                transport: Transport::Tls(_, files),
-                ..
-            }) => check_tls(files),
+            Target::Syslog(options) => options.transport.tls().map_or(Ok(()), check_tls),
             Target::Kafka(options) => options.brokers.check_files(),
-            _ => Ok(()),
+            Target::File(_) | Target::Stdout => Ok(()),
         }
     }
 }
@@ -317,18 +314,18 @@ fn syslog(table: &Settings) -> Option<SyslogOptions> {
         Some("octet-counting") => Framing::OctetCounting,
         _ => Framing::Newline,
     };
+    let files = || TlsFiles {
+        ca: table.path("ca_file").map(Path::to_owned),
+        ca_only: table.is_set("ca_file_only"),
+        client: client(table),
+        server_name: table.text("server_name").map(str::to_owned),
+    };
     let transport = match table.text("transport")? {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp(framing),
-        _ => Transport::Tls(
-            framing,
-            TlsFiles {
-                ca: table.path("ca_file").map(Path::to_owned),
-                ca_only: table.is_set("ca_file_only"),
-                client: client(table),
-                server_name: table.text("server_name").map(str::to_owned),
-            },
-        ),
+        "relp" => Transport::Relp,
+        "relp-tls" => Transport::RelpTls(files()),
+        _ => Transport::Tls(framing, files()),
     };
     let index = |name: &str, names: &[&str]| {
         let text = table.text(name).unwrap_or_default();
@@ -362,8 +359,14 @@ fn client(table: &Settings) -> Option<(PathBuf, PathBuf)> {
 fn check_tls_keys(findings: &mut Findings<'_>, table: &Settings) {
     match table.text("type") {
         Some("syslog") => {
-            let tls = table.text("transport") == Some("tls");
-            check_certificates(findings, table, tls, "transport = \"tls\"");
+            let transport = table.text("transport").unwrap_or_default();
+            let tls = ENCRYPTED.contains(&transport);
+            let remedy = if transport == "relp" {
+                "transport = \"relp-tls\""
+            } else {
+                "transport = \"tls\""
+            };
+            check_certificates(findings, table, tls, remedy);
         }
         Some("kafka") => check_broker_keys(findings, table),
         _ => check_certificates(findings, table, true, ""),

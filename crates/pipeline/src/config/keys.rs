@@ -18,6 +18,8 @@ const SASL: &[&str] = &["sasl-plaintext", "sasl-ssl"];
 const PASSWORDS: &[&str] = &["plain", "scram-sha-256", "scram-sha-512"];
 const TOKENS: &[&str] = &["oauthbearer"];
 const STREAMS: &[&str] = &["tcp", "tls"];
+/// The transports of syslog over TLS.
+pub(super) const ENCRYPTED: &[&str] = &["tls", "relp-tls"];
 
 /// The keys at the top of the file.
 pub const ROOT: &[Key] = &[
@@ -289,7 +291,7 @@ const DESTINATION: &[Key] = &[
     Key::new(
         "batch_events",
         Takes::Integer(1, 10_000),
-        "The most events that are sent at once. A crash repeats at most one batch; over a connection to a syslog receiver, what was not confirmed yet (`confirm`).",
+        "The most events that are sent at once. A crash repeats at most one batch; over a connection to a syslog receiver, what was not confirmed yet (`confirm`), and over RELP one batch and what was not acknowledged (`transport`).",
     )
     .default("500"),
     Key::new("path", Takes::Path, "The file.")
@@ -332,8 +334,8 @@ const DESTINATION: &[Key] = &[
         .rules(&[Rule::only_with("type", &["syslog"])]),
     Key::new(
         "transport",
-        Takes::Choice(&["udp", "tcp", "tls"]),
-        "How events get there. With `udp` they can be lost without anybody knowing.",
+        Takes::Choice(&["udp", "tcp", "tls", "relp", "relp-tls"]),
+        "How events get there. With `udp` they can be lost without anybody knowing. With `relp` the receiver acknowledges each event: for rsyslog (`imrelp`), not for QRadar. 2,000 events or 2 MiB may be without an acknowledgement.",
     )
     .default("tcp")
     .rules(&[Rule::only_with("type", &["syslog"])]),
@@ -412,7 +414,7 @@ const DESTINATION: &[Key] = &[
     Key::new(
         "ca_file",
         Takes::Path,
-        "PEM file with certificate authorities that are trusted in addition to those of the system. With `transport = \"tls\"` or `security_protocol` with `ssl`.",
+        "PEM file with certificate authorities that are trusted in addition to those of the system. With `transport = \"tls\"` or `\"relp-tls\"`, or `security_protocol` with `ssl`.",
     )
     .rules(&[Rule::only_with("type", &["syslog", "kafka"])]),
     Key::new(
@@ -441,7 +443,7 @@ const DESTINATION: &[Key] = &[
         TEXT,
         "The name that the certificate of the receiver must have, if it is not the host of the address.",
     )
-    .rules(&[Rule::only_with("transport", &["tls"])]),
+    .rules(&[Rule::only_with("transport", ENCRYPTED)]),
 ];
 
 const LOG_SOURCE: &[Key] = &[

@@ -207,8 +207,24 @@ impl Connection {
         })
     }
 
+    /// Waits until the receiver says something, or takes something where `writes` is set, at most until a time.
+    pub(super) fn wait(&mut self, writes: bool, until: Instant) -> io::Result<()> {
+        // A receiver whose system collects small answers sends more only when ours has confirmed those before. Ours would
+        // take its time for that: 40 ms for each window. The setting holds for a while only.
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_quickack(&self.wire().stream, true)?;
+        let mut flags = PollFlags::IN;
+        flags.set(PollFlags::OUT, writes);
+        let wire = self.wire();
+        wire.until = until;
+        match wire.wait(flags) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            other => other,
+        }
+    }
+
     /// Reads what the receiver says; nothing if nothing comes until a time.
-    fn read(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<Option<usize>> {
+    pub(super) fn read(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<Option<usize>> {
         self.wire().until = until;
         let result = match self {
             Self::Tcp(wire) => wire.read(bytes),
@@ -248,7 +264,7 @@ impl Connection {
 }
 
 /// Why something has ended early.
-const STOPPED: &str = "the run ends";
+pub(super) const STOPPED: &str = "the run ends";
 
 fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(stream, true)?;

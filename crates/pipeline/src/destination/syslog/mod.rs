@@ -1,11 +1,14 @@
-//! Events to a syslog receiver, over UDP, TCP or TLS.
+//! Events to a syslog receiver, over UDP, TCP or TLS, as plain syslog or over RELP.
 //!
 //! Over a connection a batch counts as accepted when the receiver has read it; [`session`] says how that is known. What a
-//! receiver has read and loses when it dies, nobody can know. A datagram counts as accepted when it was sent.
+//! receiver has read and loses when it dies, nobody can know. With [`relp`] it counts when the receiver has acknowledged
+//! each event. A datagram counts as accepted when it was sent.
 
 mod connection;
 mod header;
+mod relp;
 mod session;
+mod stall;
 mod tls;
 
 pub use header::{Header, host};
@@ -15,7 +18,8 @@ use super::{Batch, Destination, Outcome, Progress, Refusal, Standing, Urgency};
 use chrono::{DateTime, Utc};
 use connection::Connection;
 use protocol::clock::Stop;
-use session::{Allowance, Session};
+use relp::{Acknowledged, RelpSession};
+use session::{Allowance, PlainSession};
 use std::io::Write;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -29,6 +33,20 @@ pub enum Transport {
     Tcp(Framing),
     /// A connection over TLS.
     Tls(Framing, TlsFiles),
+    /// A connection with acknowledgements.
+    Relp,
+    /// The same over TLS.
+    RelpTls(TlsFiles),
+}
+
+impl Transport {
+    /// What is needed for TLS, where it is used.
+    pub fn tls(&self) -> Option<&TlsFiles> {
+        match self {
+            Self::Udp | Self::Tcp(_) | Self::Relp => None,
+            Self::Tls(_, files) | Self::RelpTls(files) => Some(files),
+        }
+    }
 }
 
 /// How a receiver knows where an event ends.
@@ -65,7 +83,7 @@ pub struct SyslogOptions {
     pub priority: u8,
     /// The host in the header; without it the log source identifier.
     pub host: Option<String>,
-    /// When events count as accepted.
+    /// When events count as accepted that are sent as plain syslog.
     pub confirm: Confirm,
 }
 
@@ -115,11 +133,47 @@ fn push_line(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// A connection to a receiver, and what is on its way over it. After it is over, or broken, it is of no more use.
+trait Session: Send + std::fmt::Debug {
+    /// Whether it takes another batch.
+    fn is_ready(&self) -> bool;
+
+    /// Begins to send a batch. Only a session that is ready takes one.
+    ///
+    /// # Errors
+    /// The connection is broken, for this reason.
+    fn send(&mut self, batch: &Batch, options: &SyslogOptions) -> Result<(), String>;
+
+    /// Looks after what is on its way, for a fraction of a second at most.
+    fn poll(&mut self, urgency: Urgency, allowance: &mut Allowance) -> Progress;
+
+    /// Whether it has come to its end, and everything on it was confirmed.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Whether nothing has moved for a while.
+    fn is_stalled(&self) -> bool;
+
+    /// Whether nothing is on its way.
+    fn is_idle(&self) -> bool;
+
+    /// Says goodbye, while nothing is on its way.
+    fn close(&mut self, _until: Instant) {}
+
+    /// What was acknowledged of batches that were not confirmed.
+    fn into_acknowledged(self: Box<Self>) -> Acknowledged {
+        Acknowledged::default()
+    }
+}
+
 /// Sends events to a syslog receiver.
 #[derive(Debug)]
 pub struct SyslogDestination {
     options: SyslogOptions,
-    session: Option<Session>,
+    session: Option<Box<dyn Session>>,
+    /// What was acknowledged over connections before.
+    acknowledged: Acknowledged,
     /// How many sessions in a row were given up because nothing moved.
     given_up: u32,
     allowance: Allowance,
@@ -137,6 +191,7 @@ impl SyslogDestination {
         Self {
             options,
             session: None,
+            acknowledged: Acknowledged::default(),
             given_up: 0,
             allowance: Allowance::default(),
             socket: None,
@@ -145,26 +200,56 @@ impl SyslogDestination {
         }
     }
 
-    fn send_stream(
-        &mut self,
-        batch: &Batch,
-        framing: Framing,
-        tls: Option<&TlsFiles>,
-    ) -> Result<(), String> {
-        let options = &self.options;
-        let mut session = match self.session.take() {
-            Some(session) if session.is_ready() => session,
-            Some(_) => return Err("the batch before is still being sent".to_owned()),
-            None => {
-                let connection = Connection::open(&options.address, tls, &self.stop)?;
-                Session::new(&options.address, connection, options.confirm, self.given_up)
+    /// A session that takes a batch.
+    fn session(&mut self) -> Result<Box<dyn Session>, String> {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.is_idle())
+        {
+            // The receiver may have ended it meanwhile.
+            self.poll(Urgency::Flowing);
+        }
+        match self.session.take() {
+            Some(session) if session.is_ready() => Ok(session),
+            Some(session) => {
+                self.session = Some(session);
+                Err("the batch before is still being sent".to_owned())
             }
+            None => self.open(),
+        }
+    }
+
+    fn open(&mut self) -> Result<Box<dyn Session>, String> {
+        let Self {
+            options,
+            acknowledged,
+            given_up,
+            stop,
+            ..
+        } = self;
+        let tls = options.transport.tls();
+        let (Transport::Tcp(framing) | Transport::Tls(framing, _)) = options.transport else {
+            let session = RelpSession::open(options, tls, *given_up, acknowledged, stop)?;
+            return Ok(Box::new(session));
         };
-        let mut bytes = session.room();
-        options.write(batch, framing, &mut bytes);
-        session.send(bytes)?;
+        let connection = Connection::open(&options.address, tls, stop)?;
+        let session = PlainSession::new(options, framing, connection, *given_up);
+        Ok(Box::new(session))
+    }
+
+    fn send_stream(&mut self, batch: &Batch) -> Result<(), String> {
+        let mut session = self.session()?;
+        session.send(batch, &self.options)?;
         self.session = Some(session);
         Ok(())
+    }
+
+    /// Lets go of the session.
+    fn end_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.acknowledged = session.into_acknowledged();
+        }
     }
 
     fn send_datagrams(&mut self, batch: &Batch) -> Result<Vec<Refusal>, String> {
@@ -202,14 +287,9 @@ fn is_too_long(error: &std::io::Error) -> bool {
 
 impl Destination for SyslogDestination {
     fn send(&mut self, batch: &Batch, _now: DateTime<Utc>) -> Outcome {
-        let result = match self.options.transport.clone() {
+        let result = match self.options.transport {
             Transport::Udp => self.send_datagrams(batch).map(Outcome::Accepted),
-            Transport::Tcp(framing) => self
-                .send_stream(batch, framing, None)
-                .map(|()| Outcome::Sent),
-            Transport::Tls(framing, files) => self
-                .send_stream(batch, framing, Some(&files))
-                .map(|()| Outcome::Sent),
+            _ => self.send_stream(batch).map(|()| Outcome::Sent),
         };
         result.unwrap_or_else(Outcome::Unavailable)
     }
@@ -229,7 +309,7 @@ impl Destination for SyslogDestination {
             _ => return progress,
         }
         let is_idle = session.is_idle();
-        self.session = None;
+        self.end_session();
         if is_idle {
             // It ended while nothing was on its way, which is no fault.
             return Progress {
@@ -260,7 +340,10 @@ impl Destination for SyslogDestination {
                 break;
             }
         }
-        self.session = None;
+        let mut session = self.session.take();
+        if let Some(session) = session.as_mut().filter(|session| session.is_idle()) {
+            session.close(deadline);
+        }
         confirmed
     }
 }

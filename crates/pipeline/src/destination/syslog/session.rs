@@ -9,9 +9,10 @@
 //! One thing looks the same: a receiver or proxy that ends only its own side, keeps the connection without reading, and
 //! dies later.
 
-use super::Confirm;
 use super::connection::{Connection, Heard};
-use crate::destination::{Progress, Standing, Urgency};
+use super::stall::Watch;
+use super::{Confirm, Framing, Session, SyslogOptions};
+use crate::destination::{Batch, Progress, Standing, Urgency};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -26,12 +27,6 @@ const AT_ONCE: u32 = 10;
 const TRUST_AFTER: Duration = Duration::from_secs(30);
 /// How long one call waits.
 const SLICE: Duration = Duration::from_millis(100);
-/// A connection is said to be stalled each time that nothing has moved for so long.
-const STALL: Duration = Duration::from_secs(15);
-/// A stalled connection is given up after this time; twice as long each time that this happens, up to an hour. What the
-/// receiver's system has taken of it comes twice if the receiver reads on after all.
-const GIVE_UP: Duration = Duration::from_secs(60);
-const LONGEST_GIVE_UP: u32 = 6;
 /// A receiver of syslog has nothing to say. One that says more than this is none.
 const MOST_HEARD: usize = 1 << 20;
 
@@ -69,9 +64,10 @@ impl Allowance {
 
 /// A connection and what is on its way over it.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct PlainSession {
     address: String,
     connection: Connection,
+    framing: Framing,
     confirm: Confirm,
     /// What is still to be written, and how much of it is.
     unwritten: Vec<u8>,
@@ -82,10 +78,7 @@ pub(super) struct Session {
     batches: VecDeque<OnItsWay>,
     ending: Ending,
     heard: usize,
-    moved: Instant,
-    /// How often it was said since then that nothing moves.
-    stalls: u32,
-    give_up: Duration,
+    watch: Watch,
 }
 
 /// A batch on its way.
@@ -109,56 +102,27 @@ enum Ending {
     Answered,
 }
 
-impl Session {
+impl PlainSession {
     /// A session over a connection. `given_up` is how many before it were given up in a row.
     pub(super) fn new(
-        address: &str,
+        options: &SyslogOptions,
+        framing: Framing,
         connection: Connection,
-        confirm: Confirm,
         given_up: u32,
     ) -> Self {
         Self {
-            address: address.to_owned(),
+            address: options.address.clone(),
             connection,
-            confirm,
+            framing,
+            confirm: options.confirm,
             unwritten: Vec::new(),
             written: 0,
             sent: 0,
             batches: VecDeque::new(),
             ending: Ending::No,
             heard: 0,
-            moved: Instant::now(),
-            stalls: 0,
-            give_up: GIVE_UP * (1 << given_up.min(LONGEST_GIVE_UP)),
+            watch: Watch::new(given_up),
         }
-    }
-
-    /// Whether it takes another batch.
-    pub(super) fn is_ready(&self) -> bool {
-        self.unwritten.is_empty() && self.ending == Ending::No
-    }
-
-    /// The room for a batch, which is to be filled and handed to [`Self::send`].
-    pub(super) fn room(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.unwritten)
-    }
-
-    /// Begins to send a batch. Only a session that is ready takes one.
-    ///
-    /// # Errors
-    /// The connection is broken, for this reason.
-    pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<(), String> {
-        if self.batches.is_empty() {
-            self.moved = Instant::now();
-        }
-        self.sent += bytes.len() as u64;
-        self.batches.push_back(OnItsWay {
-            end: self.sent,
-            since: Instant::now(),
-        });
-        self.unwritten = bytes;
-        self.written = 0;
-        self.write(Instant::now() + SLICE)
     }
 
     fn write(&mut self, until: Instant) -> Result<(), String> {
@@ -171,44 +135,13 @@ impl Session {
         let written = self.connection.write(rest, until)?;
         if written > 0 {
             self.written += written;
-            self.moves();
+            self.watch.moves();
         }
         if self.written == self.unwritten.len() && self.connection.flush(until)? {
             self.unwritten.clear();
             self.written = 0;
         }
         Ok(())
-    }
-
-    fn moves(&mut self) {
-        self.moved = Instant::now();
-        self.stalls = 0;
-    }
-
-    /// Looks after what is on its way, for a fraction of a second at most. After the session is over, or broken, it is of
-    /// no more use.
-    pub(super) fn poll(&mut self, urgency: Urgency, allowance: &mut Allowance) -> Progress {
-        let mut progress = Progress::default();
-        progress.standing = match self.advance(urgency, allowance, &mut progress.confirmed) {
-            Ok(standing) => standing,
-            Err(reason) => Standing::Broken(reason),
-        };
-        progress
-    }
-
-    /// Whether it has come to its end, and everything on it was confirmed.
-    pub(super) fn is_over(&self) -> bool {
-        self.ending == Ending::Answered && self.batches.is_empty()
-    }
-
-    /// Whether nothing has moved for a while.
-    pub(super) fn is_stalled(&self) -> bool {
-        self.stalls > 0
-    }
-
-    /// Whether nothing is on its way.
-    pub(super) fn is_idle(&self) -> bool {
-        self.batches.is_empty()
     }
 
     fn advance(
@@ -235,7 +168,7 @@ impl Session {
                 return Ok(Standing::Ready);
             }
             self.ending = Ending::Begun;
-            self.moves();
+            self.watch.moves();
         }
         let failed =
             |error: std::io::Error| format!("the connection to {} breaks: {error}", self.address);
@@ -332,7 +265,7 @@ impl Session {
         if self.confirm == Confirm::Close {
             return self.wait();
         }
-        if self.moved.elapsed() < TRUST_AFTER {
+        if self.watch.silence() < TRUST_AFTER {
             return Ok(Standing::Busy);
         }
         *confirmed += self.batches.len();
@@ -343,25 +276,58 @@ impl Session {
 
     /// Nothing more can be done now.
     fn wait(&mut self) -> Result<Standing, String> {
-        let silent = self.moved.elapsed();
-        if silent < STALL * (self.stalls + 1) {
-            return Ok(Standing::Busy);
+        let address = &self.address;
+        let is_sending = self.ending == Ending::No;
+        self.watch.wait(|seconds| {
+            if is_sending {
+                format!("{address} has taken nothing for {seconds} s")
+            } else {
+                format!(
+                    "{address} does not close its side of the connection, {seconds} s after the end of ours: it has \
+                     not read everything, or it never closes, and then `confirm = \"window\"` is needed"
+                )
+            }
+        })
+    }
+}
+
+impl Session for PlainSession {
+    fn is_ready(&self) -> bool {
+        self.unwritten.is_empty() && self.ending == Ending::No
+    }
+
+    fn send(&mut self, batch: &Batch, options: &SyslogOptions) -> Result<(), String> {
+        if self.batches.is_empty() {
+            self.watch.moves();
         }
-        self.stalls += 1;
-        let seconds = silent.as_secs();
-        let reason = if self.ending == Ending::No {
-            format!("{} has taken nothing for {seconds} s", self.address)
-        } else {
-            format!(
-                "{} does not close its side of the connection, {seconds} s after the end of ours: it has not read \
-                 everything, or it never closes, and then `confirm = \"window\"` is needed",
-                self.address
-            )
+        options.write(batch, self.framing, &mut self.unwritten);
+        self.sent += self.unwritten.len() as u64;
+        self.batches.push_back(OnItsWay {
+            end: self.sent,
+            since: Instant::now(),
+        });
+        self.written = 0;
+        self.write(Instant::now() + SLICE)
+    }
+
+    fn poll(&mut self, urgency: Urgency, allowance: &mut Allowance) -> Progress {
+        let mut progress = Progress::default();
+        progress.standing = match self.advance(urgency, allowance, &mut progress.confirmed) {
+            Ok(standing) => standing,
+            Err(reason) => Standing::Broken(reason),
         };
-        if silent < self.give_up {
-            Ok(Standing::Stalled(reason))
-        } else {
-            Err(reason)
-        }
+        progress
+    }
+
+    fn is_over(&self) -> bool {
+        self.ending == Ending::Answered && self.batches.is_empty()
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.watch.is_stalled()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.batches.is_empty()
     }
 }
