@@ -103,7 +103,7 @@ fn events_that_wait_for_what_is_no_longer_configured_are_reported_by_the_check_t
 
     // It has changed nothing: what waits is delivered when the destination is back.
     site.configure(&both(&["out", "down"]));
-    let receiver = simulator::Receiver::start_on(down).unwrap();
+    let receiver = harness::Receiver::start_on(down).unwrap();
     let (code, log) = site.once("30s");
     assert_eq!(code, 0, "{log}");
     assert_eq!(receiver.count(), 45, "{log}");
