@@ -2,14 +2,14 @@
 
 use super::super::{Connection, Dialect, Form, Mechanism, Sasl, Tls};
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, VirtualClock};
 use crate::secret::Secret;
 use crate::source::{Page, SinkError};
 use crate::trust::Trust;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustls::pki_types::PrivateKeyDer;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -648,4 +648,156 @@ fn a_certificate_that_nobody_vouches_for_is_an_error_and_one_in_the_file_is_trus
         assert_eq!(collector.status().state, State::Error);
     }
     std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn what_is_read_of_a_partition_that_was_lost_and_came_back_within_a_poll_is_kept() {
+    let cluster = cluster(1);
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "it has it", |collector, _| {
+        collector.assigned.len() == 1
+    });
+    produce(&cluster, 0, numbered("a", 10));
+    // Both are called back within the poll that reads the records.
+    let all = collector.assigned.clone();
+    let context = collector.consumer.as_ref().unwrap().context();
+    context.note(Event::Lost(all.clone()));
+    context.note(Event::Assigned(all));
+    until(&mut collector, &mut sink, "ten are read", |_, sink| {
+        sink.payloads().len() == 10
+    });
+    sink.deliver();
+    until(&mut collector, &mut sink, "it is committed", |_, sink| {
+        sink.acknowledged == sink.pages.len() as u64
+    });
+    assert_eq!(committed(&cluster, 0), Some(10));
+    assert_eq!(sink.payloads(), numbered("a", 10).collect::<Vec<_>>());
+}
+
+#[test]
+fn whoever_is_put_out_while_it_hands_over_does_not_wait_for_what_cannot_be_committed() {
+    let cluster = cluster(2);
+    produce(&cluster, 0, numbered("a", 10));
+    produce(&cluster, 1, numbered("b", 10));
+    let mut first = collector(reading(&cluster.bootstrap_servers()));
+    let mut slow = Slow::default();
+    until(&mut first, &mut slow, "the first reads all", |_, sink| {
+        sink.payloads().len() == 20
+    });
+    let mut second = collector(reading(&cluster.bootstrap_servers()));
+    let mut quick = Slow::default();
+    until(
+        &mut first,
+        &mut slow,
+        "it is asked to hand over",
+        |first, _| {
+            second.step(&SystemClock, &mut quick);
+            first.handover.is_some()
+        },
+    );
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[unknown; 100]);
+    slow.deliver();
+    // No time passes, so it is not the end of patience that it waits for.
+    let clock = VirtualClock::new(SystemClock.now());
+    let begun = Instant::now();
+    while first.handover.is_some() {
+        assert!(begun.elapsed() < LONG, "{:?}", first.status());
+        first.step(&clock, &mut slow);
+    }
+}
+
+/// Steps as if ten seconds passed in each of them until this is so. Tells how many steps it took.
+fn until_in_time(
+    collector: &mut KafkaCollector,
+    clock: &VirtualClock,
+    what: &str,
+    mut is_so: impl FnMut(&KafkaCollector) -> bool,
+) -> u32 {
+    let (mut sink, mut steps) = (Slow::default(), 0);
+    while !is_so(collector) {
+        assert!(steps < 400, "{what}: {:?}", collector.status());
+        clock.advance(TimeDelta::seconds(10));
+        collector.step(clock, &mut sink);
+        steps += 1;
+    }
+    steps
+}
+
+#[test]
+fn a_group_that_does_not_form_is_an_error_and_is_joined_anew_until_it_does() {
+    let cluster = cluster(1);
+    let failing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    cluster.request_errors(RDKafkaApiKey::JoinGroup, &[failing; 4000]);
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let clock = VirtualClock::new(SystemClock.now());
+    let steps = until_in_time(&mut collector, &clock, "it is an error", |collector| {
+        collector.status().state == State::Error
+    });
+    assert_eq!(steps, 13);
+    let status = collector.status();
+    assert_eq!(
+        status.message,
+        "the group g has given this process no partitions for 2 minutes"
+    );
+    assert!(
+        status
+            .remedy
+            .as_deref()
+            .unwrap()
+            .contains("joins the group anew")
+    );
+    assert!(status.rounds_failed > 0);
+    let steps = until_in_time(
+        &mut collector,
+        &clock,
+        "it parts with its client",
+        |collector| collector.consumer.is_none(),
+    );
+    assert_eq!(steps, 24);
+    assert_eq!(collector.status().state, State::Error);
+    until_in_time(&mut collector, &clock, "it joins anew", |collector| {
+        collector.consumer.is_some()
+    });
+    cluster.clear_request_errors(RDKafkaApiKey::JoinGroup);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "it reads", |collector, sink| {
+        sink.payloads().len() == 10 && collector.status().state == State::Ok
+    });
+}
+
+#[test]
+fn records_that_are_there_and_do_not_come_are_an_error_until_they_come() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is read up",
+        |collector, _| collector.status().rounds > 0,
+    );
+    // Such an error passes unsaid, because a client asks for the new leader then.
+    let failing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[failing; 4000]);
+    produce(&cluster, 0, numbered("b", 10));
+    let clock = VirtualClock::new(SystemClock.now());
+    until_in_time(&mut collector, &clock, "it is an error", |collector| {
+        collector.status().state == State::Error
+    });
+    let message = &collector.status().message;
+    assert!(
+        message.starts_with("nothing was read for 2 minutes"),
+        "{message}"
+    );
+    cluster.clear_request_errors(RDKafkaApiKey::Fetch);
+    until(
+        &mut collector,
+        &mut sink,
+        "it goes on",
+        |collector, sink| sink.payloads().len() >= 20 && collector.status().state == State::Ok,
+    );
 }
