@@ -198,8 +198,7 @@ impl KafkaCollector {
                     self.moved = true;
                     // What was read before a partition was lost goes, and what is read of it from now on stays: it may be
                     // ours again already.
-                    let lost = consumer.context().take_lost();
-                    if !lost.is_empty() {
+                    if let Some(lost) = consumer.context().take_lost() {
                         self.batch.remove(&lost);
                     }
                     let is_leaving = self.handover.as_ref().is_some_and(|handover| {
@@ -239,7 +238,9 @@ impl KafkaCollector {
             }
             patience = Duration::ZERO;
         }
-        self.batch.remove(&consumer.context().take_lost());
+        if let Some(lost) = consumer.context().take_lost() {
+            self.batch.remove(&lost);
+        }
         if let Some(fault) = damaged
             && !self.health.is_about(&[fault.subject])
         {

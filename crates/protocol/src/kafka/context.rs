@@ -51,6 +51,8 @@ pub(super) struct Context {
     events: Mutex<Vec<Event>>,
     /// Partitions that have been taken from us since this was asked last. What is read of them from then on is read anew.
     lost: Mutex<BTreeSet<Partition>>,
+    /// Whether there are any. It is asked for each record.
+    has_lost: AtomicBool,
     /// Partitions are given up at once, because nobody waits any longer.
     leaving: AtomicBool,
     tokens: Option<Tokens>,
@@ -65,6 +67,7 @@ impl Context {
         Self {
             events: Mutex::new(Vec::new()),
             lost: Mutex::new(BTreeSet::new()),
+            has_lost: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             tokens,
             tokenless: AtomicBool::new(false),
@@ -79,8 +82,10 @@ impl Context {
     }
 
     /// The partitions that have been taken from us since this was asked last.
-    pub(super) fn take_lost(&self) -> BTreeSet<Partition> {
-        std::mem::take(&mut self.lost.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take_lost(&self) -> Option<BTreeSet<Partition>> {
+        self.has_lost
+            .swap(false, Ordering::AcqRel)
+            .then(|| std::mem::take(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// From now on partitions are given up at once.
@@ -102,6 +107,7 @@ impl Context {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(partitions.iter().cloned());
+            self.has_lost.store(true, Ordering::Release);
         }
         self.events
             .lock()
