@@ -70,6 +70,9 @@ const JOINING: u32 = 250;
 const FREEZING: u32 = 250;
 const BURST: u32 = 80;
 
+/// How often more is produced at once before a kill, until there is something on its way.
+const BURSTS: u32 = 10;
+
 /// So many in a thousand more are produced where everything is delivered and a process has not delivered anything yet:
 /// others may have read what was there before it was given its partitions.
 const MORE: u32 = 2;
@@ -168,13 +171,22 @@ impl Run<'_> {
         let burst = self.producer.granted() + self.share(at_once);
         self.grant(burst)?;
         self.allow(per_mille - at_once);
-        let size = self.members[victim].size();
-        self.until(
-            "until a process delivers",
-            Duration::from_millis(1),
-            |run| run.members[victim].size() > size,
-        )?;
-        std::thread::sleep(Duration::from_millis(self.random.below(20)));
+        for _ in 0..BURSTS {
+            let size = self.members[victim].size();
+            self.until(
+                "until a process delivers",
+                Duration::from_millis(1),
+                |run| run.members[victim].size() > size,
+            )?;
+            std::thread::sleep(Duration::from_millis(self.random.below(20)));
+            self.look()?;
+            if self.producer.confirmed() > self.account.distinct + MOST {
+                break;
+            }
+            // It was quicker than the producer.
+            let more = self.producer.granted() + self.share(MORE);
+            self.grant(more)?;
+        }
         if let Some(mut running) = self.members[victim].running.take() {
             running.kill().map_err(failed("cannot kill the program"))?;
         }
