@@ -22,7 +22,7 @@ Exit codes: 0 nothing was lost and no more repeated than is in order, else 1.")]
     /// Processes of a consumer group, while a client of others produces into a broker of others, which stops too.
     #[command(after_help = "Examples:
   cargo xtask chaos kafka --quick
-  cargo xtask chaos kafka --records 1000000 --kills 20 --seed 7
+  cargo xtask chaos kafka --records 1000000 --kills 100 --seed 7
 
 The broker and the client are unpacked by .ci/run.
 
@@ -52,7 +52,7 @@ pub(crate) struct KafkaArgs {
     #[arg(long, value_name = "N", default_value_t = RECORDS)]
     records: u32,
     /// How often a process is killed; 10, or 3 with --quick.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
     kills: Option<u32>,
     /// Decides the records and the moments.
     #[arg(long, default_value_t = 1)]

@@ -358,3 +358,130 @@ fn every_test_that_the_reliability_page_names_exists() {
     }
     assert!(named > 20, "the page names {named} tests");
 }
+
+/// Where tests may look at the wall clock, how often, and why. Everything else waits for an event with a generous limit, or
+/// counts steps or bytes.
+const WALL_CLOCK: &[(&str, usize, &str)] = &[
+    (
+        "crates/authoring/tests/robustness.rs",
+        2,
+        "a guard against quadratic time from outside the crate that counts steps: 5 s for what takes 20 ms",
+    ),
+    (
+        "crates/dsmith/tests/receivers/daemon.rs",
+        1,
+        "ends a daemon: after 30 s it is killed, and nothing is asserted",
+    ),
+    (
+        "crates/dsmith/tests/receivers/restarts.rs",
+        1,
+        "a wait with a limit that the caller gives",
+    ),
+    (
+        "crates/protocol/tests/syslog.rs",
+        2,
+        "a sender that tries again after half a second, and five seconds in which memory may grow",
+    ),
+    (
+        "xtask/harness/src/receiver.rs",
+        1,
+        "a wait with a limit; what is asserted follows it",
+    ),
+    (
+        "crates/simulator/tests/http.rs",
+        1,
+        "at least so long, which no busy machine makes shorter",
+    ),
+];
+
+/// The limits of waits that are longer than anything takes on a slow machine.
+const GENEROUS: [&str; 4] = ["LONG", "from_secs(20)", "from_secs(30)", "from_secs(60)"];
+
+/// What of a file is tests: all of it in a folder `tests` and in files that end in `_tests.rs` or `tests.rs`, or what comes
+/// behind `mod tests`.
+fn tests_in<'t>(path: &Path, text: &'t str) -> &'t str {
+    let is_test = path.iter().any(|part| part == "tests")
+        || ["_tests.rs", "tests.rs"]
+            .iter()
+            .any(|end| name(path).ends_with(end));
+    if is_test {
+        return text;
+    }
+    let begin = text.find("mod tests {").unwrap_or(text.len());
+    &text[begin..]
+}
+
+/// How often tests look how much time has passed on the wall, other than to give up waiting after a generous limit.
+fn looks_at_the_wall_clock(text: &str) -> usize {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    // In pieces, so that this file does not hold it.
+    let pattern = [".elapsed", "()"].concat();
+    let looks = code.match_indices(&pattern).filter(|(at, _)| {
+        let (before, after) = code.split_at(*at);
+        // A virtual clock has such a function too.
+        let is_virtual = before.ends_with("clock");
+        let begin = before.rfind([';', '{', '}']).map_or(0, |begin| begin + 1);
+        let end = after.find([';', '{']).unwrap_or(after.len());
+        let statement = &code[begin..at + end];
+        let is_limit = GENEROUS.iter().any(|limit| statement.contains(limit))
+            && ["assert!(", "if ", "&& "]
+                .iter()
+                .any(|word| statement.contains(word));
+        !is_virtual && !is_limit
+    });
+    looks.count()
+}
+
+#[test]
+fn tests_wait_for_events_and_assert_nothing_about_the_wall_clock() {
+    let root = root();
+    let mut too_many = Vec::new();
+    for path in ["crates", "xtask"]
+        .iter()
+        .flat_map(|folder| files(&root.join(folder)))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+    {
+        let text = fs::read_to_string(&path).unwrap();
+        let count = looks_at_the_wall_clock(tests_in(&path, &text));
+        let path = path.strip_prefix(&root).unwrap().to_string_lossy();
+        let mut exceptions = WALL_CLOCK.iter().filter(|(known, ..)| *known == path);
+        if count > exceptions.next().map_or(0, |(_, allowed, _)| *allowed) {
+            too_many.push(format!("{path}: {count}"));
+        }
+    }
+    assert!(
+        too_many.is_empty(),
+        "{too_many:?} look at the wall clock: wait for an event with a generous limit, or count steps; exceptions, with a \
+         reason, are in WALL_CLOCK in {}",
+        file!()
+    );
+}
+
+#[test]
+fn looks_at_the_wall_clock_are_told_from_limits_of_waits() {
+    let elapsed = ["begun.elapsed", "()"].concat();
+    for (text, count) in [
+        ("assert!(ELAPSED < LONG, \"{what}\");", 0),
+        (
+            "if a {\n  assert!(\n    ELAPSED < Duration::from_secs(20),\n  );",
+            0,
+        ),
+        ("while !is_so && ELAPSED < LONG {", 0),
+        ("if ELAPSED > LONG { panic!() }", 0),
+        ("// ELAPSED", 0),
+        ("assert!(ELAPSED < Duration::from_millis(900));", 1),
+        ("let took = ELAPSED;", 1),
+        ("while ELAPSED < Duration::from_secs(5) {", 1),
+    ] {
+        let text = text.replace("ELAPSED", &elapsed);
+        assert_eq!(looks_at_the_wall_clock(&text), count, "{text}");
+    }
+    assert_eq!(
+        looks_at_the_wall_clock(&["clock.elapsed", "()"].concat()),
+        0
+    );
+}

@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 
 const PARTITIONS: i32 = 4;
 
+/// Longer than anything here takes on a slow machine.
+const LONG: Duration = Duration::from_secs(60);
+
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
 }
@@ -270,12 +273,16 @@ fn brokers_that_are_away_are_said_without_the_password_and_nothing_is_sent_behin
     });
     let secrets = GivenSecrets::default().with("KAFKA_PASSWORD", "hunter2-hunter2");
     let mut destination = options.open(&secrets).unwrap();
-    let began = Instant::now();
-    let outcome = destination.send(&batch(&[("one", None)]), at(0));
+    // Whoever sends gives up by himself.
+    let (send, sent) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let outcome = destination.send(&batch(&[("one", None)]), at(0));
+        send.send((outcome, destination))
+    });
+    let (outcome, mut destination) = sent.recv_timeout(LONG).unwrap();
     let Outcome::Unavailable(reason) = outcome else {
         panic!("{outcome:?}");
     };
-    assert!(began.elapsed() < Duration::from_secs(25));
     assert!(reason.contains("broker"), "{reason}");
     assert!(!reason.contains("hunter2"), "{reason}");
     assert!(!format!("{destination:?}").contains("hunter2"));

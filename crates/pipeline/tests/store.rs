@@ -10,6 +10,7 @@
 use chrono::{DateTime, Utc};
 use pipeline::store::{FORMAT, Limits, MemoryLimits, Position, Store, StoreError};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const ROOMY: Limits = Limits {
@@ -280,6 +281,40 @@ fn a_state_that_cannot_be_read_is_an_error_with_a_remedy_and_is_left_as_it_is() 
     bytes[..16].copy_from_slice(b"SQLite format 3\0");
     fs::write(&path, bytes).unwrap();
     refused("restore state.db from a copy");
+}
+
+#[test]
+fn a_state_whose_making_was_cut_short_by_a_kill_is_made_and_one_that_was_used_is_not() {
+    for (has_run, before) in [
+        (false, "PRAGMA journal_mode = WAL"),
+        (false, "PRAGMA auto_vacuum = INCREMENTAL; VACUUM"),
+        (true, "PRAGMA journal_mode = WAL"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database
+            .execute_batch(&format!("PRAGMA page_size = 16384; {before};"))
+            .unwrap();
+        drop(database);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 16384, "one empty page");
+        if has_run {
+            let status = dir.path().join("status.json");
+            fs::write(&status, "{}").unwrap();
+            fs::set_permissions(&status, fs::Permissions::from_mode(0o600)).unwrap();
+            let text = Store::open(dir.path(), ROOMY).unwrap_err().to_string();
+            assert!(text.contains("restore state.db from a copy"), "{text}");
+            continue;
+        }
+        let store = open(dir.path());
+        let source = store.source("alpha").unwrap();
+        store
+            .accept(source, "", &payloads(0..2), None, at(0))
+            .unwrap();
+        drop(store);
+        assert!(open(dir.path()).bytes() > 0);
+    }
 }
 
 #[test]

@@ -9,10 +9,9 @@
 
 use peak_alloc::PeakAlloc;
 use protocol::clock::SystemClock;
-use protocol::parameter::Value;
 use protocol::secret::GivenSecrets;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source};
-use std::collections::BTreeMap;
+use settings::{RawTable, RawValue};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -47,13 +46,13 @@ impl Sink for Counted {
 }
 
 fn listener(port: u16) -> Box<dyn Collector> {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let values = BTreeMap::from([
+    let text = |text: &str| RawValue::Text(text.to_owned());
+    let values = RawTable::from_iter([
         ("transport".to_owned(), text("tcp")),
         ("listen_address".to_owned(), text("127.0.0.1")),
-        ("listen_port".to_owned(), Value::Integer(port.into())),
-        ("max_payload".to_owned(), Value::Integer(1 << 20)),
-        ("max_connections".to_owned(), Value::Integer(2000)),
+        ("listen_port".to_owned(), RawValue::Integer(port.into())),
+        ("max_payload".to_owned(), RawValue::Integer(1 << 20)),
+        ("max_connections".to_owned(), RawValue::Integer(2000)),
     ]);
     let protocol = protocol::protocols::find("syslog").unwrap();
     let parameters = protocol.validate(&values).unwrap();

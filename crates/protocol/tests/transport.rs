@@ -17,7 +17,7 @@ use protocol::secret::Secret;
 use protocol::trust::Trust;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Short enough for a test, long enough for a busy machine.
 fn settings() -> HttpSettings {
@@ -112,20 +112,23 @@ fn what_is_no_http_is_refused() {
 
 #[test]
 fn a_server_that_says_nothing_is_given_up() {
-    let began = Instant::now();
-    let error = ask_once(Box::new(|_| std::thread::sleep(Duration::from_secs(3)))).unwrap_err();
+    // Until the client closes the connection.
+    let silent: Answer = Box::new(|stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let error = ask_once(silent).unwrap_err();
     assert_eq!(
         error,
         TransportError::Timeout("the first byte of the answer")
     );
-    assert!(began.elapsed() < Duration::from_millis(2500));
 }
 
 #[test]
 fn a_body_that_drips_is_given_up() {
     let drip: Answer = Box::new(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-        for _ in 0..100 {
+        // A client without a limit would have all of it in the end.
+        for _ in 0..1000 {
             std::thread::sleep(Duration::from_millis(50));
             if stream
                 .write_all(b"x")
@@ -136,10 +139,8 @@ fn a_body_that_drips_is_given_up() {
             }
         }
     });
-    let began = Instant::now();
     let error = ask_once(drip).unwrap_err();
     assert_eq!(error, TransportError::Timeout("the whole answer"));
-    assert!(began.elapsed() < Duration::from_secs(4));
 }
 
 #[test]

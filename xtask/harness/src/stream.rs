@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 const DIGITS: usize = 40;
 
 /// Most records in an envelope.
-const MOST: u64 = 20;
+pub(crate) const MOST: u32 = 20;
 
 /// What is to be produced.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Stream {
     /// The next message, of so many records at most.
     pub(crate) fn message(&mut self, at_most: u32) -> Message {
         let partition = self.random.below(self.records.len() as u64) as usize;
-        let records = (1 + self.random.below(MOST) as u32).min(at_most);
+        let records = (1 + self.random.below(MOST.into()) as u32).min(at_most);
         let mut body = String::from("{\"records\":[");
         for index in 0..records {
             if index > 0 {

@@ -45,7 +45,7 @@ fn memory_does_not_grow_with_the_corpus() {
             );
             peak
         };
-        if let (Some(small), Some(large)) = (peak(10_000), peak(80_000)) {
+        if let (Some(small), Some(large)) = (peak(10_000), peak(50_000)) {
             assert!(
                 large < small + (2 << 20),
                 "{args:?}: {small} bytes, then {large}"

@@ -195,12 +195,9 @@ pub(crate) fn log_sources_move(programs: &BrokerPrograms) {
         && status.contains("not this process");
     assert!(told, "{status}");
 
-    // The first dies, and the second has all of them within seconds.
+    // The first dies, and the second has all of them.
     first.running.kill().unwrap();
-    let begun = Instant::now();
     until_divided(&[&second]);
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(30), "{took:?}");
     let repeated = group.repeated_of_all(&[&second]);
     let refetched = repeated.iter().find(|(key, _)| old.contains(key));
     assert_eq!(refetched, None, "it was delivered long before");

@@ -166,7 +166,7 @@ fn a_run_to_its_end_and_a_test_say_that_no_name_server_answers() {
             let begun = Instant::now();
             let told = dsmith(&site, &["test-source", "contoso"]);
             assert!(told.contains("no name server answers"), "{told}");
-            assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < LONG);
         },
     );
 }

@@ -423,7 +423,7 @@ fn format(dir: &Path, connection: &Connection) -> Result<Option<u32>, StoreError
     };
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     match (application, u32::try_from(version).unwrap_or(0)) {
-        (0, 0) if pragma("page_count")? == 0 => Ok(None),
+        (0, 0) if pragma("page_count")? == 0 || is_begun(dir, connection)? => Ok(None),
         (APPLICATION, found) if found > FORMAT => Err(StoreError::Newer {
             dir: dir.to_owned(),
             found,
@@ -434,6 +434,15 @@ fn format(dir: &Path, connection: &Connection) -> Result<Option<u32>, StoreError
             reason: format!("{DATABASE} is a database of another program"),
         }),
     }
+}
+
+/// Whether the database was begun by a run that ended before there was anything in it. A run that has come further has
+/// written its status.
+fn is_begun(dir: &Path, connection: &Connection) -> Result<bool, StoreError> {
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| StoreError::sqlite(dir, &error))?;
+    Ok(tables == 0 && std::fs::symlink_metadata(dir.join(STATUS)).is_err())
 }
 
 fn prepare(dir: &Path, connection: &Connection) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ use super::context::{Context, Event, give_up, list};
 use super::fault::{Fault, Subject};
 use super::health::Health;
 use super::offsets::{Offsets, Partition, ranges};
+use super::progress::{Progress, Standing};
 use super::stats::Stats;
 use super::{Reading, Topics};
 use crate::clock::Clock;
@@ -78,6 +79,9 @@ pub(super) struct KafkaCollector {
     /// Whether something was read since the statistics.
     read_since: bool,
     health: Health,
+    progress: Progress,
+    /// Whether something was read since the last look at the progress, or is known to be read up.
+    moved: bool,
     status: LaneStatus,
 }
 
@@ -116,6 +120,8 @@ impl KafkaCollector {
             closing: false,
             read_since: false,
             health: Health::default(),
+            progress: Progress::default(),
+            moved: false,
             status: LaneStatus::default(),
         }
     }
@@ -135,6 +141,7 @@ impl KafkaCollector {
         if !self.batch.is_empty() && !is_refused {
             self.offer(now, sink);
         }
+        self.look_at_progress(now);
         self.tell(now);
         if has_read_all && self.batch.is_empty() {
             self.status.rounds += 1;
@@ -188,6 +195,12 @@ impl KafkaCollector {
                 None => break,
                 Some(Ok(record)) => {
                     self.read_since = true;
+                    self.moved = true;
+                    // What was read before a partition was lost goes, and what is read of it from now on stays: it may be
+                    // ours again already.
+                    if let Some(lost) = consumer.context().take_lost() {
+                        self.batch.remove(&lost);
+                    }
                     let is_leaving = self.handover.as_ref().is_some_and(|handover| {
                         handover.partitions.iter().any(|partition| {
                             partition.number == record.partition()
@@ -225,6 +238,9 @@ impl KafkaCollector {
             }
             patience = Duration::ZERO;
         }
+        if let Some(lost) = consumer.context().take_lost() {
+            self.batch.remove(&lost);
+        }
         if let Some(fault) = damaged
             && !self.health.is_about(&[fault.subject])
         {
@@ -251,8 +267,10 @@ impl KafkaCollector {
                         "the group has gone on without this process: {} lost",
                         ranges(partitions.iter(), MAX_RANGES)
                     );
-                    self.forget(&partitions);
+                    // What was read of them is gone from the page already.
+                    self.forget_offsets(&partitions);
                 }
+                Event::PutOut => self.put_out(),
                 Event::Fault(fault) => self.blame(fault, now),
                 Event::Stats(stats) => has_read_all = self.measured(stats, now),
                 // It writes nothing.
@@ -340,8 +358,26 @@ impl KafkaCollector {
         }
     }
 
+    /// The group has gone on without this process: nothing can be committed, so there is nothing to wait for.
+    fn put_out(&mut self) {
+        let (Some(handover), Some(consumer)) = (self.handover.take(), &self.consumer) else {
+            return;
+        };
+        warn!(
+            lane = %self.id,
+            "the group has gone on without this process: {} lost",
+            ranges(handover.partitions.iter(), MAX_RANGES)
+        );
+        give_up(consumer, &list(&handover.partitions));
+        self.forget(&handover.partitions);
+    }
+
     fn forget(&mut self, partitions: &BTreeSet<Partition>) {
         self.batch.remove(partitions);
+        self.forget_offsets(partitions);
+    }
+
+    fn forget_offsets(&mut self, partitions: &BTreeSet<Partition>) {
         self.offsets.forget(partitions);
         self.assigned
             .retain(|partition| !partitions.contains(partition));
@@ -462,8 +498,57 @@ impl KafkaCollector {
             && self.handover.is_none()
             && (self.health.fault().is_none() || self.health.is_about(&[Subject::Record]))
             && self.assigned.iter().all(is_at_end);
+        self.moved |= stats.is_steady && self.joined && self.assigned.iter().all(is_at_end);
         self.stats = stats;
         has_read_all
+    }
+
+    /// Shows it where nothing gets on and nobody says why, and tries another client after a while.
+    fn look_at_progress(&mut self, now: DateTime<Utc>) {
+        let moved = std::mem::take(&mut self.moved);
+        // A full sink, partitions that are handed over and faults are shown by themselves.
+        let is_known = self.paused
+            || self.handover.is_some()
+            || self
+                .health
+                .fault()
+                .is_some_and(|fault| !matches!(fault.subject, Subject::Progress | Subject::Record));
+        if moved || is_known {
+            self.progress.moved();
+            self.health.clear(&[Subject::Progress], &mut self.status);
+            return;
+        }
+        let (lasted, is_to_be_renewed) = match self.progress.look(now) {
+            Standing::Fine => return,
+            Standing::Still(lasted) => (lasted, false),
+            Standing::Renew(lasted) => (lasted, true),
+        };
+        let group = &self.reading.group;
+        let minutes = lasted.num_minutes();
+        let message = if self.joined && self.stats.is_steady {
+            let behind: i64 = self.stats.behind.values().sum();
+            format!(
+                "nothing was read for {minutes} minutes in the group {group}, although it has partitions; {behind} records \
+                 are known to be there"
+            )
+        } else {
+            format!("the group {group} has given this process no partitions for {minutes} minutes")
+        };
+        self.blame(
+            Fault {
+                subject: Subject::Progress,
+                state: State::Error,
+                message,
+                remedy: "none needed if it passes: the process joins the group anew after 6 minutes, and then ever more \
+                         rarely; else look at the members of the group, and at the broker that looks after it"
+                    .to_owned(),
+            },
+            now,
+        );
+        if is_to_be_renewed {
+            warn!(lane = %self.id, group = self.reading.group, "nothing gets on: joining the group anew");
+            self.disconnect();
+        }
     }
 
     /// Whether what is wrong is still so, where nobody says when it is over.

@@ -2,14 +2,14 @@
 
 use super::super::{Connection, Dialect, Form, Mechanism, Sasl, Tls};
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, VirtualClock};
 use crate::secret::Secret;
 use crate::source::{Page, SinkError};
 use crate::trust::Trust;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustls::pki_types::PrivateKeyDer;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -173,15 +173,16 @@ fn a_page_is_acknowledged_when_the_broker_has_it_and_soon_where_there_is_no_room
     until(&mut collector, &mut sink, "it is full", |collector, _| {
         collector.status().paused
     });
-    let begun = Instant::now();
     sink.deliver();
-    until(
-        &mut collector,
-        &mut sink,
-        "it is acknowledged",
-        |_, sink| sink.acknowledged == sink.pages.len() as u64,
-    );
-    assert!(begun.elapsed() < Duration::from_millis(900), "{begun:?}");
+    // The statistics tell it too, once a second: they are thrown away, so asking is what tells it.
+    let begun = Instant::now();
+    while sink.acknowledged != sink.pages.len() as u64 {
+        assert!(begun.elapsed() < LONG, "{:?}", collector.status());
+        let now = SystemClock.now();
+        collector.poll(FULL_PATIENCE, now);
+        let _ = collector.consumer.as_ref().unwrap().context().take();
+        collector.settle(now, &mut sink);
+    }
     assert_eq!(committed(&cluster, 0), Some(20));
 }
 
@@ -295,9 +296,8 @@ fn who_waits_for_a_full_sink_stays_in_the_group_for_any_time() {
     until(&mut collector, &mut sink, "it pauses", |collector, _| {
         collector.status().paused
     });
-    // A member that did not poll would be put out after twenty seconds.
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(22) {
+    // A member that did not poll would be put out after twenty seconds: a step waits for 50 ms.
+    for _ in 0..440 {
         collector.step(&SystemClock, &mut sink);
         assert_eq!(collector.assigned.len(), 2, "{:?}", collector.status());
     }
@@ -318,6 +318,15 @@ fn who_waits_for_a_full_sink_stays_in_the_group_for_any_time() {
 
 #[test]
 fn partitions_are_handed_over_when_what_was_read_is_delivered() {
+    // The mock cluster takes the group for formed as soon as its leader has answered. If the other one answers later, which
+    // it does on a busy machine, the cluster refuses it, begins to form the group anew, and takes neither heartbeats nor
+    // commits of who hands over. No broker does so. Then it is tried again.
+    let is_handed_over = (0..20).any(|_| is_handed_over());
+    assert!(is_handed_over, "the cluster never formed the group");
+}
+
+/// Hands two of four partitions over. Tells whether the mock cluster has let it.
+fn is_handed_over() -> bool {
     let cluster = cluster(4);
     for partition in 0..4 {
         produce(
@@ -326,13 +335,18 @@ fn partitions_are_handed_over_when_what_was_read_is_delivered() {
             numbered(&format!("old{partition}"), 20),
         );
     }
-    let mut first = collector(reading(&cluster.bootstrap_servers()));
+    // The mock cluster waits so long for members whenever the group is formed anew.
+    let reading = || Reading {
+        session_timeout: 4000,
+        ..reading(&cluster.bootstrap_servers())
+    };
+    let mut first = collector(reading());
     let mut slow = Slow::default();
     until(&mut first, &mut slow, "the first reads all", |_, sink| {
         sink.payloads().len() == 80
     });
     // Another one joins, and has to wait, because nothing is delivered.
-    let mut second = collector(reading(&cluster.bootstrap_servers()));
+    let mut second = collector(reading());
     let mut quick = Slow::default();
     until(
         &mut first,
@@ -344,9 +358,13 @@ fn partitions_are_handed_over_when_what_was_read_is_delivered() {
         },
     );
     assert!(slow.hastened);
+    // The second is told at once that it has none, or is refused by the cluster.
     for _ in 0..10 {
         first.step(&SystemClock, &mut slow);
         second.step(&SystemClock, &mut quick);
+    }
+    if !second.joined {
+        return false;
     }
     assert!(second.assigned.is_empty());
     assert_eq!(first.assigned.len(), 4);
@@ -393,6 +411,7 @@ fn partitions_are_handed_over_when_what_was_read_is_delivered() {
     for partition in 0..4 {
         assert_eq!(committed(&cluster, partition), Some(40));
     }
+    true
 }
 
 #[test]
@@ -648,4 +667,156 @@ fn a_certificate_that_nobody_vouches_for_is_an_error_and_one_in_the_file_is_trus
         assert_eq!(collector.status().state, State::Error);
     }
     std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn what_is_read_of_a_partition_that_was_lost_and_came_back_within_a_poll_is_kept() {
+    let cluster = cluster(1);
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "it has it", |collector, _| {
+        collector.assigned.len() == 1
+    });
+    produce(&cluster, 0, numbered("a", 10));
+    // Both are called back within the poll that reads the records.
+    let all = collector.assigned.clone();
+    let context = collector.consumer.as_ref().unwrap().context();
+    context.note(Event::Lost(all.clone()));
+    context.note(Event::Assigned(all));
+    until(&mut collector, &mut sink, "ten are read", |_, sink| {
+        sink.payloads().len() == 10
+    });
+    sink.deliver();
+    until(&mut collector, &mut sink, "it is committed", |_, sink| {
+        sink.acknowledged == sink.pages.len() as u64
+    });
+    assert_eq!(committed(&cluster, 0), Some(10));
+    assert_eq!(sink.payloads(), numbered("a", 10).collect::<Vec<_>>());
+}
+
+#[test]
+fn whoever_is_put_out_while_it_hands_over_does_not_wait_for_what_cannot_be_committed() {
+    let cluster = cluster(2);
+    produce(&cluster, 0, numbered("a", 10));
+    produce(&cluster, 1, numbered("b", 10));
+    let mut first = collector(reading(&cluster.bootstrap_servers()));
+    let mut slow = Slow::default();
+    until(&mut first, &mut slow, "the first reads all", |_, sink| {
+        sink.payloads().len() == 20
+    });
+    let mut second = collector(reading(&cluster.bootstrap_servers()));
+    let mut quick = Slow::default();
+    until(
+        &mut first,
+        &mut slow,
+        "it is asked to hand over",
+        |first, _| {
+            second.step(&SystemClock, &mut quick);
+            first.handover.is_some()
+        },
+    );
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[unknown; 100]);
+    slow.deliver();
+    // No time passes, so it is not the end of patience that it waits for.
+    let clock = VirtualClock::new(SystemClock.now());
+    let begun = Instant::now();
+    while first.handover.is_some() {
+        assert!(begun.elapsed() < LONG, "{:?}", first.status());
+        first.step(&clock, &mut slow);
+    }
+}
+
+/// Steps as if ten seconds passed in each of them until this is so. Tells how many steps it took.
+fn until_in_time(
+    collector: &mut KafkaCollector,
+    clock: &VirtualClock,
+    what: &str,
+    mut is_so: impl FnMut(&KafkaCollector) -> bool,
+) -> u32 {
+    let (mut sink, mut steps) = (Slow::default(), 0);
+    while !is_so(collector) {
+        assert!(steps < 400, "{what}: {:?}", collector.status());
+        clock.advance(TimeDelta::seconds(10));
+        collector.step(clock, &mut sink);
+        steps += 1;
+    }
+    steps
+}
+
+#[test]
+fn a_group_that_does_not_form_is_an_error_and_is_joined_anew_until_it_does() {
+    let cluster = cluster(1);
+    let failing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    cluster.request_errors(RDKafkaApiKey::JoinGroup, &[failing; 4000]);
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let clock = VirtualClock::new(SystemClock.now());
+    let steps = until_in_time(&mut collector, &clock, "it is an error", |collector| {
+        collector.status().state == State::Error
+    });
+    assert_eq!(steps, 13);
+    let status = collector.status();
+    assert_eq!(
+        status.message,
+        "the group g has given this process no partitions for 2 minutes"
+    );
+    assert!(
+        status
+            .remedy
+            .as_deref()
+            .unwrap()
+            .contains("joins the group anew")
+    );
+    assert!(status.rounds_failed > 0);
+    let steps = until_in_time(
+        &mut collector,
+        &clock,
+        "it parts with its client",
+        |collector| collector.consumer.is_none(),
+    );
+    assert_eq!(steps, 24);
+    assert_eq!(collector.status().state, State::Error);
+    until_in_time(&mut collector, &clock, "it joins anew", |collector| {
+        collector.consumer.is_some()
+    });
+    cluster.clear_request_errors(RDKafkaApiKey::JoinGroup);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "it reads", |collector, sink| {
+        sink.payloads().len() == 10 && collector.status().state == State::Ok
+    });
+}
+
+#[test]
+fn records_that_are_there_and_do_not_come_are_an_error_until_they_come() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(
+        &mut collector,
+        &mut sink,
+        "it is read up",
+        |collector, _| collector.status().rounds > 0,
+    );
+    // Such an error passes unsaid, because a client asks for the new leader then.
+    let failing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[failing; 4000]);
+    produce(&cluster, 0, numbered("b", 10));
+    let clock = VirtualClock::new(SystemClock.now());
+    until_in_time(&mut collector, &clock, "it is an error", |collector| {
+        collector.status().state == State::Error
+    });
+    let message = &collector.status().message;
+    assert!(
+        message.starts_with("nothing was read for 2 minutes"),
+        "{message}"
+    );
+    cluster.clear_request_errors(RDKafkaApiKey::Fetch);
+    until(
+        &mut collector,
+        &mut sink,
+        "it goes on",
+        |collector, sink| sink.payloads().len() >= 20 && collector.status().state == State::Ok,
+    );
 }

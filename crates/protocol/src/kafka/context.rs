@@ -28,6 +28,9 @@ pub(super) enum Event {
     Lost(BTreeSet<Partition>),
     /// Something is wrong.
     Fault(Fault),
+    /// The broker does not take us for a member any more, while partitions of ours are to be given up: the client says so
+    /// itself only when they are.
+    PutOut,
     /// How the client is doing.
     Stats(Stats),
     /// A record of ours was written.
@@ -36,9 +39,20 @@ pub(super) enum Event {
     Unwritten,
 }
 
+/// What librdkafka calls the errors UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION and FENCED_INSTANCE_ID.
+const NO_MEMBER: [&str; 3] = [
+    "Unknown member",
+    "Specified group generation id is not valid",
+    "fenced",
+];
+
 /// Notes what librdkafka calls back.
 pub(super) struct Context {
     events: Mutex<Vec<Event>>,
+    /// Partitions that have been taken from us since this was asked last. What is read of them from then on is read anew.
+    lost: Mutex<BTreeSet<Partition>>,
+    /// Whether there are any. It is asked for each record.
+    has_lost: AtomicBool,
     /// Partitions are given up at once, because nobody waits any longer.
     leaving: AtomicBool,
     tokens: Option<Tokens>,
@@ -52,6 +66,8 @@ impl Context {
     pub(super) fn new(connection: Connection, dialect: Dialect, tokens: Option<Tokens>) -> Self {
         Self {
             events: Mutex::new(Vec::new()),
+            lost: Mutex::new(BTreeSet::new()),
+            has_lost: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             tokens,
             tokenless: AtomicBool::new(false),
@@ -63,6 +79,13 @@ impl Context {
     /// What has happened since this was asked last.
     pub(super) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The partitions that have been taken from us since this was asked last.
+    pub(super) fn take_lost(&self) -> Option<BTreeSet<Partition>> {
+        self.has_lost
+            .swap(false, Ordering::AcqRel)
+            .then(|| std::mem::take(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// From now on partitions are given up at once.
@@ -78,7 +101,14 @@ impl Context {
         (!is_known).then_some(fault)
     }
 
-    fn note(&self, event: Event) {
+    pub(super) fn note(&self, event: Event) {
+        if let Event::Lost(partitions) = &event {
+            self.lost
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(partitions.iter().cloned());
+            self.has_lost.store(true, Ordering::Release);
+        }
         self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -90,12 +120,16 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        // The only word about records that were deleted before they were read. Everything else comes as an error too.
+        // The only words about records that were deleted before they were read, and about a member that the group goes on
+        // without while it hands partitions over. Everything else comes as an error too.
         if fac == "OFFSET" && message.contains("out of range") {
             tracing::warn!("{message}");
             if let Some(fault) = self.fault(RDKafkaErrorCode::OffsetOutOfRange, message) {
                 self.note(Event::Fault(fault));
             }
+        } else if fac == "COMMITFAIL" && NO_MEMBER.iter().any(|words| message.contains(words)) {
+            tracing::debug!("librdkafka: {fac}: {message}");
+            self.note(Event::PutOut);
         } else {
             tracing::debug!(?level, "librdkafka: {fac}: {message}");
         }

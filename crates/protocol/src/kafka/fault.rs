@@ -36,6 +36,8 @@ pub enum Subject {
     Topic,
     /// One record.
     Record,
+    /// Nothing gets on, and nobody says why.
+    Progress,
     /// The client cannot go on: another one has to be made.
     Client,
 }

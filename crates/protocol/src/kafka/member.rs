@@ -188,6 +188,8 @@ impl Member {
                 return Some(Change::Lost(partitions));
             }
             Event::Fault(fault) => self.blame(fault, now),
+            // It commits nothing, so nobody refuses it.
+            Event::PutOut => {}
             Event::Written => self.health.clear(&[Subject::Topic], &mut self.status),
             Event::Unwritten => return Some(Change::Unwritten),
             Event::Stats(stats) => {

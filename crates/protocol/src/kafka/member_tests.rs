@@ -103,9 +103,8 @@ fn a_partition_goes_to_another_member_when_it_is_given_up_and_not_before() {
         "one is to be given up",
         |all| is_revoked(&all[0]),
     );
-    let begun = Instant::now();
     let mut early = Vec::new();
-    while begun.elapsed() < Duration::from_secs(2) {
+    for _ in 0..20 {
         for member in [&mut first, &mut second] {
             early.extend(member.poll(Duration::from_millis(50), SystemClock.now()));
         }
@@ -130,9 +129,12 @@ fn a_member_that_leaves_while_somebody_waits_for_its_partitions_hangs_nobody() {
             changes.any(|one| matches!(one, Change::Revoked(_)))
         },
     );
-    let begun = Instant::now();
-    drop(first);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{begun:?}");
+    let (left, has_left) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(first);
+        left.send(())
+    });
+    assert_eq!(has_left.recv_timeout(LONG), Ok(()), "it leaves");
     until(&mut [&mut second], "the second has all", |all| {
         let assigned = all[0].iter().filter_map(|change| match change {
             Change::Assigned(partitions) => Some(partitions),
@@ -148,13 +150,9 @@ fn a_member_without_brokers_gives_its_partitions_up_after_the_session_timeout_an
     let mut member = member(&cluster);
     until(&mut [&mut member], "it joins", |all| has_all(&all[0]));
     cluster.broker_down(1).unwrap();
-    let begun = Instant::now();
     until(&mut [&mut member], "it has lost them", |all| {
         all[0].contains(&Change::Lost([0, 1].into()))
     });
-    let took = begun.elapsed();
-    let session = Duration::from_millis(u64::try_from(SESSION).unwrap());
-    assert!(took < session * 3, "{took:?}");
     assert!(member.fault().is_some());
     cluster.broker_up(1).unwrap();
     until(&mut [&mut member], "it joins again", |all| has_all(&all[0]));

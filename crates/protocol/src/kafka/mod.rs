@@ -32,6 +32,8 @@ mod positions;
 #[cfg(feature = "kafka")]
 mod probe;
 #[cfg(feature = "kafka")]
+mod progress;
+#[cfg(feature = "kafka")]
 mod stats;
 #[cfg(feature = "kafka")]
 mod stream;

@@ -63,29 +63,37 @@ struct Counters {
     app_offset: i64,
     /// The end for those who read what is committed.
     ls_offset: i64,
+    /// The end for all others. Not every broker tells the other one.
+    #[serde(default = "unknown")]
+    hi_offset: i64,
     /// What the broker has confirmed.
     committed_offset: i64,
 }
 
+/// What librdkafka says where it does not know an offset.
+const fn unknown() -> i64 {
+    -1001
+}
+
 impl Counters {
     fn behind(&self) -> Option<i64> {
-        if self.ls_offset < 0 {
+        let end = if self.ls_offset < 0 {
+            self.hi_offset
+        } else {
+            self.ls_offset
+        };
+        if end < 0 {
             return None;
         }
-        if self.app_offset >= 0 && self.app_offset < self.ls_offset {
+        if self.app_offset >= 0 && self.app_offset < end {
             // What lies between may be no records, but the ends of transactions.
-            let is_read = self.next_offset >= self.ls_offset && self.fetchq_cnt == 0;
-            return Some(if is_read {
-                0
-            } else {
-                self.ls_offset - self.app_offset
-            });
+            let is_read = self.next_offset >= end && self.fetchq_cnt == 0;
+            return Some(if is_read { 0 } else { end - self.app_offset });
         }
-        if self.app_offset >= self.ls_offset {
+        if self.app_offset >= end {
             return Some(0);
         }
-        (self.next_offset >= 0)
-            .then(|| (self.ls_offset - self.next_offset).max(0) + self.fetchq_cnt.max(0))
+        (self.next_offset >= 0).then(|| (end - self.next_offset).max(0) + self.fetchq_cnt.max(0))
     }
 }
 
@@ -142,6 +150,7 @@ mod tests {
             next_offset,
             app_offset,
             ls_offset,
+            hi_offset: unknown(),
             committed_offset: -1001,
         };
         // Nothing is known yet.
@@ -155,6 +164,13 @@ mod tests {
         assert_eq!(counters(8, 4, 10, 4).behind(), Some(6));
         // The last offset is the end of a transaction.
         assert_eq!(counters(10, 9, 10, 0).behind(), Some(0));
+        // A broker that does not tell where transactions end.
+        let without = |next_offset, app_offset| Counters {
+            hi_offset: 10,
+            ..counters(next_offset, app_offset, -1, 0)
+        };
+        assert_eq!(without(10, 10).behind(), Some(0));
+        assert_eq!(without(6, -1001).behind(), Some(4));
     }
 
     #[test]

@@ -98,6 +98,11 @@ pub enum ChaosError {
         /// The last lines that the program wrote.
         log: String,
     },
+    /// Everything was delivered while processes were still to be killed.
+    #[error(
+        "all records were delivered before the last process was killed, so nothing more came: produce more of them"
+    )]
+    RanDry,
     /// What was killed or stopped had nothing to do, so it shows nothing.
     #[error("no record was on its way when {what} was stopped, so it would show nothing")]
     NothingToDo {

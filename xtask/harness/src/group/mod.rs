@@ -16,7 +16,7 @@ pub use outcome::{Event, GroupOutcome};
 
 use crate::broker::{Broker, BrokerPrograms};
 use crate::chaos::ChaosError;
-use crate::stream::{Id, Stream};
+use crate::stream::{Id, MOST, Stream};
 use member::{Account, Member};
 use producer::Producer;
 use simulator::Random;
@@ -64,11 +64,18 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Of all records so many per cent may be produced until the third process has joined, while the broker stops, and
-/// before a kill at once. The rest is for the time after kills.
-const JOINING: u32 = 25;
-const FREEZING: u32 = 25;
-const BURST: u32 = 8;
+/// Of all records so many in a thousand may be produced until the third process has joined, while the broker stops, and
+/// before a kill at once. The rest is for the time after kills: at least half of what a kill has.
+const JOINING: u32 = 250;
+const FREEZING: u32 = 250;
+const BURST: u32 = 80;
+
+/// How often more is produced at once before a kill, until there is something on its way.
+const BURSTS: u32 = 10;
+
+/// So many in a thousand more are produced where everything is delivered and a process has not delivered anything yet:
+/// others may have read what was there before it was given its partitions.
+const MORE: u32 = 2;
 
 /// One run of it.
 struct Run<'c> {
@@ -99,7 +106,7 @@ impl GroupChaos {
     pub fn run(&self) -> Result<GroupOutcome, ChaosError> {
         let mut run = self.begin()?;
         run.join()?;
-        let left = 100 - JOINING - FREEZING;
+        let left = 1000 - JOINING - FREEZING;
         for kill in 0..self.kills {
             run.kill(left / self.kills.max(1))?;
             if kill == 0 {
@@ -155,21 +162,31 @@ impl Run<'_> {
 
     /// Kills a process in the middle of its work, and starts one: in turns in the folder of the killed one, and in a
     /// folder of its own. Then both it and the others work.
-    fn kill(&mut self, per_cent: u32) -> Result<(), ChaosError> {
+    fn kill(&mut self, per_mille: u32) -> Result<(), ChaosError> {
         let alive: Vec<usize> = (0..self.members.len())
             .filter(|index| self.members[*index].running.is_some())
             .collect();
         let victim = *self.random.pick(&alive);
-        let burst = self.producer.granted() + self.share(BURST.min(per_cent));
+        let at_once = BURST.min(per_mille / 2);
+        let burst = self.producer.granted() + self.share(at_once);
         self.grant(burst)?;
-        self.allow(per_cent.saturating_sub(BURST));
-        let size = self.members[victim].size();
-        self.until(
-            "until a process delivers",
-            Duration::from_millis(1),
-            |run| run.members[victim].size() > size,
-        )?;
-        std::thread::sleep(Duration::from_millis(self.random.below(20)));
+        self.allow(per_mille - at_once);
+        for _ in 0..BURSTS {
+            let size = self.members[victim].size();
+            self.until(
+                "until a process delivers",
+                Duration::from_millis(1),
+                |run| run.members[victim].size() > size,
+            )?;
+            std::thread::sleep(Duration::from_millis(self.random.below(20)));
+            self.look()?;
+            if self.producer.confirmed() > self.account.distinct + MOST {
+                break;
+            }
+            // It was quicker than the producer.
+            let more = self.producer.granted() + self.share(MORE);
+            self.grant(more)?;
+        }
         if let Some(mut running) = self.members[victim].running.take() {
             running.kill().map_err(failed("cannot kill the program"))?;
         }
@@ -354,14 +371,20 @@ eps_throttle = 1000000
         Ok(())
     }
 
-    /// So many per cent of all records.
-    fn share(&self, per_cent: u32) -> u32 {
-        (u64::from(self.chaos.records) * u64::from(per_cent) / 100) as u32
+    /// So many in a thousand of all records.
+    fn share(&self, per_mille: u32) -> u32 {
+        (u64::from(self.chaos.records) * u64::from(per_mille) / 1000) as u32
     }
 
-    /// From now on so many per cent of the records may be produced, at the pace.
-    fn allow(&mut self, per_cent: u32) {
-        self.cap = self.cap.max(self.producer.granted()) + self.share(per_cent);
+    /// From now on so many in a thousand of the records may be produced, at the pace.
+    fn allow(&mut self, per_mille: u32) {
+        self.cap = self.cap.max(self.producer.granted()) + self.share(per_mille);
+    }
+
+    /// Whether everything that may be produced for now is delivered: there may be less left than a message has.
+    fn is_dry(&self) -> bool {
+        let granted = self.producer.granted();
+        granted >= self.cap && self.account.distinct + MOST > granted
     }
 
     fn grant(&mut self, records: u32) -> Result<(), ChaosError> {
@@ -399,15 +422,30 @@ eps_throttle = 1000000
         Ok(())
     }
 
-    /// Waits until every process has delivered something more.
+    /// Waits until every process has delivered something more. Who has nothing to deliver gets something.
     fn until_all_deliver(&mut self) -> Result<(), ChaosError> {
         let sizes: Vec<u64> = self.members.iter().map(Member::size).collect();
-        self.until("until every process delivers", PAUSE, |run| {
+        let all_have = |run: &Self| {
             let members = run.members.iter().zip(&sizes);
             members
                 .filter(|(member, _)| member.running.is_some())
                 .all(|(member, size)| member.size() > *size)
-        })
+        };
+        let begun = Instant::now();
+        while !all_have(self) {
+            if self.is_dry() {
+                if self.producer.granted() >= self.chaos.records {
+                    return Err(ChaosError::RanDry);
+                }
+                self.allow(MORE);
+            }
+            if begun.elapsed() > LIMIT {
+                return Err(self.stalled("until every process delivers"));
+            }
+            self.look()?;
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     fn until(
