@@ -183,7 +183,9 @@ fn events_come_out_while_the_input_goes_on_and_one_thread_is_one() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_run_though_the_input_stays_open_and_silent() {
-    for threads in ["1", "2", "4"] {
+    // A child that another test starts has our ends of all pipes for a moment, between fork and exec. What is written then
+    // finds a reader, and nothing ends.
+    let ends = |threads: &str| {
         let mut child = command(&["parse", "--threads", threads])
             .stdin(Stdio::piped())
             .spawn()
@@ -196,10 +198,16 @@ fn a_reader_that_goes_away_ends_the_run_though_the_input_stays_open_and_silent()
         stdin.write_all(SSH.as_bytes()).unwrap();
         let (send, ended) = channel();
         thread::spawn(move || send.send(child.wait_with_output().unwrap()));
-        let output = ended.recv_timeout(PATIENCE).unwrap();
+        let Ok(output) = ended.recv_timeout(PATIENCE / 4) else {
+            return false;
+        };
         assert_eq!(output.status.code(), Some(0), "{threads} threads");
         assert_eq!(output.stderr, b"", "{threads} threads");
         drop(stdin);
+        true
+    };
+    for threads in ["1", "2", "4"] {
+        assert!((0..4).any(|_| ends(threads)), "{threads} threads");
     }
 }
 
