@@ -1,9 +1,12 @@
 //! Reads files on and on, over rotations and restarts.
 
 use super::Reading;
-use super::followed::{Building, Followed, Outcome, Scratch, Turn, shown};
+use super::followed::Followed;
+use super::paths::shown;
 use super::place::{Identity, Place, Position, Stored};
+use super::reader::Scratch;
 use super::survey::Folders;
+use super::turn::{Building, Outcome, Turn};
 use crate::Cursor;
 use crate::clock::Clock;
 use crate::cursor::CursorError;

@@ -5,9 +5,12 @@ mod followed;
 mod framing;
 mod names;
 mod opened;
+mod paths;
 mod pattern;
 mod place;
+mod reader;
 mod survey;
+mod turn;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
