@@ -1,7 +1,7 @@
 //! Nothing of the input vanishes.
 
 use super::{split, split_in};
-use crate::framing::Framing;
+use crate::Framing;
 
 #[test]
 fn a_text_line_in_brackets_is_one_event() {

@@ -1,6 +1,6 @@
 //! What holds for any input.
 
-use crate::framing::{FaultKind, Frame, Framing, MAX_LOOKS, Span, Splitter};
+use crate::{FaultKind, Frame, Framing, MAX_LOOKS, Span, Splitter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
