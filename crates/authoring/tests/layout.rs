@@ -43,7 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leef", &[]),
     ("ordered", &[]),
     ("pipeline", &["dsm", "leef", "protocol"]),
-    ("protocol", &[]),
+    ("protocol", &["framing"]),
     ("simulator", &[]),
     (
         "xtask",

@@ -34,7 +34,7 @@
 //! A caller that stores how far it has come asks for a [`Mark`] and lets a later splitter
 //! [begin there](Splitter::resume). Where there is none, as in the lines of a value that broke off, it keeps the last
 //! mark and leaves out what begins before the [offset](Splitter::offset) that it had reached: the same bytes behind the
-//! same mark give the same frames.
+//! same mark give the same frames. A fault that begins at that offset, or behind it, comes again.
 
 mod arrays;
 mod envelope;

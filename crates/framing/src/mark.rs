@@ -31,6 +31,8 @@ impl Splitter {
     pub fn mark(&self) -> Option<Mark> {
         let kind = match self.state {
             State::Start | State::Between { .. } => 0,
+            // In other framings it is known of a line that it is no JSON.
+            State::Line { .. } if matches!(self.framing, Framing::Lines | Framing::JsonLines) => 0,
             State::LongLine { at: 0 } => LONG_LINE,
             State::SkipAll => LEFT_OUT,
             _ => return None,

@@ -6,6 +6,9 @@
     reason = "the helpers of tests are tests too"
 )]
 
+#[path = "scenarios/logged.rs"]
+mod logged;
+
 use chrono::TimeDelta;
 use protocol::clock::{Clock, VirtualClock};
 use protocol::parameter::Value;
@@ -305,6 +308,110 @@ fn a_restart_within_a_list_of_json_goes_on_in_it() {
     assert!(Run::new(&folder.log(), &parameters, &sink.cursor.clone()).run(&mut sink, 5));
     let expected: Vec<String> = (0..3000).map(|n| format!("{{\"n\":{n}}}")).collect();
     assert!(taken(&mut sink) == expected);
+}
+
+/// What a file in this format gives, and how much of it is malformed.
+fn read_whole(name: &str, format: &str, text: &str) -> (Vec<String>, u64) {
+    let folder = Folder::new(name);
+    append(&folder.log(), text);
+    let parameters = [("format", format), ("mode", "once")];
+    let mut sink = Collected::default();
+    let mut run = Run::new(&folder.log(), &parameters, &Cursor::START);
+    assert!(run.run(&mut sink, 5));
+    (taken(&mut sink), run.collector.status().malformed)
+}
+
+#[test]
+fn only_the_beginning_of_a_file_has_a_byte_order_mark() {
+    let (payloads, malformed) =
+        read_whole("mark", "text", "\u{feff}one\r\n\n  \n\u{feff}two\nthree");
+    assert_eq!(payloads, ["one", "\u{feff}two", "three"]);
+    assert_eq!(malformed, 0);
+    let (payloads, malformed) = read_whole("mark", "ndjson", "\u{feff}{}\n oops\n,,\n{\"b\":2}");
+    assert_eq!(payloads, ["{}", " oops", ",,", "{\"b\":2}"]);
+    assert_eq!(malformed, 2);
+}
+
+#[test]
+fn a_line_over_the_limit_is_passed_on_in_pieces_and_counted() {
+    let long = "x".repeat(5 << 19);
+    let (payloads, malformed) = read_whole("long", "text", &format!("one\n{long}\ntwo\n"));
+    let lengths: Vec<usize> = payloads.iter().map(String::len).collect();
+    assert_eq!(lengths, [3, 1 << 20, 1 << 20, 1 << 19, 3]);
+    assert_eq!(malformed, 1);
+}
+
+#[test]
+fn a_json_value_that_does_not_end_takes_no_neighbour_along() {
+    let text = "{\"a\":1}\n{\"b\":[\n{\"c\":\n{\"d\":4}\n{\"e\":\n  5}\noops: <b>\n[{\"f\":6},\n {\"g\":7}] {\"h\":8}";
+    let (payloads, malformed) = read_whole("broken", "json", text);
+    for good in [
+        "{\"a\":1}",
+        "{\"d\":4}",
+        "{\"e\":5}",
+        "{\"f\":6}",
+        "{\"g\":7}",
+        "{\"h\":8}",
+    ] {
+        assert!(
+            payloads.iter().any(|payload| payload == good),
+            "{good}: {payloads:?}"
+        );
+    }
+    assert_eq!(malformed, 3, "{payloads:?}");
+}
+
+#[test]
+fn members_of_an_envelope_are_named_in_the_log() {
+    logged::install().unwrap();
+    let text = "{\"id\":\"outer\",\"value\":[{\"a\":1},{\"b\":2}],\"more\":1}\n";
+    let (payloads, malformed) = read_whole("members", "json", text);
+    assert_eq!(payloads, ["{\"a\":1}", "{\"b\":2}"]);
+    assert_eq!(malformed, 0);
+    logged::show("");
+    let logged = logged::take();
+    assert!(
+        logged.contains("byte 0: an envelope of payloads has members that are left out: \"id\""),
+        "{logged}"
+    );
+}
+
+#[test]
+fn a_file_in_utf_16_is_a_gap_that_says_so() {
+    let folder = Folder::new("utf-16");
+    fs::write(folder.log(), b"\xff\xfeo\0n\0e\0\n\0").unwrap();
+    let mut sink = Collected::default();
+    let mut run = text(&folder.log(), &Cursor::START);
+    run.run(&mut sink, 5);
+    assert_eq!(taken(&mut sink), [""; 0]);
+    let status = run.collector.status();
+    assert_eq!(
+        (status.gaps(GapReason::Unreadable), status.state),
+        (1, State::Warn)
+    );
+    assert!(status.message.contains("UTF-16"), "{}", status.message);
+}
+
+#[test]
+fn a_position_within_a_list_that_an_older_version_stored_is_read() {
+    let folder = Folder::new("old-list");
+    append(&folder.log(), "[{\"a\":1},7,\n[8]]\n");
+    let mut sink = Collected::default();
+    let parameters = [("format", "json")];
+    Run::new(&folder.log(), &parameters, &Cursor::START).run(&mut sink, 2);
+    assert_eq!(taken(&mut sink), ["{\"a\":1}", "7", "[8]"]);
+    let metadata = fs::metadata(folder.log()).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    // SHA-256 of the first eight bytes.
+    let stored = format!(
+        r#"{{"version":2,"position":{{"files":[{{"path":"{}","place":{{"file":[{},{}],"offset":8,"head":"c8f08656d4f6a64be48fbc40","in_list":true}}}}]}}}}"#,
+        folder.log().display(),
+        metadata.dev(),
+        metadata.ino()
+    );
+    sink.cursor = Cursor::from_text(stored);
+    Run::new(&folder.log(), &parameters, &sink.cursor.clone()).run(&mut sink, 2);
+    assert_eq!(taken(&mut sink), ["7", "[8]"]);
 }
 
 #[test]

@@ -285,6 +285,7 @@ fn split_with_a_pause(input: &[u8], piece: usize, way: Way, limit: usize, pause:
         if !paused && splitter.offset() > before && splitter.offset() > pause {
             paused = true;
             taken = splitter.offset();
+            frames.retain(|(offset, _)| *offset < taken);
             splitter = way.of(Splitter::resume(way.framing, limit, mark));
             fed = usize::try_from(mark.offset).unwrap();
             continue;

@@ -2,7 +2,6 @@
 
 mod collector;
 mod followed;
-mod framing;
 mod names;
 mod opened;
 mod paths;
@@ -22,7 +21,7 @@ use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::FileCollector;
-use framing::Format;
+use framing::Framing;
 use opened::Opened;
 use pattern::Pattern;
 use std::path::{Path, PathBuf};
@@ -51,7 +50,8 @@ static PARAMETERS: &[Parameter] = &[
         "Format",
         Kind::String { max_length: 16 },
         "What is in the file. `ndjson` and `text`: each line is a payload. `json`: values over any number of lines; of a \
-         list, and of a list in the member `value` or `records` of an object, each element is a payload.",
+         list, and of a list of objects in the member `value` or `records` of an object, each element is a payload. What \
+         is something else is passed on by lines, and counted as malformed.",
     )
     .allowed(&[
         Allowed { value: "ndjson", label: "NDJSON" },
@@ -111,7 +111,7 @@ static PARAMETERS: &[Parameter] = &[
             min: 1024,
             max: 33_554_432,
         },
-        "Longest payload in bytes. A longer one is passed on in pieces.",
+        "Longest payload in bytes. A longer one is passed on in pieces, and counted as malformed.",
     )
     .default("1048576")
     .origin(Origin::Dsmith),
@@ -169,9 +169,9 @@ impl Protocol for File {
                 .and_then(|files| usize::try_from(files).ok())
                 .unwrap_or(DEFAULT_MAX_FILES),
             format: match parameters.text("format") {
-                Some("json") => Format::Json,
-                Some("text") => Format::Text,
-                _ => Format::Ndjson,
+                Some("json") => Framing::Json,
+                Some("text") => Framing::Lines,
+                _ => Framing::JsonLines,
             },
             once: parameters.text("mode") == Some("once"),
             from_end: parameters.text("start") == Some("end"),
@@ -191,7 +191,7 @@ struct Reading {
     pattern: Option<Pattern>,
     rotated_to: Option<PathBuf>,
     max_files: usize,
-    format: Format,
+    format: Framing,
     once: bool,
     from_end: bool,
     max_payload: usize,

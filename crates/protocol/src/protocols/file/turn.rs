@@ -1,19 +1,24 @@
 //! What a file needs to go on, and what comes of its turn.
 
 use super::Reading;
-use super::reader::Scratch;
+use super::paths::shown;
 use super::survey::Folders;
 use crate::source::{LaneId, Page};
 use crate::status::{GapReason, LaneStatus};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use framing::{Fault, FaultKind};
 use std::collections::BTreeSet;
 use std::io::Error;
-use std::path::PathBuf;
+use std::mem::{Discriminant, discriminant};
+use std::path::{Path, PathBuf};
 use tracing::warn;
 
 /// Most payloads and bytes in a page.
 const PAGE_PAYLOADS: usize = 1000;
 const PAGE_BYTES: usize = 1 << 20;
+
+/// How often faults of a kind are logged.
+const LOG: TimeDelta = TimeDelta::minutes(1);
 
 /// The page that is being put together.
 #[derive(Debug, Default)]
@@ -37,12 +42,15 @@ pub(super) struct Turn<'a> {
     pub(super) lane: &'a LaneId,
     pub(super) status: &'a mut LaneStatus,
     pub(super) page: &'a mut Building,
-    pub(super) scratch: &'a mut Scratch,
+    /// A buffer for what is read, so that not each file needs one.
+    pub(super) scratch: &'a mut Vec<u8>,
     pub(super) folders: &'a mut Folders,
     /// The names of all files that are followed.
     pub(super) names: &'a BTreeSet<PathBuf>,
     /// The last gap, and when it was found.
     pub(super) warning: &'a mut Option<(DateTime<Utc>, String)>,
+    /// When a fault of a kind was last logged.
+    pub(super) logged: &'a mut Vec<(Discriminant<FaultKind>, DateTime<Utc>)>,
 }
 
 impl Turn<'_> {
@@ -51,6 +59,26 @@ impl Turn<'_> {
         self.status.count_gap(reason);
         self.page.is_dirty = true;
         *self.warning = Some((self.now, message));
+    }
+
+    /// Counts what is wrong within a file, and logs it, of each kind one in a minute.
+    pub(super) fn fault(&mut self, path: &Path, fault: Fault) {
+        let path = shown(path);
+        if fault.kind == FaultKind::Utf16 {
+            let message =
+                format!("{path} is not read, because it is UTF-16: let it be written in UTF-8");
+            return self.gap(GapReason::Unreadable, message);
+        }
+        self.page.page.malformed += u64::from(fault.kind.concerns_payloads());
+        let kind = discriminant(&fault.kind);
+        let now = self.now;
+        let known = self.logged.iter_mut().find(|(known, _)| *known == kind);
+        match known {
+            Some((_, logged)) if (now - *logged).abs() < LOG => return,
+            Some((_, logged)) => *logged = now,
+            None => self.logged.push((kind, now)),
+        }
+        warn!(lane = %self.lane, "{path}, byte {}: {}", fault.offset, fault.kind);
     }
 }
 

@@ -1,11 +1,10 @@
 //! Generations that were read to their ends. Whoever writes to one may not know yet that another file has its name.
 
 use super::{Followed, GRACE};
-use crate::protocols::file::framing::Framing;
 use crate::protocols::file::names::Packing;
 use crate::protocols::file::opened::Opened;
 use crate::protocols::file::place::{Place, Stamp};
-use crate::protocols::file::reader::{Read, read_on};
+use crate::protocols::file::reader::{Read, Reader};
 use crate::protocols::file::survey::Survey;
 use crate::protocols::file::turn::Turn;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,6 +24,7 @@ pub(super) struct Finished {
     pub(super) place: Place,
     /// The file, as long as it may still be written to.
     pub(super) opened: Option<Opened>,
+    pub(super) reader: Reader,
     /// When something was last written to it, or it was finished.
     active: DateTime<Utc>,
     seen: Option<Stamp>,
@@ -39,6 +39,7 @@ impl Finished {
         Self {
             place,
             opened: None,
+            reader: Reader::default(),
             active: DateTime::UNIX_EPOCH,
             seen: None,
             rest_since: None,
@@ -63,10 +64,8 @@ impl Followed {
                 }
                 continue;
             }
-            let reading = turn.reading;
-            let in_list = finished.place.in_list;
-            let mut framing = Framing::new(reading.format, reading.max_payload, in_list);
-            match read_on(opened, &mut finished.place, &mut framing, turn, flushes)? {
+            let reader = &mut finished.reader;
+            match reader.read_on(opened, &mut finished.place, turn, flushes)? {
                 Read::Took => {
                     finished.active = turn.now;
                     finished.rest_since = None;
@@ -113,6 +112,7 @@ impl Followed {
         };
         self.done.push(Finished {
             opened: self.current.take().filter(|opened| !opened.is_packed()),
+            reader: std::mem::take(&mut self.reader),
             active: turn.now,
             seen: self.seen,
             ..Finished::known(place)

@@ -3,12 +3,10 @@
 mod late;
 mod search;
 
-use super::Reading;
-use super::framing::Framing;
 use super::opened::Opened;
 use super::paths::{decoded, encoded, shown};
 use super::place::{Entry, Identity, Place, Stamp, second};
-use super::reader::{Read, read_on};
+use super::reader::{Read, Reader};
 use super::survey::{Candidate, Located, WEAK};
 use super::turn::{Outcome, Turn};
 use crate::status::GapReason;
@@ -39,7 +37,7 @@ pub(super) struct Followed {
     place: Option<Place>,
     done: Vec<Finished>,
     current: Option<Opened>,
-    framing: Framing,
+    reader: Reader,
     /// The end was reached when the file looked like this.
     seen: Option<Stamp>,
     /// How the file looked when it was last told from others.
@@ -66,14 +64,14 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    pub(super) fn new(path: PathBuf, reading: &Reading, from_end: bool) -> Self {
+    pub(super) fn new(path: PathBuf, from_end: bool) -> Self {
         Self {
             path,
             at: None,
             place: None,
             done: Vec::new(),
             current: None,
-            framing: Framing::new(reading.format, reading.max_payload, false),
+            reader: Reader::default(),
             seen: None,
             known: None,
             has_rest: false,
@@ -91,11 +89,11 @@ impl Followed {
     }
 
     /// One that goes on at a stored position.
-    pub(super) fn stored(entry: Entry, reading: &Reading) -> Self {
+    pub(super) fn stored(entry: Entry) -> Self {
         let path = decoded(&entry.path);
         let mut followed = match entry.place {
-            Some(place) => Self::at_place(path, place, reading),
-            None => Self::new(path, reading, false),
+            Some(place) => Self::at_place(path, place),
+            None => Self::new(path, false),
         };
         followed.at = entry.at.as_deref().map(decoded);
         followed.done = entry.done.into_iter().map(Finished::known).collect();
@@ -104,18 +102,17 @@ impl Followed {
     }
 
     /// One that was not there at this second.
-    pub(super) fn appeared(path: PathBuf, reading: &Reading, absent_at: Option<i64>) -> Self {
+    pub(super) fn appeared(path: PathBuf, absent_at: Option<i64>) -> Self {
         Self {
             absent_at,
-            ..Self::new(path, reading, false)
+            ..Self::new(path, false)
         }
     }
 
     /// One that goes on at a place of which nothing else is known.
-    pub(super) fn at_place(path: PathBuf, place: Place, reading: &Reading) -> Self {
-        let mut followed = Self::new(path, reading, false);
+    pub(super) fn at_place(path: PathBuf, place: Place) -> Self {
+        let mut followed = Self::new(path, false);
         followed.is_new = false;
-        followed.framing.restart(place.in_list);
         followed.place = Some(place);
         followed
     }
@@ -159,6 +156,20 @@ impl Followed {
         late.count() + usize::from(self.current.is_some())
     }
 
+    /// Bytes of memory for unfinished payloads.
+    pub(super) fn memory(&self) -> usize {
+        let late = self.done.iter().map(|finished| finished.reader.memory());
+        late.sum::<usize>() + self.reader.memory()
+    }
+
+    /// Gives back that memory.
+    pub(super) fn forget_unfinished(&mut self) {
+        self.reader.forget();
+        for finished in &mut self.done {
+            finished.reader.forget();
+        }
+    }
+
     /// Closes what need not be open.
     pub(super) fn close(&mut self) {
         if self.seen.is_some() && self.renamed.is_none() {
@@ -186,7 +197,7 @@ impl Followed {
     pub(super) fn has_reached_goal(&self) -> bool {
         match (&self.place, &self.goal) {
             (Some(place), Some((identity, length))) => {
-                place.identity().is(identity) && place.offset >= *length
+                place.identity().is(identity) && place.reached() >= *length
             }
             _ => false,
         }
@@ -230,7 +241,7 @@ impl Followed {
             }
             return Ok(Outcome::More);
         }
-        match read_on(current, place, &mut self.framing, turn, false) {
+        match self.reader.read_on(current, place, turn, false) {
             Ok(Read::Took) => {
                 self.seen = None;
                 Ok(Outcome::More)
@@ -329,7 +340,7 @@ impl Followed {
         let (Some(current), Some(place)) = (&mut self.current, &mut self.place) else {
             return Ok(Outcome::More);
         };
-        let read = read_on(current, place, &mut self.framing, turn, true)?;
+        let read = self.reader.read_on(current, place, turn, true)?;
         self.seen = None;
         self.has_rest = false;
         match read {
@@ -374,8 +385,7 @@ impl Followed {
 
     /// Goes on at a place of a file.
     fn resume(&mut self, opened: Opened, place: Place, turn: &mut Turn<'_>) {
-        turn.scratch.forget();
-        self.framing.restart(place.in_list);
+        self.reader.forget();
         let is_link = std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_symlink());
         self.at = if opened.path != self.path {
             Some(opened.path.clone())

@@ -72,7 +72,7 @@ impl Followed {
 
     /// Opens the file to go on with.
     pub(super) fn open(&mut self, turn: &mut Turn<'_>) -> Result<Outcome> {
-        turn.scratch.forget();
+        self.reader.forget();
         if self.is_new {
             return self.first_look(turn);
         }
