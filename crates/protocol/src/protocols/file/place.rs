@@ -118,6 +118,7 @@ impl Place {
             offset: stamp.length,
             head: String::new(),
             tail: None,
+            is_end: true,
             ..Self::beginning(identity, stamp)
         }
     }

@@ -91,14 +91,17 @@ impl Candidate {
         opened.is_ok_and(|mut opened| opened.has(place).unwrap_or(false))
     }
 
-    /// Whether it has what was read up to a place, and more.
-    pub(super) fn has_grown_behind(&self, place: &Place) -> bool {
-        let opened = self.is_since(place).then(|| self.open());
-        opened.is_some_and(|opened| {
-            opened
-                .and_then(|mut opened| Ok(opened.has(place)? && !opened.ends_at(place)?))
-                .unwrap_or(false)
-        })
+    /// Whether something follows a place in it.
+    pub(super) fn goes_on_behind(&self, place: &Place) -> bool {
+        match self.packing {
+            Packing::Plain => self.stamp.length > place.offset,
+            // What is compressed is not written to any more.
+            Packing::Gzip => {
+                let ends = self.open().and_then(|mut opened| opened.ends_at(place));
+                !place.is_end && !place.head.is_empty() && ends.is_ok_and(|ends| !ends)
+            }
+            Packing::Foreign(_) => false,
+        }
     }
 
     /// Whether it is the file of a place, by its inode and what is in it.
@@ -337,38 +340,88 @@ impl Survey {
         self.candidates.last().filter(|last| last.is_named)
     }
 
-    /// Files that were read to a place and no further, and were compressed since: the place of each is set to the
-    /// compressed file.
-    pub(super) fn adopt<'p>(&self, places: impl Iterator<Item = &'p mut Place>) {
+    /// Which compressed files have what was read of files that are there no more. The places in `done` are set to them.
+    /// The one of `current` is returned, if its file is gone too, or was truncated.
+    ///
+    /// Files begin alike, and a file may have been written to before it was compressed. So no file is taken for two
+    /// places, and the place with the most content decides first. Where the content is the same, the file counts that was
+    /// changed last when the place says; then the older file is that of the older place.
+    pub(super) fn assign(&self, mut done: Vec<&mut Place>, current: &Place) -> Option<usize> {
         let is_there = |place: &Place| {
-            self.candidates
-                .iter()
-                .any(|candidate| candidate.identity.is(&place.identity()))
+            let mut candidates = self.candidates.iter();
+            candidates.any(|candidate| candidate.identity.is(&place.identity()))
         };
-        let mut vanished: Vec<&mut Place> = places
-            .filter(|place| place.offset > 0 && !place.head.is_empty() && !is_there(place))
+        let is_known = |candidate: &Candidate| {
+            let mut places = done.iter();
+            places.any(|place| candidate.identity.is(&place.identity()))
+        };
+        let suspects: Vec<(usize, &Candidate)> = self
+            .candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| {
+                candidate.packing == Packing::Gzip && !candidate.is_named && !is_known(candidate)
+            })
             .collect();
-        for candidate in &self.candidates {
-            if candidate.packing != Packing::Gzip || vanished.is_empty() {
-                continue;
+        if suspects.is_empty() {
+            return None;
+        }
+        let is_vanished =
+            |place: &Place| place.offset > 0 && !place.head.is_empty() && !is_there(place);
+        let mut pairs = Vec::new();
+        let mut compare = |number: usize, place: &Place| {
+            for (index, candidate) in &suspects {
+                if !candidate.is_since(place) {
+                    continue;
+                }
+                let ends = candidate.open().and_then(|mut opened| {
+                    Ok(opened.has(place)?.then_some(opened.ends_at(place)?))
+                });
+                if let Ok(Some(ends)) = ends {
+                    let is_old = ends && candidate.is_as_old_as(place);
+                    let offset = Reverse(place.offset);
+                    pairs.push((offset, Reverse(is_old), number, *index, ends));
+                }
             }
-            let is_it = |place: &Place| {
-                candidate.is_since(place)
-                    && candidate
-                        .open()
-                        .and_then(|mut opened| Ok(opened.has(place)? && opened.ends_at(place)?))
-                        .unwrap_or(false)
-            };
-            if let Some(index) = vanished.iter().position(|place| is_it(place)) {
-                let place = vanished.remove(index);
-                place.set_identity(candidate.identity);
-                place.modified = Some(candidate.stamp.modified);
+        };
+        for (number, place) in done.iter().enumerate() {
+            if is_vanished(place) {
+                compare(number, place);
             }
         }
+        let of_current = done.len();
+        if !self
+            .candidates
+            .iter()
+            .any(|candidate| candidate.is_at(current))
+        {
+            compare(of_current, current);
+        }
+        pairs.sort_unstable();
+        let mut found = None;
+        let mut settled = BTreeSet::new();
+        let mut used = BTreeSet::new();
+        for (_, _, number, index, ends) in pairs {
+            if settled.contains(&number) || !used.insert(index) {
+                continue;
+            }
+            settled.insert(number);
+            match done.get_mut(number) {
+                None => found = Some(index),
+                Some(place) => {
+                    let candidate = &self.candidates[index];
+                    place.set_identity(candidate.identity);
+                    place.modified = Some(candidate.stamp.modified);
+                    place.is_end = ends;
+                }
+            }
+        }
+        found
     }
 
-    /// Finds the file of a place. `done` are files that are known to be others.
-    pub(super) fn locate(&self, place: &Place, done: &[&Place]) -> Located {
+    /// Finds the file of a place. `done` are files that are known to be others, `packed` is the compressed file that may
+    /// be it.
+    pub(super) fn locate(&self, place: &Place, done: &[&Place], packed: Option<usize>) -> Located {
         let by_identity = self
             .candidates
             .iter()
@@ -391,14 +444,21 @@ impl Survey {
             done.iter()
                 .any(|done| candidate.identity.is(&done.identity()))
         };
-        let suspects = self.candidates.iter().enumerate().filter(|(_, candidate)| {
-            let is_possible = match candidate.packing {
-                Packing::Plain => was_truncated || has_moved,
-                Packing::Gzip => true,
-                Packing::Foreign(_) => false,
-            };
-            is_possible && !candidate.is_named && candidate.is_since(place) && !is_other(candidate)
-        });
+        let suspects = self
+            .candidates
+            .iter()
+            .enumerate()
+            .filter(|(index, candidate)| {
+                let is_possible = match candidate.packing {
+                    Packing::Plain => was_truncated || has_moved,
+                    Packing::Gzip => packed.is_none_or(|packed| packed == *index),
+                    Packing::Foreign(_) => false,
+                };
+                is_possible
+                    && !candidate.is_named
+                    && candidate.is_since(place)
+                    && !is_other(candidate)
+            });
         let suspects: Vec<(usize, &Candidate)> = suspects.collect();
         let at = suspects.iter().find(|(_, candidate)| candidate.has(place));
         if let Some((index, _)) = at {

@@ -1,12 +1,13 @@
 //! Generations that were read to their ends. Whoever writes to one may not know yet that another file has its name.
 
-use super::{Followed, GRACE};
-use crate::protocols::file::names::Packing;
+use super::{Followed, GRACE, damaged, is_settled};
 use crate::protocols::file::opened::Opened;
+use crate::protocols::file::paths::shown;
 use crate::protocols::file::place::{Place, Stamp};
 use crate::protocols::file::reader::{Read, Reader};
 use crate::protocols::file::survey::Survey;
 use crate::protocols::file::turn::Turn;
+use crate::status::GapReason;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::io::Result;
 
@@ -64,8 +65,22 @@ impl Followed {
                 }
                 continue;
             }
+            let (stamp, is_packed) = (opened.stamp()?, opened.is_packed());
             let reader = &mut finished.reader;
-            match reader.read_on(opened, &mut finished.place, turn, flushes)? {
+            let read = match reader.read_on(opened, &mut finished.place, turn, flushes) {
+                Err(error) if is_packed => {
+                    if !is_settled(stamp, turn.now) {
+                        return Err(error);
+                    }
+                    let path = shown(&opened.path);
+                    turn.gap(GapReason::Unreadable, damaged(&path, &error));
+                    finished.place.is_end = true;
+                    finished.opened = None;
+                    continue;
+                }
+                read => read?,
+            };
+            match read {
                 Read::Took => {
                     finished.active = turn.now;
                     finished.rest_since = None;
@@ -89,20 +104,29 @@ impl Followed {
             .any(|finished| finished.opened.is_some() && finished.rest_since.is_some())
     }
 
-    /// Opens the finished files that have grown since.
+    /// Opens the finished files that have grown since, also those that were compressed then.
     pub(super) fn open_late(&mut self, survey: &Survey, turn: &Turn<'_>) {
         for finished in &mut self.done {
+            if finished.opened.is_some() {
+                continue;
+            }
             let place = &finished.place;
             let grown = survey.candidates.iter().find(|candidate| {
-                candidate.packing == Packing::Plain
-                    && !candidate.is_named
+                !candidate.is_named
                     && !candidate.is_foreign
-                    && candidate.stamp.length > place.offset
                     && candidate.is_at(place)
+                    && candidate.goes_on_behind(place)
             });
             finished.opened = grown.and_then(|candidate| candidate.open().ok());
+            finished.seen = None;
             finished.active = turn.now;
         }
+    }
+
+    /// Whether finished files have grown and were not read since.
+    pub(super) fn has_late(&self) -> bool {
+        let mut late = self.done.iter();
+        late.any(|finished| finished.opened.is_some() && finished.seen.is_none())
     }
 
     /// The file is done with, and stays open for a while.

@@ -195,6 +195,9 @@ impl Followed {
 
     /// Whether the place is behind what was there when the round began.
     pub(super) fn has_reached_goal(&self) -> bool {
+        if self.looks_back || self.has_late() {
+            return false;
+        }
         match (&self.place, &self.goal) {
             (Some(place), Some((identity, length))) => {
                 place.identity().is(identity) && place.reached() >= *length
@@ -359,18 +362,14 @@ impl Followed {
 
     /// A compressed file cannot be read on.
     fn damaged(&mut self, error: Error, stamp: Stamp, turn: &mut Turn<'_>) -> Result<Outcome> {
-        let age = turn.now.timestamp() - second(stamp.modified);
-        if age.abs() < FRESH {
+        if !is_settled(stamp, turn.now) {
             self.current = None;
             self.seen = None;
             return Err(error);
         }
         let path = self.current.as_ref().map(|current| shown(&current.path));
         let path = path.unwrap_or_default();
-        turn.gap(
-            GapReason::Unreadable,
-            format!("{path} is damaged ({error}): what follows in it is lost"),
-        );
+        turn.gap(GapReason::Unreadable, damaged(&path, &error));
         self.has_rest = false;
         self.seen = Some(stamp);
         Ok(Outcome::More)
@@ -413,4 +412,13 @@ impl Followed {
     fn shown(&self) -> String {
         shown(&self.path)
     }
+}
+
+/// Whether a compressed file that breaks off was not changed for a while.
+fn is_settled(stamp: Stamp, now: DateTime<Utc>) -> bool {
+    (now.timestamp() - second(stamp.modified)).abs() >= FRESH
+}
+
+fn damaged(path: &str, error: &Error) -> String {
+    format!("{path} is damaged ({error}): what follows in it is lost")
 }

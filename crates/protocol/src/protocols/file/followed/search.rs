@@ -51,23 +51,23 @@ impl Followed {
         place: &Place,
         turn: &mut Turn<'_>,
     ) -> Result<(Survey, Located)> {
-        let survey = self.survey(turn)?;
-        let located = self.locate(&survey, place);
-        if located != Located::Nowhere {
-            return Ok((survey, located));
+        let mut survey = self.survey(turn)?;
+        let mut located = self.locate(&survey, place);
+        if located == Located::Nowhere {
+            turn.folders.forget();
+            survey = self.survey(turn)?;
+            located = self.locate(&survey, place);
         }
-        turn.folders.forget();
-        let survey = self.survey(turn)?;
-        let located = self.locate(&survey, place);
+        self.open_late(&survey, turn);
         Ok((survey, located))
     }
 
     pub(super) fn locate(&mut self, survey: &Survey, place: &Place) -> Located {
         let done = self.done.iter_mut().map(|finished| &mut finished.place);
-        survey.adopt(done.filter(|done| **done != *place));
+        let packed = survey.assign(done.filter(|done| **done != *place).collect(), place);
         let others = self.done.iter().map(|finished| &finished.place);
         let others: Vec<&Place> = others.filter(|other| *other != place).collect();
-        survey.locate(place, &others)
+        survey.locate(place, &others, packed)
     }
 
     /// Opens the file to go on with.
@@ -140,7 +140,6 @@ impl Followed {
                     turn.page.is_dirty = true;
                 }
                 self.resume(opened, place, turn);
-                self.open_late(&survey, turn);
                 Ok(Outcome::More)
             }
             Located::Behind(index) => {
@@ -303,31 +302,12 @@ impl Followed {
             if candidate.is_foreign {
                 continue;
             }
-            let mut done = self
+            let done = self
                 .done
                 .iter()
                 .position(|finished| candidate.is_at(&finished.place));
-            if done.is_none() && candidate.packing == Packing::Gzip {
-                // Compressed after more was written to it.
-                done = self.done.iter().position(|finished| {
-                    finished.place.offset > 0 && candidate.has_grown_behind(&finished.place)
-                });
-                if let Some(done) = done {
-                    let opened = candidate.open()?;
-                    if let Some((_, (reason, message))) = missing.take() {
-                        turn.gap(reason, message);
-                    }
-                    let place = self.done.remove(done).place;
-                    return Ok(Some((
-                        opened,
-                        place.moved_to(candidate.identity, candidate.stamp),
-                    )));
-                }
-            }
-            let has_grown = done.is_some_and(|done| {
-                candidate.packing == Packing::Plain
-                    && candidate.stamp.length > self.done[done].place.offset
-            });
+            let has_grown =
+                done.is_some_and(|done| candidate.goes_on_behind(&self.done[done].place));
             if done.is_some() && !has_grown && !candidate.is_named {
                 continue;
             }
