@@ -578,20 +578,27 @@ impl FileCollector {
     }
 
     fn cursor(&self) -> Cursor {
-        let entries = |with_done: bool| {
+        let encode = |most_done: usize| {
             let files = self.files.iter();
-            Position {
+            let position = Position {
                 searched: self.first_search,
                 files: files
-                    .filter_map(|slot| slot.file.entry(with_done))
+                    .filter_map(|slot| slot.file.entry(most_done))
                     .collect(),
-            }
+            };
+            Cursor::encode(VERSION, &position)
         };
-        let cursor = Cursor::encode(VERSION, &entries(true));
-        match cursor.as_text() {
-            Some(text) if text.len() > LONG_CURSOR => Cursor::encode(VERSION, &entries(false)),
-            _ => cursor,
+        let is_long = |cursor: &Cursor| {
+            let text = cursor.as_text();
+            text.is_some_and(|text| text.len() > LONG_CURSOR)
+        };
+        let mut cursor = encode(usize::MAX);
+        for most_done in [2, 0] {
+            if is_long(&cursor) {
+                cursor = encode(most_done);
+            }
         }
+        cursor
     }
 
     fn offer(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Step {

@@ -18,8 +18,9 @@ const MAX_GENERATIONS: usize = 10_000;
 /// So little that was read does not tell a file from others, which may begin alike.
 pub(super) const WEAK: u64 = 8192;
 
-/// So many bytes behind a place tell a file from a copy of its beginning.
-const CONTINUATION: usize = 4096;
+/// So many bytes behind a place are compared at a time to tell a file from a copy of its beginning, and so many at most.
+const CONTINUATION: usize = 16 * 1024;
+const MAX_CONTINUATION: u64 = 64 << 20;
 
 /// A name in a folder, and the inode behind it.
 type Name = (OsString, u64);
@@ -134,6 +135,16 @@ impl Located {
             Self::Nowhere => None,
         }
     }
+}
+
+/// What was found of places whose files are gone.
+#[derive(Debug, Default)]
+pub(super) struct Assigned {
+    /// The candidate that has what was read of the current file.
+    pub(super) current: Option<usize>,
+    /// Candidates that may be other files than those that were read, and how much of these was read: the files that were
+    /// read may have been removed.
+    pub(super) doubtful: Vec<(usize, u64)>,
 }
 
 /// The generations of a file, the oldest first, the file with the name last.
@@ -346,7 +357,7 @@ impl Survey {
     /// Files begin alike, and a file may have been written to before it was compressed. So no file is taken for two
     /// places, and the place with the most content decides first. Where the content is the same, the file counts that was
     /// changed last when the place says; then the older file is that of the older place.
-    pub(super) fn assign(&self, mut done: Vec<&mut Place>, current: &Place) -> Option<usize> {
+    pub(super) fn assign(&self, mut done: Vec<&mut Place>, current: &Place) -> Assigned {
         let is_there = |place: &Place| {
             let mut candidates = self.candidates.iter();
             candidates.any(|candidate| candidate.identity.is(&place.identity()))
@@ -363,8 +374,20 @@ impl Survey {
                 candidate.packing == Packing::Gzip && !candidate.is_named && !is_known(candidate)
             })
             .collect();
+        let mut assigned = Assigned::default();
         if suspects.is_empty() {
-            return None;
+            return assigned;
+        }
+        // The file of each place that is certain.
+        let mut certain = Vec::new();
+        for (number, place) in done.iter().enumerate() {
+            let is_its = |candidate: &Candidate| candidate.identity.is(&place.identity());
+            certain.extend(
+                self.candidates
+                    .iter()
+                    .position(is_its)
+                    .map(|index| (number, index)),
+            );
         }
         let is_vanished =
             |place: &Place| place.offset > 0 && !place.head.is_empty() && !is_there(place);
@@ -398,16 +421,26 @@ impl Survey {
             compare(of_current, current);
         }
         pairs.sort_unstable();
-        let mut found = None;
         let mut settled = BTreeSet::new();
         let mut used = BTreeSet::new();
-        for (_, _, number, index, ends) in pairs {
+        for (Reverse(offset), Reverse(is_old), number, index, ends) in pairs {
             if settled.contains(&number) || !used.insert(index) {
                 continue;
             }
             settled.insert(number);
+            let place = done.get(number).map_or(current, |place| &**place);
+            // The oldest files are removed first. So the one of a place is there if an older one is.
+            let has_older = self.candidates[..index]
+                .iter()
+                .any(|older| !older.is_since(place))
+                || certain.iter().any(|(one, at)| *one < number && *at < index);
+            if offset < WEAK && !is_old && !has_older {
+                assigned.doubtful.push((index, offset));
+            } else {
+                certain.push((number, index));
+            }
             match done.get_mut(number) {
-                None => found = Some(index),
+                None => assigned.current = Some(index),
                 Some(place) => {
                     let candidate = &self.candidates[index];
                     place.set_identity(candidate.identity);
@@ -416,7 +449,7 @@ impl Survey {
                 }
             }
         }
-        found
+        assigned
     }
 
     /// Finds the file of a place. `done` are files that are known to be others, `packed` is the compressed file that may
@@ -505,16 +538,24 @@ impl Survey {
 
     /// Whether a file goes on as a copy does behind a place, as far as the copy goes.
     fn is_continued(copy: &Candidate, file: &Candidate, place: &Place) -> bool {
-        let next = |candidate: &Candidate| {
-            let mut bytes = Vec::new();
-            let mut opened = candidate.open()?;
-            opened.read(place.offset, CONTINUATION, &mut bytes)?;
-            Ok::<_, std::io::Error>(bytes)
+        let compare = || {
+            let (mut copy, mut file) = (copy.open()?, file.open()?);
+            let (mut from_copy, mut from_file) = (Vec::new(), Vec::new());
+            let mut at = place.offset;
+            while at - place.offset < MAX_CONTINUATION {
+                copy.read(at, CONTINUATION, &mut from_copy)?;
+                file.read(at, CONTINUATION, &mut from_file)?;
+                if !from_file.starts_with(&from_copy) {
+                    return Ok(false);
+                }
+                if from_copy.len() < CONTINUATION {
+                    break;
+                }
+                at += CONTINUATION as u64;
+            }
+            Ok::<_, std::io::Error>(true)
         };
-        match (next(file), next(copy)) {
-            (Ok(file), Ok(copy)) => file.starts_with(&copy),
-            _ => true,
-        }
+        compare().unwrap_or(true)
     }
 }
 

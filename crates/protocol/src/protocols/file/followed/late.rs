@@ -16,8 +16,7 @@ use std::io::Result;
 const LATE: TimeDelta = TimeDelta::minutes(10);
 
 /// So many finished generations are remembered, besides those that fit a pattern.
-const DONE: usize = 8;
-const DONE_OF_MANY: usize = 2;
+pub(super) const DONE: usize = 8;
 
 /// A generation that was read to its end.
 #[derive(Debug)]
@@ -142,13 +141,5 @@ impl Followed {
             ..Finished::known(place)
         });
         turn.page.is_dirty = true;
-    }
-
-    pub(super) fn most_done(&self, turn: &Turn<'_>) -> usize {
-        if turn.reading.pattern.is_some() {
-            DONE_OF_MANY
-        } else {
-            DONE
-        }
     }
 }

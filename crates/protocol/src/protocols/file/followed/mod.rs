@@ -11,7 +11,7 @@ use super::survey::{Candidate, Located, WEAK};
 use super::turn::{Outcome, Turn};
 use crate::status::GapReason;
 use chrono::{DateTime, TimeDelta, Utc};
-use late::Finished;
+use late::{DONE, Finished};
 use std::collections::BTreeSet;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -51,6 +51,8 @@ pub(super) struct Followed {
     is_unlisted: bool,
     /// Something may have happened that the name does not tell.
     looks_back: bool,
+    /// The compressed file that may be another one than it was taken for.
+    doubted: Option<Identity>,
     /// It was never looked at.
     is_new: bool,
     /// What is there at the first look is passed over.
@@ -79,6 +81,7 @@ impl Followed {
             searched: None,
             is_unlisted: false,
             looks_back: true,
+            doubted: None,
             is_new: true,
             from_end,
             absent_at: None,
@@ -117,14 +120,17 @@ impl Followed {
         followed
     }
 
-    /// What is stored of it; nothing before the first look.
-    pub(super) fn entry(&self, with_done: bool) -> Option<Entry> {
-        let done = self.done.iter().filter(|_| with_done);
+    /// What is stored of it, with so many of the generations that are done; nothing before the first look.
+    pub(super) fn entry(&self, most_done: usize) -> Option<Entry> {
+        let left_out = self.done.len().saturating_sub(most_done);
+        let done = self.done.iter().enumerate();
+        let done = done
+            .filter(|(index, finished)| *index >= left_out || (finished.is_held && most_done > 0));
         (!self.is_new).then(|| Entry {
             path: encoded(&self.path),
             at: self.at.as_deref().map(encoded),
             place: self.place.clone(),
-            done: done.map(|finished| finished.place.clone()).collect(),
+            done: done.map(|(_, finished)| finished.place.clone()).collect(),
         })
     }
 
@@ -238,7 +244,11 @@ impl Followed {
                 let candidate: &Candidate = &survey.candidates[index];
                 !candidate.identity.is(&place.identity())
             };
-            if self.locate(&survey, &place).index().is_some_and(is_another) {
+            if self
+                .locate(&survey, &place, turn)
+                .index()
+                .is_some_and(is_another)
+            {
                 self.current = None;
                 self.looks_back = true;
             }
@@ -312,7 +322,6 @@ impl Followed {
             return Ok(Outcome::More);
         };
         let (survey, located) = self.survey_for(&place, turn)?;
-        self.doubt(&survey, located, &place, turn);
         if matches!(located, Located::Replaced(_)) {
             self.current = None;
             self.looks_back = true;
@@ -327,7 +336,7 @@ impl Followed {
             Some((opened, next)) => {
                 info!(lane = %turn.lane, "{} has been read to its end: going on with {}", self.shown(), shown(&opened.path));
                 self.finish(turn);
-                self.resume(opened, next, turn);
+                self.resume(opened, next);
                 Ok(Outcome::More)
             }
             None if turn.reading.once => {
@@ -383,7 +392,7 @@ impl Followed {
     }
 
     /// Goes on at a place of a file.
-    fn resume(&mut self, opened: Opened, place: Place, turn: &mut Turn<'_>) {
+    fn resume(&mut self, opened: Opened, place: Place) {
         self.reader.forget();
         let is_link = std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_symlink());
         self.at = if opened.path != self.path {
@@ -400,8 +409,13 @@ impl Followed {
         self.has_rest = false;
         self.renamed = None;
         self.searched = None;
-        let most = self.most_done(turn);
-        let mut surplus = self.done.len().saturating_sub(most);
+        if let Some((_, older)) = self.done.split_last_mut() {
+            // They are needed for the newest only.
+            for finished in older {
+                finished.place.last_bytes = Vec::new();
+            }
+        }
+        let mut surplus = self.done.len().saturating_sub(DONE);
         self.done.retain(|finished| {
             let goes = surplus > 0 && !finished.is_held;
             surplus -= usize::from(goes);

@@ -1,7 +1,7 @@
 //! Finds the generation that was being read, and the one that comes next.
 
 use super::Followed;
-use super::late::Finished;
+use super::late::{DONE, Finished};
 use crate::protocols::file::names::Packing;
 use crate::protocols::file::opened::Opened;
 use crate::protocols::file::paths::shown;
@@ -52,22 +52,42 @@ impl Followed {
         turn: &mut Turn<'_>,
     ) -> Result<(Survey, Located)> {
         let mut survey = self.survey(turn)?;
-        let mut located = self.locate(&survey, place);
+        let mut located = self.locate(&survey, place, turn);
         if located == Located::Nowhere {
             turn.folders.forget();
             survey = self.survey(turn)?;
-            located = self.locate(&survey, place);
+            located = self.locate(&survey, place, turn);
         }
         self.open_late(&survey, turn);
         Ok((survey, located))
     }
 
-    pub(super) fn locate(&mut self, survey: &Survey, place: &Place) -> Located {
+    pub(super) fn locate(
+        &mut self,
+        survey: &Survey,
+        place: &Place,
+        turn: &mut Turn<'_>,
+    ) -> Located {
         let done = self.done.iter_mut().map(|finished| &mut finished.place);
-        let packed = survey.assign(done.filter(|done| **done != *place).collect(), place);
+        let assigned = survey.assign(done.filter(|done| **done != *place).collect(), place);
+        for (index, offset) in assigned.doubtful {
+            let candidate = &survey.candidates[index];
+            if self.doubted.replace(candidate.identity) == Some(candidate.identity) {
+                continue;
+            }
+            turn.gap(
+                GapReason::Missing,
+                format!(
+                    "it cannot be told whether {} is the file that was read as {} up to byte {offset}: if that was removed, \
+                     what followed in it is lost",
+                    shown(&candidate.path),
+                    self.shown(),
+                ),
+            );
+        }
         let others = self.done.iter().map(|finished| &finished.place);
         let others: Vec<&Place> = others.filter(|other| *other != place).collect();
-        survey.locate(place, &others, packed)
+        survey.locate(place, &others, assigned.current)
     }
 
     /// Opens the file to go on with.
@@ -85,7 +105,7 @@ impl Followed {
             && opened.identity.is(&place.identity())
             && opened.has(&place)?
         {
-            self.resume(opened, place, turn);
+            self.resume(opened, place);
             return Ok(Outcome::More);
         }
         let (survey, located) = match self.survey_for(&place, turn) {
@@ -112,7 +132,6 @@ impl Followed {
             );
         }
         self.find_unreadable_copies(&survey, &place, turn);
-        self.doubt(&survey, located, &place, turn);
         match located {
             Located::At(index) | Located::Replaced(index) => {
                 let candidate = &survey.candidates[index];
@@ -139,7 +158,7 @@ impl Followed {
                     place = place.moved_to(candidate.identity, candidate.stamp);
                     turn.page.is_dirty = true;
                 }
-                self.resume(opened, place, turn);
+                self.resume(opened, place);
                 Ok(Outcome::More)
             }
             Located::Behind(index) => {
@@ -193,7 +212,6 @@ impl Followed {
         let next = match last {
             Some(last) => {
                 let (survey, located) = self.survey_for(&last, turn)?;
-                self.doubt(&survey, located, &last, turn);
                 let message = format!(
                     "the file that was read last as {} is gone: what was written to others of its name since, if there \
                      were any, is lost",
@@ -216,7 +234,7 @@ impl Followed {
         if let Some(place) = self.place.take() {
             self.done.push(Finished::known(place));
         }
-        self.resume(opened, next, turn);
+        self.resume(opened, next);
         turn.page.is_dirty = true;
         Ok(Outcome::More)
     }
@@ -236,8 +254,7 @@ impl Followed {
             .iter()
             .filter(|candidate| !candidate.is_named);
         let old: Vec<_> = old.filter(|old| !is_wanted(old)).collect();
-        let most = self.most_done(turn);
-        for candidate in &old[old.len().saturating_sub(most)..] {
+        for candidate in &old[old.len().saturating_sub(DONE)..] {
             let whole = Place::whole(candidate.identity, candidate.stamp);
             let end = match candidate.packing {
                 Packing::Plain => candidate.open().and_then(|mut opened| opened.end()),
@@ -250,7 +267,7 @@ impl Followed {
         {
             let mut opened = named.open()?;
             let end = opened.end()?;
-            self.resume(opened, end, turn);
+            self.resume(opened, end);
         }
         self.is_new = false;
         // From here on it is where it is, even if nothing ever comes.
@@ -354,38 +371,6 @@ impl Followed {
             return Ok(Some((opened, place)));
         }
         Ok(None)
-    }
-
-    /// So little was read that the file may be another one, compressed: the one that was read may have been removed. Not
-    /// so where an older one is still there, because the oldest are removed first.
-    pub(super) fn doubt(
-        &self,
-        survey: &Survey,
-        located: Located,
-        place: &Place,
-        turn: &mut Turn<'_>,
-    ) {
-        let Located::At(index) = located else {
-            return;
-        };
-        let candidate = &survey.candidates[index];
-        if candidate.packing == Packing::Gzip
-            && index == 0
-            && place.offset < WEAK
-            && place.modified != Some(candidate.stamp.modified)
-            && !candidate.identity.is(&place.identity())
-        {
-            turn.gap(
-                GapReason::Missing,
-                format!(
-                    "it cannot be told whether {} is the file that was read as {} up to byte {}: if that was removed, what \
-                     followed in it is lost",
-                    shown(&candidate.path),
-                    self.shown(),
-                    place.offset
-                ),
-            );
-        }
     }
 
     /// A file that still has its name may have been truncated when so little was read of it. If a compressed file came
