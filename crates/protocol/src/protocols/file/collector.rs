@@ -409,9 +409,10 @@ impl FileCollector {
 
     /// The round ends when everything was read that was there when it began, and the sink has it.
     fn end_of_round(&mut self, now: DateTime<Utc>) -> Option<Step> {
-        let is_over = self.files.iter().all(|slot| {
-            slot.file.has_caught_up || slot.fault.is_some() || slot.file.has_reached_goal()
-        });
+        let is_over = self
+            .files
+            .iter()
+            .all(|slot| slot.file.is_read() || slot.fault.is_some());
         if !is_over {
             return None;
         }
@@ -433,9 +434,10 @@ impl FileCollector {
 
     /// There is nothing more to read for now.
     fn rest(&mut self, now: DateTime<Utc>) -> Step {
-        let is_over = self.files.iter().all(|slot| {
-            slot.file.has_caught_up || slot.fault.is_some() || slot.file.has_reached_goal()
-        });
+        let is_over = self
+            .files
+            .iter()
+            .all(|slot| slot.file.is_read() || slot.fault.is_some());
         if is_over {
             self.count_round();
         }

@@ -137,6 +137,14 @@ impl Located {
     }
 }
 
+/// A place whose file may be gone.
+#[derive(Clone, Copy)]
+pub(super) struct Sought<P> {
+    pub(super) place: P,
+    /// The file is still open, and nothing follows the place in it.
+    pub(super) whole: bool,
+}
+
 /// What was found of places whose files are gone.
 #[derive(Debug, Default)]
 pub(super) struct Assigned {
@@ -356,15 +364,20 @@ impl Survey {
     ///
     /// Files begin alike, and a file may have been written to before it was compressed. So no file is taken for two
     /// places, and the place with the most content decides first. Where the content is the same, the file counts that was
-    /// changed last when the place says; then the older file is that of the older place.
-    pub(super) fn assign(&self, mut done: Vec<&mut Place>, current: &Place) -> Assigned {
+    /// changed last when the place says; then the older file is that of the older place. Of a place that is `whole` it is
+    /// known that nothing follows it: its file is still open.
+    pub(super) fn assign(
+        &self,
+        mut done: Vec<Sought<&mut Place>>,
+        current: Sought<&Place>,
+    ) -> Assigned {
         let is_there = |place: &Place| {
             let mut candidates = self.candidates.iter();
             candidates.any(|candidate| candidate.identity.is(&place.identity()))
         };
         let is_known = |candidate: &Candidate| {
-            let mut places = done.iter();
-            places.any(|place| candidate.identity.is(&place.identity()))
+            let mut sought = done.iter();
+            sought.any(|sought| candidate.identity.is(&sought.place.identity()))
         };
         let suspects: Vec<(usize, &Candidate)> = self
             .candidates
@@ -380,8 +393,9 @@ impl Survey {
         }
         // The file of each place that is certain.
         let mut certain = Vec::new();
-        for (number, place) in done.iter().enumerate() {
-            let is_its = |candidate: &Candidate| candidate.identity.is(&place.identity());
+        for (number, sought) in done.iter().enumerate() {
+            let identity = sought.place.identity();
+            let is_its = |candidate: &Candidate| candidate.identity.is(&identity);
             certain.extend(
                 self.candidates
                     .iter()
@@ -392,7 +406,7 @@ impl Survey {
         let is_vanished =
             |place: &Place| place.offset > 0 && !place.head.is_empty() && !is_there(place);
         let mut pairs = Vec::new();
-        let mut compare = |number: usize, place: &Place| {
+        let mut compare = |number: usize, place: &Place, whole: bool| {
             for (index, candidate) in &suspects {
                 if !candidate.is_since(place) {
                     continue;
@@ -400,25 +414,27 @@ impl Survey {
                 let ends = candidate.open().and_then(|mut opened| {
                     Ok(opened.has(place)?.then_some(opened.ends_at(place)?))
                 });
-                if let Ok(Some(ends)) = ends {
+                if let Ok(Some(ends)) = ends
+                    && (ends || !whole)
+                {
                     let is_old = ends && candidate.is_as_old_as(place);
                     let offset = Reverse(place.offset);
                     pairs.push((offset, Reverse(is_old), number, *index, ends));
                 }
             }
         };
-        for (number, place) in done.iter().enumerate() {
-            if is_vanished(place) {
-                compare(number, place);
+        for (number, sought) in done.iter().enumerate() {
+            if is_vanished(sought.place) {
+                compare(number, sought.place, sought.whole);
             }
         }
         let of_current = done.len();
         if !self
             .candidates
             .iter()
-            .any(|candidate| candidate.is_at(current))
+            .any(|candidate| candidate.is_at(current.place))
         {
-            compare(of_current, current);
+            compare(of_current, current.place, current.whole);
         }
         pairs.sort_unstable();
         let mut settled = BTreeSet::new();
@@ -428,7 +444,8 @@ impl Survey {
                 continue;
             }
             settled.insert(number);
-            let place = done.get(number).map_or(current, |place| &**place);
+            let sought = done.get(number);
+            let place = sought.map_or(current.place, |sought| &*sought.place);
             // The oldest files are removed first. So the one of a place is there if an older one is.
             let has_older = self.candidates[..index]
                 .iter()
@@ -441,7 +458,7 @@ impl Survey {
             }
             match done.get_mut(number) {
                 None => assigned.current = Some(index),
-                Some(place) => {
+                Some(Sought { place, .. }) => {
                     let candidate = &self.candidates[index];
                     place.set_identity(candidate.identity);
                     place.modified = Some(candidate.stamp.modified);

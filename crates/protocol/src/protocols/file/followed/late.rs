@@ -27,9 +27,9 @@ pub(super) struct Finished {
     pub(super) reader: Reader,
     /// When something was last written to it, or it was finished.
     active: DateTime<Utc>,
-    seen: Option<Stamp>,
+    pub(super) seen: Option<Stamp>,
     /// Since when it ends with an unfinished line.
-    rest_since: Option<DateTime<Utc>>,
+    pub(super) rest_since: Option<DateTime<Utc>>,
     /// It fits the pattern, and is not to be taken for a new file.
     pub(super) is_held: bool,
 }

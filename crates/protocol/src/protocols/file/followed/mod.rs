@@ -199,17 +199,16 @@ impl Followed {
         self.goal = metadata.map(|metadata| (Identity::of(&metadata), metadata.len()));
     }
 
-    /// Whether the place is behind what was there when the round began.
-    pub(super) fn has_reached_goal(&self) -> bool {
-        if self.looks_back || self.has_late() {
-            return false;
-        }
-        match (&self.place, &self.goal) {
+    /// Whether everything was read that was there when the round began.
+    pub(super) fn is_read(&self) -> bool {
+        let has_reached_goal = match (&self.place, &self.goal) {
             (Some(place), Some((identity, length))) => {
                 place.identity().is(identity) && place.reached() >= *length
             }
             _ => false,
-        }
+        };
+        let has_read_all = self.has_caught_up || (has_reached_goal && !self.looks_back);
+        has_read_all && !self.has_late()
     }
 
     /// Does the next thing.

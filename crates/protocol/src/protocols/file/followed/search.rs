@@ -5,8 +5,8 @@ use super::late::{DONE, Finished};
 use crate::protocols::file::names::Packing;
 use crate::protocols::file::opened::Opened;
 use crate::protocols::file::paths::shown;
-use crate::protocols::file::place::{Place, second};
-use crate::protocols::file::survey::{Candidate, Located, Survey, WEAK, Wanted, stem};
+use crate::protocols::file::place::{Place, Stamp, second};
+use crate::protocols::file::survey::{Candidate, Located, Sought, Survey, WEAK, Wanted, stem};
 use crate::protocols::file::turn::{Outcome, Turn};
 use crate::status::GapReason;
 use std::io::{Error, ErrorKind, Result};
@@ -58,7 +58,6 @@ impl Followed {
             survey = self.survey(turn)?;
             located = self.locate(&survey, place, turn);
         }
-        self.open_late(&survey, turn);
         Ok((survey, located))
     }
 
@@ -68,8 +67,20 @@ impl Followed {
         place: &Place,
         turn: &mut Turn<'_>,
     ) -> Located {
-        let done = self.done.iter_mut().map(|finished| &mut finished.place);
-        let assigned = survey.assign(done.filter(|done| **done != *place).collect(), place);
+        let is_whole = |opened: &Option<Opened>, seen: Option<Stamp>| {
+            let stamp = opened.as_ref().and_then(|opened| opened.stamp().ok());
+            stamp.is_some() && stamp == seen
+        };
+        let current = Sought {
+            place,
+            whole: is_whole(&self.current, self.seen) && !self.has_rest,
+        };
+        let done = self.done.iter_mut().map(|finished| Sought {
+            whole: is_whole(&finished.opened, finished.seen) && finished.rest_since.is_none(),
+            place: &mut finished.place,
+        });
+        let done = done.filter(|sought| *sought.place != *place).collect();
+        let assigned = survey.assign(done, current);
         for (index, offset) in assigned.doubtful {
             let candidate = &survey.candidates[index];
             if self.doubted.replace(candidate.identity) == Some(candidate.identity) {
@@ -85,6 +96,7 @@ impl Followed {
                 ),
             );
         }
+        self.open_late(survey, turn);
         let others = self.done.iter().map(|finished| &finished.place);
         let others: Vec<&Place> = others.filter(|other| *other != place).collect();
         survey.locate(place, &others, assigned.current)
