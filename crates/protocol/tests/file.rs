@@ -310,6 +310,73 @@ fn a_restart_within_a_list_of_json_goes_on_in_it() {
     assert!(taken(&mut sink) == expected);
 }
 
+fn compress(path: &Path) {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&fs::read(path).unwrap()).unwrap();
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    let target = path.with_file_name(format!(
+        "{}.gz",
+        path.file_name().unwrap().to_str().unwrap()
+    ));
+    fs::write(&target, packed.finish().unwrap()).unwrap();
+    let file = OpenOptions::new().append(true).open(target).unwrap();
+    file.set_modified(modified).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn what_was_written_late_and_compressed_then_is_read_once() {
+    let folder = Folder::new("late-gz");
+    // An older one is still there, so that nobody can have removed those that come later.
+    let oldest = folder.0.join("app.log.9");
+    append(&oldest, "old\n");
+    let file = OpenOptions::new().append(true).open(oldest).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let header = format!("{}\n", "#".repeat(5000));
+    append(&folder.log(), &format!("{header}one\n"));
+    let mut sink = Collected::default();
+    let mut run = text(&folder.log(), &Cursor::START);
+    run.run(&mut sink, 2);
+    let old = folder.0.join("app.log.1");
+    fs::rename(folder.log(), &old).unwrap();
+    append(&folder.log(), &header);
+    run.run(&mut sink, 10);
+    drop(run);
+    assert_eq!(taken(&mut sink).len(), 3);
+    // While nothing runs: the writer had not noticed, and now the old file is compressed, and the new one goes on.
+    append(&old, "late\n");
+    compress(&old);
+    append(&folder.log(), "two\n");
+    let mut run = text(&folder.log(), &sink.cursor.clone());
+    run.run(&mut sink, 5);
+    let mut payloads = taken(&mut sink);
+    payloads.sort();
+    assert_eq!(payloads, ["late", "two"]);
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn a_copy_that_begins_as_its_file_does_for_long_is_found() {
+    let folder = Folder::new("long-header");
+    let header = format!("{}\n", "#".repeat(40_000));
+    append(&folder.log(), &header[..100]);
+    let mut sink = Collected::default();
+    text(&folder.log(), &Cursor::START).run(&mut sink, 2);
+    append(&folder.log(), &format!("{}one\n", &header[100..]));
+    fs::copy(folder.log(), folder.0.join("app.log.1")).unwrap();
+    fs::write(folder.log(), format!("{header}two\n")).unwrap();
+    let mut run = text(&folder.log(), &sink.cursor.clone());
+    run.run(&mut sink, 5);
+    let payloads = taken(&mut sink);
+    let short: Vec<&str> = payloads
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.len() < 10)
+        .collect();
+    assert_eq!(short, ["one", "two"]);
+    assert_eq!(run.collector.status().gaps(GapReason::CopyTruncated), 1);
+}
+
 /// What a file in this format gives, and how much of it is malformed.
 fn read_whole(name: &str, format: &str, text: &str) -> (Vec<String>, u64) {
     let folder = Folder::new(name);

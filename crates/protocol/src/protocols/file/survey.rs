@@ -501,7 +501,7 @@ impl Survey {
             .filter(|(index, candidate)| {
                 let is_possible = match candidate.packing {
                     Packing::Plain => was_truncated || has_moved,
-                    Packing::Gzip => packed.is_none_or(|packed| packed == *index),
+                    Packing::Gzip => packed == Some(*index),
                     Packing::Foreign(_) => false,
                 };
                 is_possible
