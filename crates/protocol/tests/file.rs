@@ -410,8 +410,14 @@ fn a_line_over_the_limit_is_passed_on_in_pieces_and_counted() {
 
 #[test]
 fn a_json_value_that_does_not_end_takes_no_neighbour_along() {
-    let text = "{\"a\":1}\n{\"b\":[\n{\"c\":\n{\"d\":4}\n{\"e\":\n  5}\noops: <b>\n[{\"f\":6},\n {\"g\":7}] {\"h\":8}";
-    let (payloads, malformed) = read_whole("broken", "json", text);
+    let text = "{\"a\":1}\n{\"b\":[\n{\"c\":\n{\"d\":4}\n{\"e\":\n  5}\n[{\"f\":6},\n {\"g\":7}] {\"h\":8}";
+    let folder = Folder::new("broken");
+    append(&folder.log(), text);
+    let mut sink = Collected::default();
+    // Nobody waits for the end that does not come.
+    let mut run = Run::new(&folder.log(), &[("format", "json")], &Cursor::START);
+    run.run(&mut sink, 2);
+    let payloads = taken(&mut sink);
     for good in [
         "{\"a\":1}",
         "{\"d\":4}",
@@ -425,7 +431,7 @@ fn a_json_value_that_does_not_end_takes_no_neighbour_along() {
             "{good}: {payloads:?}"
         );
     }
-    assert_eq!(malformed, 3, "{payloads:?}");
+    assert_eq!(run.collector.status().malformed, 2, "{payloads:?}");
 }
 
 #[test]
