@@ -10,6 +10,7 @@ mod place;
 mod reader;
 mod survey;
 mod turn;
+mod vanished;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
