@@ -1,7 +1,7 @@
 //! Where payloads come from: files, folders, standard input.
 
 use crate::input::{self, Block, Blocks, HEAD, Item, NotText};
-use dsm::framing::Framing;
+use framing::Framing;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ pub fn read(
                 continue;
             }
         };
-        let mut blocks = Blocks::new(reader, Framing::Auto, dsm::framing::DEFAULT_LIMIT);
+        let mut blocks = Blocks::new(reader, Framing::Auto, framing::DEFAULT_LIMIT);
         loop {
             let more = blocks.fill(&mut block);
             for item in block.items() {

@@ -1,6 +1,6 @@
 //! Payloads from files.
 
-use dsm::framing::{Fault, Frame, Framing, Splitter};
+use framing::{Fault, Frame, Framing, Splitter};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 

@@ -10,12 +10,12 @@ use authoring::folder::Library;
 use authoring::input::{self, Item};
 use authoring::snapshot::received;
 use dsm::diagnostic::SourceFile;
-use dsm::framing::Framing;
 use dsm::mapping::Source;
 use dsm::options::{EmptyCapture, Options};
 use dsm::output::leef::LeefOutput;
 use dsm::output::{cef, json};
 use dsm::{Event, Mapping, Normalizer, Payload, Status};
+use framing::Framing;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -353,7 +353,7 @@ pub(crate) struct ParseArgs {
     #[arg(long, value_enum, default_value_t = FramingArg::Auto)]
     pub(crate) framing: FramingArg,
     /// Payloads of more bytes are left out and reported.
-    #[arg(long, value_name = "BYTES", default_value_t = dsm::framing::DEFAULT_LIMIT)]
+    #[arg(long, value_name = "BYTES", default_value_t = framing::DEFAULT_LIMIT)]
     pub(crate) max_payload: usize,
     /// LEEF: what becomes of characters that the format cannot carry.
     #[arg(long, value_enum, default_value_t = SubstitutionArg::Space)]

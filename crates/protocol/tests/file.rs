@@ -6,6 +6,9 @@
     reason = "the helpers of tests are tests too"
 )]
 
+#[path = "scenarios/logged.rs"]
+mod logged;
+
 use chrono::TimeDelta;
 use protocol::clock::{Clock, VirtualClock};
 use protocol::secret::GivenSecrets;
@@ -306,6 +309,183 @@ fn a_restart_within_a_list_of_json_goes_on_in_it() {
     assert!(Run::new(&folder.log(), &parameters, &sink.cursor.clone()).run(&mut sink, 5));
     let expected: Vec<String> = (0..3000).map(|n| format!("{{\"n\":{n}}}")).collect();
     assert!(taken(&mut sink) == expected);
+}
+
+fn compress(path: &Path) {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&fs::read(path).unwrap()).unwrap();
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    let target = path.with_file_name(format!(
+        "{}.gz",
+        path.file_name().unwrap().to_str().unwrap()
+    ));
+    fs::write(&target, packed.finish().unwrap()).unwrap();
+    let file = OpenOptions::new().append(true).open(target).unwrap();
+    file.set_modified(modified).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn what_was_written_late_and_compressed_then_is_read_once() {
+    let folder = Folder::new("late-gz");
+    // An older one is still there, so that nobody can have removed those that come later.
+    let oldest = folder.0.join("app.log.9");
+    append(&oldest, "old\n");
+    let file = OpenOptions::new().append(true).open(oldest).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let header = format!("{}\n", "#".repeat(5000));
+    append(&folder.log(), &format!("{header}one\n"));
+    let mut sink = Collected::default();
+    let mut run = text(&folder.log(), &Cursor::START);
+    run.run(&mut sink, 2);
+    let old = folder.0.join("app.log.1");
+    fs::rename(folder.log(), &old).unwrap();
+    append(&folder.log(), &header);
+    run.run(&mut sink, 10);
+    drop(run);
+    assert_eq!(taken(&mut sink).len(), 3);
+    // While nothing runs: the writer had not noticed, and now the old file is compressed, and the new one goes on.
+    append(&old, "late\n");
+    compress(&old);
+    append(&folder.log(), "two\n");
+    let mut run = text(&folder.log(), &sink.cursor.clone());
+    run.run(&mut sink, 5);
+    let mut payloads = taken(&mut sink);
+    payloads.sort();
+    assert_eq!(payloads, ["late", "two"]);
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn a_copy_that_begins_as_its_file_does_for_long_is_found() {
+    let folder = Folder::new("long-header");
+    let header = format!("{}\n", "#".repeat(40_000));
+    append(&folder.log(), &header[..100]);
+    let mut sink = Collected::default();
+    text(&folder.log(), &Cursor::START).run(&mut sink, 2);
+    append(&folder.log(), &format!("{}one\n", &header[100..]));
+    fs::copy(folder.log(), folder.0.join("app.log.1")).unwrap();
+    fs::write(folder.log(), format!("{header}two\n")).unwrap();
+    let mut run = text(&folder.log(), &sink.cursor.clone());
+    run.run(&mut sink, 5);
+    let payloads = taken(&mut sink);
+    let short: Vec<&str> = payloads
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.len() < 10)
+        .collect();
+    assert_eq!(short, ["one", "two"]);
+    assert_eq!(run.collector.status().gaps(GapReason::CopyTruncated), 1);
+}
+
+/// What a file in this format gives, and how much of it is malformed.
+fn read_whole(name: &str, format: &str, text: &str) -> (Vec<String>, u64) {
+    let folder = Folder::new(name);
+    append(&folder.log(), text);
+    let parameters = [("format", format), ("mode", "once")];
+    let mut sink = Collected::default();
+    let mut run = Run::new(&folder.log(), &parameters, &Cursor::START);
+    assert!(run.run(&mut sink, 5));
+    (taken(&mut sink), run.collector.status().malformed)
+}
+
+#[test]
+fn only_the_beginning_of_a_file_has_a_byte_order_mark() {
+    let (payloads, malformed) =
+        read_whole("mark", "text", "\u{feff}one\r\n\n  \n\u{feff}two\nthree");
+    assert_eq!(payloads, ["one", "\u{feff}two", "three"]);
+    assert_eq!(malformed, 0);
+    let (payloads, malformed) = read_whole("mark", "ndjson", "\u{feff}{}\n oops\n,,\n{\"b\":2}");
+    assert_eq!(payloads, ["{}", " oops", ",,", "{\"b\":2}"]);
+    assert_eq!(malformed, 2);
+}
+
+#[test]
+fn a_line_over_the_limit_is_passed_on_in_pieces_and_counted() {
+    let long = "x".repeat(5 << 19);
+    let (payloads, malformed) = read_whole("long", "text", &format!("one\n{long}\ntwo\n"));
+    let lengths: Vec<usize> = payloads.iter().map(String::len).collect();
+    assert_eq!(lengths, [3, 1 << 20, 1 << 20, 1 << 19, 3]);
+    assert_eq!(malformed, 1);
+}
+
+#[test]
+fn a_json_value_that_does_not_end_takes_no_neighbour_along() {
+    let text = "{\"a\":1}\n{\"b\":[\n{\"c\":\n{\"d\":4}\n{\"e\":\n  5}\n[{\"f\":6},\n {\"g\":7}] {\"h\":8}";
+    let folder = Folder::new("broken");
+    append(&folder.log(), text);
+    let mut sink = Collected::default();
+    // Nobody waits for the end that does not come.
+    let mut run = Run::new(&folder.log(), &[("format", "json")], &Cursor::START);
+    run.run(&mut sink, 2);
+    let payloads = taken(&mut sink);
+    for good in [
+        "{\"a\":1}",
+        "{\"d\":4}",
+        "{\"e\":5}",
+        "{\"f\":6}",
+        "{\"g\":7}",
+        "{\"h\":8}",
+    ] {
+        assert!(
+            payloads.iter().any(|payload| payload == good),
+            "{good}: {payloads:?}"
+        );
+    }
+    assert_eq!(run.collector.status().malformed, 2, "{payloads:?}");
+}
+
+#[test]
+fn members_of_an_envelope_are_named_in_the_log() {
+    logged::install().unwrap();
+    let text = "{\"id\":\"outer\",\"value\":[{\"a\":1},{\"b\":2}],\"more\":1}\n";
+    let (payloads, malformed) = read_whole("members", "json", text);
+    assert_eq!(payloads, ["{\"a\":1}", "{\"b\":2}"]);
+    assert_eq!(malformed, 0);
+    logged::show("");
+    let logged = logged::take();
+    assert!(
+        logged.contains("byte 0: an envelope of payloads has members that are left out: \"id\""),
+        "{logged}"
+    );
+}
+
+#[test]
+fn a_file_in_utf_16_is_a_gap_that_says_so() {
+    let folder = Folder::new("utf-16");
+    fs::write(folder.log(), b"\xff\xfeo\0n\0e\0\n\0").unwrap();
+    let mut sink = Collected::default();
+    let mut run = text(&folder.log(), &Cursor::START);
+    run.run(&mut sink, 5);
+    assert_eq!(taken(&mut sink), [""; 0]);
+    let status = run.collector.status();
+    assert_eq!(
+        (status.gaps(GapReason::Unreadable), status.state),
+        (1, State::Warn)
+    );
+    assert!(status.message.contains("UTF-16"), "{}", status.message);
+}
+
+#[test]
+fn a_position_within_a_list_that_an_older_version_stored_is_read() {
+    let folder = Folder::new("old-list");
+    append(&folder.log(), "[{\"a\":1},7,\n[8]]\n");
+    let mut sink = Collected::default();
+    let parameters = [("format", "json")];
+    Run::new(&folder.log(), &parameters, &Cursor::START).run(&mut sink, 2);
+    assert_eq!(taken(&mut sink), ["{\"a\":1}", "7", "[8]"]);
+    let metadata = fs::metadata(folder.log()).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    // SHA-256 of the first eight bytes.
+    let stored = format!(
+        r#"{{"version":2,"position":{{"files":[{{"path":"{}","place":{{"file":[{},{}],"offset":8,"head":"c8f08656d4f6a64be48fbc40","in_list":true}}}}]}}}}"#,
+        folder.log().display(),
+        metadata.dev(),
+        metadata.ino()
+    );
+    sink.cursor = Cursor::from_text(stored);
+    Run::new(&folder.log(), &parameters, &sink.cursor.clone()).run(&mut sink, 2);
+    assert_eq!(taken(&mut sink), ["7", "[8]"]);
 }
 
 #[test]

@@ -244,11 +244,10 @@ mod tests {
         let corpus = Corpus::streaming(120);
         let wire = Corpus::wire(&corpus.payloads, true);
         let mut found = Vec::new();
-        let mut splitter =
-            dsm::framing::Splitter::new(dsm::framing::Framing::Auto, dsm::framing::DEFAULT_LIMIT);
-        let mut sink = |frame: dsm::framing::Frame<'_>| match frame {
-            dsm::framing::Frame::Payload { bytes, .. } => found.push(bytes.to_vec()),
-            dsm::framing::Frame::Fault(fault) => panic!("{}", fault.kind),
+        let mut splitter = framing::Splitter::new(framing::Framing::Auto, framing::DEFAULT_LIMIT);
+        let mut sink = |frame: framing::Frame<'_>| match frame {
+            framing::Frame::Payload { bytes, .. } => found.push(bytes.to_vec()),
+            framing::Frame::Fault(fault) => panic!("{}", fault.kind),
         };
         splitter.push(&wire, &mut sink);
         splitter.finish(&mut sink);

@@ -2,9 +2,9 @@
 
 use super::corpus::Corpus;
 use super::pair::{Pair, Side, ranges};
-use dsm::framing::{DEFAULT_LIMIT, Framing, Splitter};
 use dsm::output::leef::LeefOutput;
 use dsm::{Event, Mapping, Normalizer, Payload, Status};
+use framing::{DEFAULT_LIMIT, Framing, Splitter};
 use std::hint::black_box;
 
 /// A stage of the way from bytes to LEEF, or all of it.
@@ -163,7 +163,7 @@ impl<'a> Prepared<'a> {
             move |range| {
                 for wire in &wires[range] {
                     let mut splitter = Splitter::new(Framing::Auto, DEFAULT_LIMIT);
-                    let mut sink = |frame: dsm::framing::Frame<'_>| {
+                    let mut sink = |frame: framing::Frame<'_>| {
                         black_box(frame);
                     };
                     for block in wire.chunks(64 << 10) {

@@ -16,7 +16,7 @@ use crate::rewrite::{self, Edit};
 use aho_corasick::{AhoCorasick, MatchKind};
 use detect::{Form, forms, is_bare, is_clean, is_clean_domain, is_clean_mac, is_key};
 use dsm::diagnostic::SourceFile;
-use dsm::framing::{DEFAULT_LIMIT, Framing};
+use framing::{DEFAULT_LIMIT, Framing};
 use pool::{Pool, Sort};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};

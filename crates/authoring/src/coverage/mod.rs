@@ -12,9 +12,9 @@ use crate::input::{self, Item};
 use crate::snapshot::received;
 use crate::suite::unreached;
 use dsm::diagnostic::{Diagnostics, SourceFile};
-use dsm::framing::Framing;
 use dsm::mapping::{BranchIx, BranchKind};
 use dsm::{Mapping, Normalizer, Payload};
+use framing::Framing;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Coverage {
             input::read(
                 bytes.as_slice(),
                 Framing::Auto,
-                dsm::framing::DEFAULT_LIMIT,
+                framing::DEFAULT_LIMIT,
                 |item| {
                     let Item::Payload(bytes, _) = item else {
                         return;

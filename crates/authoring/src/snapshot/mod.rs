@@ -10,10 +10,10 @@ pub use changes::{Change, EventChange, changes};
 use crate::explain::{facts, origin, shorten, visible};
 use crate::input::{self, Item};
 use dsm::event::{Event, canonical};
-use dsm::framing::Framing;
 use dsm::mapping::BranchIx;
 use dsm::output::leef::LeefOutput;
 use dsm::{Mapping, Normalizer, Payload};
+use framing::Framing;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
@@ -50,7 +50,7 @@ pub fn render(mapping: &Mapping, fixture: &[u8]) -> Rendered {
     let read = input::read(
         fixture,
         Framing::Auto,
-        dsm::framing::DEFAULT_LIMIT,
+        framing::DEFAULT_LIMIT,
         |item| match item {
             Item::Fault(fault) => {
                 let _ = writeln!(body, "\n!! byte {}: {}", fault.offset, fault.kind);

@@ -5,7 +5,7 @@ use crate::args::{FramingArg, ParseArgs};
 use crate::{UsageError, terminal};
 use authoring::corpus::{self, Input, Reader};
 use authoring::input::{BLOCK, Blocks};
-use dsm::framing::Framing;
+use framing::Framing;
 use indicatif::{ProgressBar, ProgressStyle};
 use ordered::Source;
 use std::io::{self, IsTerminal};

@@ -5,10 +5,10 @@ use authoring::folder::Library;
 use chrono::{DateTime, Utc};
 use dsm::extract::json::{Plan, Settings};
 use dsm::extract::{cef, json, xml};
-use dsm::framing::{Frame, Framing, Splitter};
 use dsm::lsx::Hits;
 use dsm::output::leef::LeefOutput;
 use dsm::{Event, Mapping, Normalizer, Payload};
+use framing::{Frame, Framing, Splitter};
 use leef::{Delimiter, Header, Mode, Version, Writer, WriterOptions};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -19,23 +19,23 @@ pub(super) const RECEIVED: DateTime<Utc> =
 
 pub(super) fn framing(input: &[u8]) {
     let (how, input) = byte(input);
-    let framing = match how & 3 {
-        0 => Framing::Lines,
-        1 => Framing::Whole,
-        _ => Framing::Auto,
-    };
     let limit = if how & 4 == 0 { 1 << 20 } else { 100 };
-    let whole = frames(framing, limit, [input].into_iter());
-    let cut = frames(framing, limit, pieces(input, how >> 3));
+    let splitter = || match how & 3 {
+        0 => Splitter::new(Framing::Lines, limit),
+        1 => Splitter::new(Framing::Whole, limit),
+        2 => Splitter::new(Framing::Auto, limit),
+        _ => Splitter::new(Framing::Json, limit).in_pieces(),
+    };
+    let whole = frames(splitter(), limit, [input].into_iter());
+    let cut = frames(splitter(), limit, pieces(input, how >> 3));
     assert_eq!(whole, cut, "the same bytes in other pieces");
 }
 
 fn frames<'i>(
-    framing: Framing,
+    mut splitter: Splitter,
     limit: usize,
     pieces: impl Iterator<Item = &'i [u8]>,
 ) -> Vec<String> {
-    let mut splitter = Splitter::new(framing, limit);
     let mut frames = Vec::new();
     let mut note = |frame: Frame<'_>| {
         if let Frame::Payload { bytes, .. } = frame {

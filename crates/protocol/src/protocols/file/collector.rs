@@ -1,17 +1,21 @@
 //! Reads files on and on, over rotations and restarts.
 
 use super::Reading;
-use super::followed::{Building, Followed, Outcome, Scratch, Turn, shown};
+use super::followed::Followed;
+use super::paths::shown;
 use super::place::{Identity, Place, Position, Stored};
 use super::survey::Folders;
+use super::turn::{Building, Outcome, Turn};
 use crate::Cursor;
 use crate::clock::Clock;
 use crate::cursor::CursorError;
 use crate::source::{Collector, LaneId, Page, Progress, Sink, Step};
 use crate::status::{GapReason, LaneStatus, State};
 use chrono::{DateTime, TimeDelta, Utc};
+use framing::{FaultKind, Framing};
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind, Result};
+use std::mem::Discriminant;
 use std::path::{Path, PathBuf};
 use tracing::warn;
 
@@ -42,6 +46,9 @@ const WARNING: TimeDelta = TimeDelta::hours(1);
 /// Files that are at their end are closed when more than this are open.
 const MAX_OPEN: usize = 256;
 
+/// Bytes of unfinished payloads that are kept. What is forgotten is read again when more of it has come.
+const MAX_KEPT: usize = 64 << 20;
+
 /// Turns in one step; a step is to come to its end soon.
 const MAX_TURNS: usize = 64;
 
@@ -70,10 +77,13 @@ pub(super) struct FileCollector {
     is_new: bool,
     /// Files that fit the pattern and are too many.
     left_out: usize,
-    scratch: Scratch,
+    /// A buffer for what is read.
+    scratch: Vec<u8>,
     offered: Option<Page>,
     /// The last gap, and when it was found.
     warning: Option<(DateTime<Utc>, String)>,
+    /// When a fault of a kind was last logged.
+    logged: Vec<(Discriminant<FaultKind>, DateTime<Utc>)>,
     finished: bool,
     progress: Progress,
     /// Since when something keeps what is there from being read whole.
@@ -116,9 +126,10 @@ impl FileCollector {
             first_search: None,
             is_new: stored.is_none(),
             left_out: 0,
-            scratch: Scratch::default(),
+            scratch: Vec::new(),
             offered: None,
             warning: None,
+            logged: Vec::new(),
             finished: false,
             progress: Progress::Behind,
             stuck_since: None,
@@ -130,7 +141,7 @@ impl FileCollector {
                 collector.first_search = position.searched;
                 for entry in position.files {
                     let place = entry.place.clone();
-                    let file = Followed::stored(entry, &collector.reading);
+                    let file = Followed::stored(entry);
                     if collector.reading.is_meant(&file.path) {
                         collector.names.insert(file.path.clone());
                         collector.files.push(Slot::new(file));
@@ -157,8 +168,8 @@ impl FileCollector {
         let path = self.reading.path.clone();
         self.names.insert(path.clone());
         let file = match place {
-            Some(place) => Followed::at_place(path, place, &self.reading),
-            None => Followed::new(path, &self.reading, self.reading.from_end),
+            Some(place) => Followed::at_place(path, place),
+            None => Followed::new(path, self.reading.from_end),
         };
         self.files.push(Slot::new(file));
     }
@@ -173,6 +184,7 @@ impl FileCollector {
         let mut building = Building::default();
         self.search(now, &mut building)?;
         let is_at_rest = self.take_turns(now, &mut building);
+        self.forget_some();
         if building.is_dirty || building.page.malformed > 0 {
             self.offered = Some(Page {
                 cursor: self.cursor(),
@@ -211,6 +223,7 @@ impl FileCollector {
                     folders: &mut folders,
                     names: &self.names,
                     warning: &mut self.warning,
+                    logged: &mut self.logged,
                 };
                 let outcome = slot.file.turn(&mut turn);
                 let had_fault = slot.fault.take();
@@ -314,12 +327,12 @@ impl FileCollector {
             let file = match orphan {
                 Some(orphan) => {
                     let place = self.orphans.swap_remove(orphan);
-                    Followed::at_place(path.clone(), place, &self.reading)
+                    Followed::at_place(path.clone(), place)
                 }
                 None if is_first && self.is_new => {
-                    Followed::new(path.clone(), &self.reading, self.reading.from_end)
+                    Followed::new(path.clone(), self.reading.from_end)
                 }
-                None => Followed::appeared(path.clone(), &self.reading, absent_at),
+                None => Followed::appeared(path.clone(), absent_at),
             };
             self.names.insert(path.clone());
             self.files.push(Slot::new(file));
@@ -396,9 +409,10 @@ impl FileCollector {
 
     /// The round ends when everything was read that was there when it began, and the sink has it.
     fn end_of_round(&mut self, now: DateTime<Utc>) -> Option<Step> {
-        let is_over = self.files.iter().all(|slot| {
-            slot.file.has_caught_up || slot.fault.is_some() || slot.file.has_reached_goal()
-        });
+        let is_over = self
+            .files
+            .iter()
+            .all(|slot| slot.file.is_read() || slot.fault.is_some());
         if !is_over {
             return None;
         }
@@ -420,13 +434,15 @@ impl FileCollector {
 
     /// There is nothing more to read for now.
     fn rest(&mut self, now: DateTime<Utc>) -> Step {
-        let is_over = self.files.iter().all(|slot| {
-            slot.file.has_caught_up || slot.fault.is_some() || slot.file.has_reached_goal()
-        });
+        let is_over = self
+            .files
+            .iter()
+            .all(|slot| slot.file.is_read() || slot.fault.is_some());
         if is_over {
             self.count_round();
         }
         self.close_some();
+        self.scratch = Vec::new();
         let faults = self
             .files
             .iter()
@@ -461,7 +477,14 @@ impl FileCollector {
         } else {
             rests.next().map(|path| {
                 let path = shown(path);
-                format!("the last line of {path} is no event yet, because no line end follows it")
+                match self.reading.format {
+                    Framing::Json => {
+                        format!("the last value of {path} is no event yet, because it has no end")
+                    }
+                    _ => format!(
+                        "the last line of {path} is no event yet, because no line end follows it"
+                    ),
+                }
             })
         };
         match reason {
@@ -471,6 +494,15 @@ impl FileCollector {
                 if (now - since).abs() >= OBSTACLE && self.progress != Progress::CaughtUp {
                     self.progress = Progress::Blocked(reason);
                 }
+            }
+        }
+    }
+
+    fn forget_some(&mut self) {
+        let kept: usize = self.files.iter().map(|slot| slot.file.memory()).sum();
+        if kept > MAX_KEPT {
+            for slot in &mut self.files {
+                slot.file.forget_unfinished();
             }
         }
     }
@@ -548,20 +580,27 @@ impl FileCollector {
     }
 
     fn cursor(&self) -> Cursor {
-        let entries = |with_done: bool| {
+        let encode = |most_done: usize| {
             let files = self.files.iter();
-            Position {
+            let position = Position {
                 searched: self.first_search,
                 files: files
-                    .filter_map(|slot| slot.file.entry(with_done))
+                    .filter_map(|slot| slot.file.entry(most_done))
                     .collect(),
-            }
+            };
+            Cursor::encode(VERSION, &position)
         };
-        let cursor = Cursor::encode(VERSION, &entries(true));
-        match cursor.as_text() {
-            Some(text) if text.len() > LONG_CURSOR => Cursor::encode(VERSION, &entries(false)),
-            _ => cursor,
+        let is_long = |cursor: &Cursor| {
+            let text = cursor.as_text();
+            text.is_some_and(|text| text.len() > LONG_CURSOR)
+        };
+        let mut cursor = encode(usize::MAX);
+        for most_done in [2, 0] {
+            if is_long(&cursor) {
+                cursor = encode(most_done);
+            }
         }
+        cursor
     }
 
     fn offer(&mut self, now: DateTime<Utc>, sink: &mut dyn Sink) -> Step {

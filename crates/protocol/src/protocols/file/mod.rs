@@ -2,12 +2,15 @@
 
 mod collector;
 mod followed;
-mod framing;
 mod names;
 mod opened;
+mod paths;
 mod pattern;
 mod place;
+mod reader;
 mod survey;
+mod turn;
+mod vanished;
 
 use crate::Cursor;
 use crate::cursor::CursorError;
@@ -16,7 +19,7 @@ use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::FileCollector;
-use framing::Format;
+use framing::Framing;
 use opened::Opened;
 use pattern::Pattern;
 use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
@@ -36,7 +39,8 @@ static PARAMETERS: &[Key] = &[
          `app-20261130.log`), compressed with gzip too.")
     .required(),
     Key::new("format", Takes::Choice(&["ndjson", "json", "text"]), "What is in the file. `ndjson` and `text`: each line is a payload. `json`: values over any number of lines; of a \
-         list, and of a list in the member `value` or `records` of an object, each element is a payload.")
+         list, and of a list of objects in the member `value` or `records` of an object, each element is a payload. What \
+         is something else is passed on by lines, and counted as malformed.")
     .default("ndjson"),
     Key::new("mode", Takes::Choice(&["follow", "once"]), "`follow` waits for more at the end of the file, `once` stops there.")
     .default("follow"),
@@ -50,7 +54,7 @@ static PARAMETERS: &[Key] = &[
     Key::new("rotated_to", Takes::Path, "The folder to which files are moved when they are rotated, if it is another one (`olddir` of logrotate)."),
     Key::new("max_files", Takes::Integer(1, 2000), "How many files that fit a pattern are read. There is a warning where there are more.")
     .default("1000"),
-    Key::new("max_payload", Takes::Integer(1024, 33_554_432), "Longest payload in bytes. A longer one is passed on in pieces.")
+    Key::new("max_payload", Takes::Integer(1024, 33_554_432), "Longest payload in bytes. A longer one is passed on in pieces, and counted as malformed.")
     .default("1048576"),
     common::EPS_THROTTLE,
 ];
@@ -99,9 +103,9 @@ impl Protocol for File {
                 .and_then(|files| usize::try_from(files).ok())
                 .unwrap_or(DEFAULT_MAX_FILES),
             format: match parameters.text("format") {
-                Some("json") => Format::Json,
-                Some("text") => Format::Text,
-                _ => Format::Ndjson,
+                Some("json") => Framing::Json,
+                Some("text") => Framing::Lines,
+                _ => Framing::JsonLines,
             },
             once: parameters.text("mode") == Some("once"),
             from_end: parameters.text("start") == Some("end"),
@@ -121,7 +125,7 @@ struct Reading {
     pattern: Option<Pattern>,
     rotated_to: Option<PathBuf>,
     max_files: usize,
-    format: Format,
+    format: Framing,
     once: bool,
     from_end: bool,
     max_payload: usize,

@@ -209,6 +209,7 @@ impl Opened {
     pub(super) fn end(&mut self) -> Result<Place> {
         let stamp = self.stamp()?;
         let mut place = Place::beginning(self.identity, stamp);
+        place.is_end = true;
         let mut bytes = Vec::new();
         if !self.is_packed() && stamp.length > HEAD {
             self.read(0, HEAD as usize, &mut bytes)?;

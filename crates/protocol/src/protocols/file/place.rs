@@ -1,5 +1,6 @@
 //! Where reading stands in a file, and how the file is known again.
 
+use framing::Mark;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -79,9 +80,15 @@ pub(super) struct Place {
     /// Whether nothing followed the place when the file was last looked at.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_end: bool,
-    /// Whether the place is within a list of payloads.
+    /// Whether the place is within a list of payloads. Older versions stored it; now `state` says it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) in_list: bool,
+    in_list: bool,
+    /// What a splitter knows at the place, see [`Mark::state`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    state: u8,
+    /// Offset up to which payloads have been taken, if that is behind the place: a splitter cannot begin there.
+    #[serde(default, skip_serializing_if = "is_none")]
+    taken: u64,
     /// The bytes of `tail`, as long as the process lives.
     #[serde(skip)]
     pub(super) last_bytes: Vec<u8>,
@@ -99,6 +106,8 @@ impl Place {
             modified: Some(stamp.modified),
             is_end: false,
             in_list: false,
+            state: 0,
+            taken: 0,
             last_bytes: Vec::new(),
         }
     }
@@ -109,6 +118,7 @@ impl Place {
             offset: stamp.length,
             head: String::new(),
             tail: None,
+            is_end: true,
             ..Self::beginning(identity, stamp)
         }
     }
@@ -133,6 +143,38 @@ impl Place {
         self.born = identity.born;
     }
 
+    /// Where a splitter begins.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            offset: self.offset,
+            state: if self.in_list {
+                Mark::IN_ARRAY
+            } else {
+                self.state
+            },
+        }
+    }
+
+    /// Offset up to which payloads have been taken.
+    pub(super) fn reached(&self) -> u64 {
+        self.offset.max(self.taken)
+    }
+
+    /// Moves on to a mark that another place of the same file has reached.
+    pub(super) fn follow(&mut self, reached: &Self, mark: Mark) {
+        self.offset = reached.offset;
+        self.head.clone_from(&reached.head);
+        self.tail.clone_from(&reached.tail);
+        self.last_bytes.clone_from(&reached.last_bytes);
+        self.state = mark.state;
+        self.in_list = false;
+    }
+
+    /// Payloads were taken up to an offset.
+    pub(super) fn took(&mut self, offset: u64) {
+        self.taken = if offset > self.offset { offset } else { 0 };
+    }
+
     /// The first byte that has to be read to check that the file is still the one it was.
     pub(super) fn checked_from(&self) -> u64 {
         self.offset.saturating_sub(TAIL)
@@ -152,10 +194,29 @@ impl Place {
         self.last_bytes.extend_from_slice(last);
     }
 
+    /// Moves on over the next bytes, where those before are in `last_bytes`.
+    pub(super) fn advance_by(&mut self, next: &[u8]) {
+        if next.is_empty() {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.last_bytes);
+        let start = self.offset - bytes.len() as u64;
+        bytes.extend_from_slice(next);
+        self.advance(&bytes, start);
+    }
+
     /// Seconds of the last look, for comparison with files whose times are not kept to the nanosecond.
     pub(super) fn modified_second(&self) -> Option<i64> {
         self.modified.map(second)
     }
+}
+
+fn is_none(taken: &u64) -> bool {
+    *taken == 0
+}
+
+fn is_zero(state: &u8) -> bool {
+    *state == 0
 }
 
 /// The second of a time in nanoseconds.

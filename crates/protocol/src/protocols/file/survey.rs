@@ -18,8 +18,9 @@ const MAX_GENERATIONS: usize = 10_000;
 /// So little that was read does not tell a file from others, which may begin alike.
 pub(super) const WEAK: u64 = 8192;
 
-/// So many bytes behind a place tell a file from a copy of its beginning.
-const CONTINUATION: usize = 4096;
+/// So many bytes behind a place are compared at a time to tell a file from a copy of its beginning, and so many at most.
+const CONTINUATION: usize = 16 * 1024;
+const MAX_CONTINUATION: u64 = 64 << 20;
 
 /// A name in a folder, and the inode behind it.
 type Name = (OsString, u64);
@@ -75,7 +76,7 @@ impl Candidate {
     }
 
     /// Whether it may have been written to after the last look at a place.
-    fn is_since(&self, place: &Place) -> bool {
+    pub(super) fn is_since(&self, place: &Place) -> bool {
         place
             .modified_second()
             .is_none_or(|time| second(self.stamp.modified) >= time)
@@ -91,14 +92,17 @@ impl Candidate {
         opened.is_ok_and(|mut opened| opened.has(place).unwrap_or(false))
     }
 
-    /// Whether it has what was read up to a place, and more.
-    pub(super) fn has_grown_behind(&self, place: &Place) -> bool {
-        let opened = self.is_since(place).then(|| self.open());
-        opened.is_some_and(|opened| {
-            opened
-                .and_then(|mut opened| Ok(opened.has(place)? && !opened.ends_at(place)?))
-                .unwrap_or(false)
-        })
+    /// Whether something follows a place in it.
+    pub(super) fn goes_on_behind(&self, place: &Place) -> bool {
+        match self.packing {
+            Packing::Plain => self.stamp.length > place.offset,
+            // What is compressed is not written to any more.
+            Packing::Gzip => {
+                let ends = self.open().and_then(|mut opened| opened.ends_at(place));
+                !place.is_end && !place.head.is_empty() && ends.is_ok_and(|ends| !ends)
+            }
+            Packing::Foreign(_) => false,
+        }
     }
 
     /// Whether it is the file of a place, by its inode and what is in it.
@@ -337,38 +341,9 @@ impl Survey {
         self.candidates.last().filter(|last| last.is_named)
     }
 
-    /// Files that were read to a place and no further, and were compressed since: the place of each is set to the
-    /// compressed file.
-    pub(super) fn adopt<'p>(&self, places: impl Iterator<Item = &'p mut Place>) {
-        let is_there = |place: &Place| {
-            self.candidates
-                .iter()
-                .any(|candidate| candidate.identity.is(&place.identity()))
-        };
-        let mut vanished: Vec<&mut Place> = places
-            .filter(|place| place.offset > 0 && !place.head.is_empty() && !is_there(place))
-            .collect();
-        for candidate in &self.candidates {
-            if candidate.packing != Packing::Gzip || vanished.is_empty() {
-                continue;
-            }
-            let is_it = |place: &Place| {
-                candidate.is_since(place)
-                    && candidate
-                        .open()
-                        .and_then(|mut opened| Ok(opened.has(place)? && opened.ends_at(place)?))
-                        .unwrap_or(false)
-            };
-            if let Some(index) = vanished.iter().position(|place| is_it(place)) {
-                let place = vanished.remove(index);
-                place.set_identity(candidate.identity);
-                place.modified = Some(candidate.stamp.modified);
-            }
-        }
-    }
-
-    /// Finds the file of a place. `done` are files that are known to be others.
-    pub(super) fn locate(&self, place: &Place, done: &[&Place]) -> Located {
+    /// Finds the file of a place. `done` are files that are known to be others, `packed` is the compressed file that may
+    /// be it.
+    pub(super) fn locate(&self, place: &Place, done: &[&Place], packed: Option<usize>) -> Located {
         let by_identity = self
             .candidates
             .iter()
@@ -391,14 +366,21 @@ impl Survey {
             done.iter()
                 .any(|done| candidate.identity.is(&done.identity()))
         };
-        let suspects = self.candidates.iter().enumerate().filter(|(_, candidate)| {
-            let is_possible = match candidate.packing {
-                Packing::Plain => was_truncated || has_moved,
-                Packing::Gzip => true,
-                Packing::Foreign(_) => false,
-            };
-            is_possible && !candidate.is_named && candidate.is_since(place) && !is_other(candidate)
-        });
+        let suspects = self
+            .candidates
+            .iter()
+            .enumerate()
+            .filter(|(index, candidate)| {
+                let is_possible = match candidate.packing {
+                    Packing::Plain => was_truncated || has_moved,
+                    Packing::Gzip => packed == Some(*index),
+                    Packing::Foreign(_) => false,
+                };
+                is_possible
+                    && !candidate.is_named
+                    && candidate.is_since(place)
+                    && !is_other(candidate)
+            });
         let suspects: Vec<(usize, &Candidate)> = suspects.collect();
         let at = suspects.iter().find(|(_, candidate)| candidate.has(place));
         if let Some((index, _)) = at {
@@ -445,16 +427,24 @@ impl Survey {
 
     /// Whether a file goes on as a copy does behind a place, as far as the copy goes.
     fn is_continued(copy: &Candidate, file: &Candidate, place: &Place) -> bool {
-        let next = |candidate: &Candidate| {
-            let mut bytes = Vec::new();
-            let mut opened = candidate.open()?;
-            opened.read(place.offset, CONTINUATION, &mut bytes)?;
-            Ok::<_, std::io::Error>(bytes)
+        let compare = || {
+            let (mut copy, mut file) = (copy.open()?, file.open()?);
+            let (mut from_copy, mut from_file) = (Vec::new(), Vec::new());
+            let mut at = place.offset;
+            while at - place.offset < MAX_CONTINUATION {
+                copy.read(at, CONTINUATION, &mut from_copy)?;
+                file.read(at, CONTINUATION, &mut from_file)?;
+                if !from_file.starts_with(&from_copy) {
+                    return Ok(false);
+                }
+                if from_copy.len() < CONTINUATION {
+                    break;
+                }
+                at += CONTINUATION as u64;
+            }
+            Ok::<_, std::io::Error>(true)
         };
-        match (next(file), next(copy)) {
-            (Ok(file), Ok(copy)) => file.starts_with(&copy),
-            _ => true,
-        }
+        compare().unwrap_or(true)
     }
 }
 

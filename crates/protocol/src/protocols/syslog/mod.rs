@@ -9,6 +9,7 @@ mod guests;
 mod listener;
 mod room;
 
+use self::framing::Framing;
 use crate::Cursor;
 use crate::cursor::CursorError;
 use crate::probe::Probe;
@@ -16,7 +17,6 @@ use crate::protocols::common;
 use crate::secret::Secrets;
 use crate::source::{Collector, LaneId, OpenError, Protocol, Source, Stream};
 use collector::SyslogCollector;
-use framing::Framing;
 use listener::Listener;
 use settings::{Effect, Fault, FaultKind, Key, Rule, Settings, Takes, When};
 use std::net::{IpAddr, SocketAddr};

@@ -8,6 +8,10 @@ mod properties;
 
 /// Splits the input in pieces of one size; the result must not depend on the size.
 fn split_in(input: &[u8], piece: usize, framing: Framing, limit: usize) -> Vec<String> {
+    split_with(Splitter::new(framing, limit), input, piece)
+}
+
+fn split_with(mut splitter: Splitter, input: &[u8], piece: usize) -> Vec<String> {
     let mut out = Vec::new();
     let mut sink = |frame: Frame<'_>| {
         out.push(match frame {
@@ -21,7 +25,6 @@ fn split_in(input: &[u8], piece: usize, framing: Framing, limit: usize) -> Vec<S
             Frame::Fault(fault) => format!("!{:?}@{}", fault.kind, fault.offset),
         });
     };
-    let mut splitter = Splitter::new(framing, limit);
     for chunk in input.chunks(piece) {
         splitter.push(chunk, &mut sink);
     }

@@ -84,6 +84,14 @@ impl Brackets {
         Self::inside(self.depth, self.in_string, self.escaped)
     }
 
+    /// The same when so many bytes of the value have been handed out, and only to the end of the value.
+    pub(super) fn behind(&self, length: usize) -> Self {
+        Self {
+            at: self.at.saturating_sub(length),
+            ..self.within()
+        }
+    }
+
     /// Looks at the bytes that it has not looked at yet. `bytes` begins with the value.
     #[inline]
     pub(super) fn advance(&mut self, bytes: &[u8], looks: &mut u64) -> Found {

@@ -3,7 +3,7 @@
 use super::envelope::members;
 use super::fault::FaultKind;
 use super::machine::State;
-use super::{Array, Frame, Span, Splitter, grammar, lexer};
+use super::{Array, Frame, Framing, Span, Splitter, grammar, lexer};
 
 impl Splitter {
     /// Whether what follows a bracket is an array of payloads: an object, or nothing.
@@ -27,7 +27,8 @@ impl Splitter {
             at += 1;
         };
         self.looks += (at - from) as u64 + 1;
-        let may_be_text = self.at_line_start && line_break.is_none();
+        let is_json = self.framing == Framing::Json;
+        let may_be_text = self.at_line_start && line_break.is_none() && !is_json;
         match byte {
             Some(b'{') if may_be_text => {
                 self.behind_bracket = true;
@@ -43,6 +44,9 @@ impl Splitter {
                 };
             }
             Some(b'{' | b']') => self.open_array(at),
+            Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') if is_json => {
+                self.open_array(at);
+            }
             None if at >= self.limit => self.open_array(at),
             None if !last => {
                 self.state = State::Bracket { at, line_break };

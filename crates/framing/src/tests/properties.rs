@@ -1,6 +1,6 @@
 //! What holds for any input.
 
-use crate::framing::{FaultKind, Frame, Framing, MAX_LOOKS, Span, Splitter};
+use crate::{FaultKind, Frame, Framing, MAX_LOOKS, Mark, Span, Splitter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -182,14 +182,9 @@ fn limit() -> impl Strategy<Value = usize> {
 }
 
 /// Payloads and faults, and how often bytes were looked at.
-type Split = (Vec<(u64, Result<Vec<u8>, FaultKind>)>, u64);
+type Split = (Frames, u64);
 
-fn split(
-    input: &[u8],
-    pieces: impl Iterator<Item = usize>,
-    framing: Framing,
-    limit: usize,
-) -> Split {
+fn split(input: &[u8], pieces: impl Iterator<Item = usize>, way: Way, limit: usize) -> Split {
     let mut frames = Vec::new();
     let mut sink = |frame: Frame<'_>| {
         frames.push(match frame {
@@ -197,7 +192,7 @@ fn split(
             Frame::Fault(fault) => (fault.offset, Err(fault.kind)),
         });
     };
-    let mut splitter = Splitter::new(framing, limit);
+    let mut splitter = way.splitter(limit);
     let (mut rest, mut longest) = (input, 0);
     for piece in pieces {
         let (piece, behind) = rest.split_at(piece.min(rest.len()));
@@ -220,12 +215,96 @@ fn split(
     (frames, splitter.looks())
 }
 
-fn framing() -> impl Strategy<Value = Framing> {
-    prop_oneof![
+/// How to split, and what becomes of what exceeds the limit.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    framing: Framing,
+    in_pieces: bool,
+}
+
+impl Way {
+    const AUTO: Self = Self {
+        framing: Framing::Auto,
+        in_pieces: false,
+    };
+
+    fn splitter(self, limit: usize) -> Splitter {
+        self.of(Splitter::new(self.framing, limit))
+    }
+
+    fn of(self, splitter: Splitter) -> Splitter {
+        if self.in_pieces {
+            splitter.in_pieces()
+        } else {
+            splitter
+        }
+    }
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    let framing = prop_oneof![
         8 => Just(Framing::Auto),
         1 => Just(Framing::Lines),
-        1 => Just(Framing::Whole),
+        1 => Just(Framing::JsonLines),
+        6 => Just(Framing::Json),
+    ];
+    let whole = Way {
+        framing: Framing::Whole,
+        in_pieces: false,
+    };
+    prop_oneof![
+        15 => (framing, any::<bool>()).prop_map(|(framing, in_pieces)| Way { framing, in_pieces }),
+        1 => Just(whole),
     ]
+}
+
+type Frames = Vec<(u64, Result<Vec<u8>, FaultKind>)>;
+
+/// Splits with a pause: at the first step behind `pause` that takes bytes, everything but the last mark and the offset is
+/// forgotten.
+fn split_with_a_pause(input: &[u8], piece: usize, way: Way, limit: usize, pause: u64) -> Frames {
+    let mut frames = Vec::new();
+    let mut splitter = way.splitter(limit);
+    let mut mark = Mark::default();
+    let mut taken = 0;
+    let mut paused = false;
+    let mut fed = 0;
+    loop {
+        let last = fed == input.len();
+        let before = splitter.offset();
+        let goes_on = splitter.next(last, |frame| {
+            let (offset, frame) = match frame {
+                Frame::Payload { bytes, offset } => (offset, Ok(bytes.to_vec())),
+                Frame::Fault(fault) => (fault.offset, Err(fault.kind)),
+            };
+            if offset >= taken {
+                frames.push((offset, frame));
+            }
+        });
+        mark = splitter.mark().unwrap_or(mark);
+        if !paused && splitter.offset() > before && splitter.offset() > pause {
+            paused = true;
+            taken = splitter.offset();
+            frames.retain(|(offset, _)| *offset < taken);
+            splitter = way.of(Splitter::resume(way.framing, limit, mark));
+            fed = usize::try_from(mark.offset).unwrap();
+            continue;
+        }
+        if goes_on {
+            continue;
+        }
+        if last {
+            splitter.finish(|frame| {
+                if let Frame::Fault(fault) = frame {
+                    frames.push((fault.offset, Err(fault.kind)));
+                }
+            });
+            return frames;
+        }
+        let end = (fed + piece).min(input.len());
+        splitter.feed(&input[fed..end]);
+        fed = end;
+    }
 }
 
 proptest! {
@@ -238,27 +317,40 @@ proptest! {
     fn any_split_into_reads_gives_the_same_frames(
         Input(input) in input(),
         pieces in vec(1..200_usize, 0..40),
-        framing in framing(),
+        way in way(),
         limit in limit(),
     ) {
-        let (whole, _) = split(&input, std::iter::empty(), framing, limit);
-        let (trickled, _) = split(&input, std::iter::repeat(1), framing, limit);
+        let (whole, _) = split(&input, std::iter::empty(), way, limit);
+        let (trickled, _) = split(&input, std::iter::repeat(1), way, limit);
         prop_assert_eq!(&whole, &trickled);
-        let (pieces, _) = split(&input, pieces.into_iter(), framing, limit);
+        let (pieces, _) = split(&input, pieces.into_iter(), way, limit);
         prop_assert_eq!(&whole, &pieces);
     }
 
     #[test]
-    fn no_byte_is_looked_at_too_often(Input(input) in input(), limit in limit()) {
-        let (_, looks) = split(&input, std::iter::repeat(1000), Framing::Auto, limit);
+    fn a_splitter_goes_on_where_another_one_stopped(
+        Input(input) in input(),
+        pause in any::<Index>(),
+        piece in select(vec![1, 7, 100, 100_000]),
+        way in way(),
+        limit in limit(),
+    ) {
+        let (whole, _) = split(&input, std::iter::empty(), way, limit);
+        let pause = pause.index(input.len() + 1) as u64;
+        prop_assert_eq!(whole, split_with_a_pause(&input, piece, way, limit, pause));
+    }
+
+    #[test]
+    fn no_byte_is_looked_at_too_often(Input(input) in input(), way in way(), limit in limit()) {
+        let (_, looks) = split(&input, std::iter::repeat(1000), way, limit);
         let most = MAX_LOOKS * input.len() as u64 + 100;
         prop_assert!(looks <= most, "{} > {}", looks, most);
     }
 
     #[test]
-    fn every_byte_is_accounted_for(Input(input) in input(), framing in framing(), limit in limit()) {
+    fn every_byte_is_accounted_for(Input(input) in input(), way in way(), limit in limit()) {
         let mut frames = Vec::new();
-        let mut splitter = Splitter::new(framing, limit);
+        let mut splitter = way.splitter(limit);
         let mut sink = |frame: Frame<'_>| frames.push(match frame {
             Frame::Payload { bytes, offset } => (offset, Ok(bytes.to_vec())),
             Frame::Fault(fault) => (fault.offset, Err(fault.kind)),
@@ -266,7 +358,7 @@ proptest! {
         splitter.push(&input, &mut sink);
         splitter.finish(&mut sink);
         let mut frames = frames.into_iter().peekable();
-        let (mut at, mut faulty) = (0, false);
+        let (mut at, mut faulty, mut has_left_out) = (0, false, false);
         let spans: Vec<_> = splitter.spans.iter().filter(|(_, length)| *length > 0).collect();
         for &&(span, length) in &spans {
             let bytes = &input[at..at + length];
@@ -275,6 +367,8 @@ proptest! {
                     || offset < (at + length) as u64
                     || (span == Span::Separator && offset == (at + length) as u64))
             {
+                let is_too_long = matches!(kind, FaultKind::TooLong { .. });
+                prop_assert!(!is_too_long || !way.in_pieces);
                 let leaves_out = matches!(
                     kind,
                     FaultKind::TooLong { .. } | FaultKind::Utf16 | FaultKind::Unclosed
@@ -288,7 +382,10 @@ proptest! {
                     prop_assert!(length <= limit);
                     faulty = false;
                 }
-                Span::Fault => prop_assert!(faulty, "{} bytes at {at}", length),
+                Span::Fault => {
+                    prop_assert!(faulty, "{} bytes at {at}", length);
+                    has_left_out = true;
+                }
                 Span::Separator => {
                     let is_mark = at == 0 && bytes == b"\xef\xbb\xbf";
                     let separates = |byte: &u8| byte.is_ascii_whitespace() || b",[]".contains(byte);
@@ -302,6 +399,11 @@ proptest! {
             at += length;
         }
         prop_assert_eq!(at, input.len());
+        let is_utf16 = matches!(input[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        let is_lines = matches!(way.framing, Framing::Lines | Framing::JsonLines);
+        if way.in_pieces && is_lines && !is_utf16 {
+            prop_assert!(!has_left_out);
+        }
         prop_assert!(frames.all(|(_, frame)| frame.is_err()), "payloads behind the end");
     }
 
@@ -322,7 +424,7 @@ proptest! {
             text.push_str(&format!(",{line}\"{name}\":{value}"));
         }
         text.push_str("\n}\n{\"last\":1}");
-        let (frames, _) = split(text.as_bytes(), std::iter::empty(), Framing::Auto, 1 << 20);
+        let (frames, _) = split(text.as_bytes(), std::iter::empty(), Way::AUTO, 1 << 20);
         let mut wanted = Vec::new();
         let named = |names: &[&str]| {
             let names: Vec<_> = names
@@ -377,7 +479,7 @@ proptest! {
                 wanted.push(line);
             }
         }
-        let (frames, _) = split(text.as_bytes(), std::iter::repeat(piece), Framing::Auto, 1 << 20);
+        let (frames, _) = split(text.as_bytes(), std::iter::repeat(piece), Way::AUTO, 1 << 20);
         let payloads: Vec<_> = frames
             .into_iter()
             .filter_map(|(_, frame)| Some(String::from_utf8(frame.ok()?).unwrap()))

@@ -1,7 +1,7 @@
 //! Input that costs memory or time, or makes the splitter leave out more than it should.
 
 use super::split_in;
-use crate::framing::{Frame, Framing, MAX_LOOKS, Splitter};
+use crate::{Frame, Framing, MAX_LOOKS, Splitter};
 
 /// What came of an input of many pieces: payloads, faults, and bytes of memory at most.
 #[derive(Debug, Default)]

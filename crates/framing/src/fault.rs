@@ -22,6 +22,11 @@ pub enum FaultKind {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A payload is longer than the limit. It follows in pieces, each of them a payload.
+    InPieces {
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// A JSON value is longer than the limit, and objects or arrays begin on lines within it. The bytes before the first
     /// of these follow as a payload, and each of these is a payload.
     Divided {
@@ -32,6 +37,8 @@ pub enum FaultKind {
     Unclosed,
     /// An envelope has members beside its array of payloads. These members are left out.
     Members(Names),
+    /// A line is no JSON, though nothing else is expected. It follows as a payload.
+    NotJson,
     /// The input is UTF-16. None of it is read.
     Utf16,
 }
@@ -53,6 +60,10 @@ impl fmt::Display for FaultKind {
                 f,
                 "a payload of more than {limit} bytes begins here; it is left out"
             ),
+            Self::InPieces { limit } => write!(
+                f,
+                "a payload of more than {limit} bytes begins here; it is passed on in pieces"
+            ),
             Self::Divided { limit } => write!(
                 f,
                 "a JSON value of more than {limit} bytes begins here; the values that begin its lines are read one by one"
@@ -64,6 +75,9 @@ impl fmt::Display for FaultKind {
                 f,
                 "an envelope of payloads has members that are left out: {names}"
             ),
+            Self::NotJson => {
+                f.write_str("a line that is no JSON begins here; it is passed on as it is")
+            }
             Self::Utf16 => f.write_str("the input is UTF-16; convert it to UTF-8"),
         }
     }

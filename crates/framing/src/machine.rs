@@ -3,6 +3,7 @@
 use super::fault::FaultKind;
 use super::grammar;
 use super::lexer::{Brackets, Found};
+use super::recovery::{goes_on, whole_characters};
 use super::{Array, Frame, Framing, Span, Splitter};
 use memchr::memchr;
 
@@ -41,6 +42,10 @@ pub(super) enum State {
     SkipValue { is_line: bool },
     /// In a line that is left out.
     SkipLine,
+    /// Behind the first piece of a JSON value that is too long; it ends on this line if `is_line`.
+    LongValue { is_line: bool },
+    /// Behind the first piece of a line that is too long. The line does not end before `at`.
+    LongLine { at: usize },
     /// In the rest of the input, which is left out.
     SkipAll,
 }
@@ -70,6 +75,8 @@ impl Splitter {
             State::Tail => self.tail(last, sink),
             State::SkipValue { is_line } => self.skip_value(is_line, last),
             State::SkipLine => self.skip_line(),
+            State::LongValue { is_line } => self.long_value(is_line, last, sink),
+            State::LongLine { at } => self.long_line(at, last, sink),
             State::SkipAll => {
                 self.consume(self.rest().len(), Span::Fault);
                 false
@@ -107,7 +114,8 @@ impl Splitter {
         last: bool,
         sink: &mut impl FnMut(Frame<'_>),
     ) -> bool {
-        if self.framing != Framing::Auto {
+        let is_json = self.framing == Framing::Json;
+        if self.framing != Framing::Auto && !is_json {
             self.state = State::Line { at: 0 };
             return !self.rest().is_empty();
         }
@@ -132,13 +140,14 @@ impl Splitter {
         };
         self.looks += (at - from) as u64 + 1;
         // Commas are no text where a JSON value could be the next thing.
-        let is_text = self.at_line_start
+        let is_text = !is_json
+            && self.at_line_start
             && self.array != Array::Open
             && commas > usize::from(self.behind_value);
         let is_at_break = self.rest().get(at) == Some(&b'\n');
         match byte {
             Some(byte) => {
-                if !self.at_line_start {
+                if !self.at_line_start || (is_json && at > 0) {
                     self.behind_value &= commas == 0;
                     self.consume(at, Span::Separator);
                     at = 0;
@@ -156,7 +165,7 @@ impl Splitter {
                 is_at_break
             }
             // A text line may begin with blanks, so they are kept as long as a payload could be.
-            None if at >= self.limit || !self.at_line_start => {
+            None if at >= self.limit || !self.at_line_start || (is_json && at > 0) => {
                 self.behind_value &= commas == 0;
                 self.consume(at, Span::Separator);
                 self.state = State::BETWEEN;
@@ -171,10 +180,11 @@ impl Splitter {
 
     /// A payload begins, or an array of payloads ends, with a byte at a position.
     fn begin(&mut self, byte: u8, at: usize, sink: &mut impl FnMut(Frame<'_>)) -> bool {
-        let in_array = self.array == Array::Open;
+        let in_array = self.array == Array::Open || self.framing == Framing::Json;
         match byte {
             b'{' => self.begin_value(byte, at),
-            b'[' | b'"' if in_array => self.begin_value(byte, at),
+            b'[' if self.array == Array::Open => self.begin_value(byte, at),
+            b'"' if in_array => self.begin_value(byte, at),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' if in_array => {
                 self.state = State::Scalar { start: at, at };
             }
@@ -202,7 +212,7 @@ impl Splitter {
         let is_element = self.array == Array::Open && !self.behind_bracket;
         self.brackets = Brackets::new(
             first,
-            self.at_line_start && !is_element,
+            self.at_line_start && !is_element && self.framing == Framing::Auto,
             !is_element && !self.behind_bracket,
         );
         self.state = State::Value { start };
@@ -255,7 +265,7 @@ impl Splitter {
         last: bool,
         sink: &mut impl FnMut(Frame<'_>),
     ) -> bool {
-        if self.at_line_start {
+        if self.at_line_start && self.framing == Framing::Auto {
             return self.behind((start, end), end, false, last, sink);
         }
         self.hand_out_value(start, end, sink);
@@ -345,8 +355,23 @@ impl Splitter {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if text.len() <= self.limit {
+            let is_expected = match self.framing {
+                Framing::Json => false,
+                Framing::JsonLines => matches!(text.trim_ascii_start().first(), None | Some(b'{')),
+                _ => true,
+            };
+            if !is_expected {
+                self.fault(FaultKind::NotJson, sink);
+            }
             self.hand_out_line(length, sink);
             self.state = State::BETWEEN;
+            return true;
+        }
+        if self.in_pieces {
+            let length = whole_characters(&window[..self.limit]);
+            self.fault(FaultKind::InPieces { limit: self.limit }, sink);
+            self.hand_out_line(length, sink);
+            self.state = State::LongLine { at: 0 };
             return true;
         }
         self.fault(FaultKind::TooLong { limit: self.limit }, sink);
@@ -388,11 +413,7 @@ impl Splitter {
                     self.brackets = self.brackets.within();
                     return false;
                 }
-                Some(b' ' | b'\t' | b'\r' | b'\n' | b'}' | b']' | b',' | b':' | b'"')
-                    if !is_line =>
-                {
-                    (at + 1, false)
-                }
+                Some(byte) if !is_line && goes_on(*byte) => (at + 1, false),
                 _ => {
                     self.leave_array();
                     (at + 1, true)

@@ -1,7 +1,7 @@
 //! Nothing of the input vanishes.
 
-use super::{split, split_in};
-use crate::framing::Framing;
+use super::{split, split_in, split_with};
+use crate::{Framing, Splitter};
 
 #[test]
 fn a_text_line_in_brackets_is_one_event() {
@@ -189,4 +189,117 @@ fn what_follows_a_cut_line_is_read_as_if_the_line_were_not_there() {
             }
         }
     }
+}
+
+/// Splits in all ways, which must not differ, with a limit of 20 bytes.
+fn in_pieces(framing: Framing, input: &str) -> Vec<String> {
+    let splitter = || Splitter::new(framing, 20).in_pieces();
+    let whole = split_with(splitter(), input.as_bytes(), usize::MAX);
+    for piece in [1, 2, 3, 7, 19, 20, 21] {
+        let found = split_with(splitter(), input.as_bytes(), piece);
+        assert_eq!(found, whole, "pieces of {piece}");
+    }
+    whole
+}
+
+#[test]
+fn in_pieces_nothing_is_left_out() {
+    let long = "abcdefghijklmnopqrst";
+    assert_eq!(
+        in_pieces(
+            Framing::Lines,
+            &format!("{long}\r\n{long}{long}12\n\n{long}.")
+        ),
+        [
+            long,
+            "!InPieces { limit: 20 }@22",
+            long,
+            long,
+            "12",
+            "!InPieces { limit: 20 }@66",
+            long,
+            "."
+        ]
+    );
+    // No character is torn.
+    assert_eq!(
+        in_pieces(Framing::Lines, "abcdefghijklmnopqrsäöüäöüäöüäö\n"),
+        [
+            "!InPieces { limit: 20 }@0",
+            "abcdefghijklmnopqrs",
+            "äöüäöüäöüä",
+            "ö"
+        ]
+    );
+    // What follows a long element in its array is read.
+    assert_eq!(
+        in_pieces(
+            Framing::Json,
+            "[{\"a\":1},{\"b\":\"0123456789 0123456789\"},{\"c\":3}]\n{\"d\":4}"
+        ),
+        [
+            "{\"a\":1}",
+            "!InPieces { limit: 20 }@9",
+            "{\"b\":\"0123456789 012",
+            "3456789\"}",
+            "{\"c\":3}",
+            "{\"d\":4}"
+        ]
+    );
+    assert_eq!(
+        in_pieces(
+            Framing::Json,
+            "{\n  \"a\": 123456789012,\n  \"b\": [\n\n]}\n{\"c\":3}"
+        ),
+        [
+            "!InPieces { limit: 20 }@0",
+            "{\n  \"a\": 12345678901",
+            "2,\n  \"b\": [\n\n]}",
+            "{\"c\":3}"
+        ]
+    );
+}
+
+#[test]
+fn json_values_need_no_line_breaks_and_other_lines_are_said() {
+    let json = |input: &str| split_with(Splitter::new(Framing::Json, 1000), input.as_bytes(), 1);
+    assert_eq!(
+        json("{\"a\":1} {\"b\":2},7 \"x\"\n[1, [{}] ,null]\noops: <b>\n ,,\n{\"c\":3}"),
+        [
+            "{\"a\":1}",
+            "{\"b\":2}",
+            "7",
+            "\"x\"",
+            "1",
+            "[{}]",
+            "null",
+            "!NotJson@38",
+            "oops: <b>",
+            "{\"c\":3}"
+        ]
+    );
+    assert_eq!(
+        json("[INFO] x\n{\"a\":1"),
+        ["!NotJson@0", "[INFO] x", "!Truncated@9", "{\"a\":1"]
+    );
+    let mut first = Splitter::new(Framing::Json, 1000);
+    first.feed(b"{\"a\":1}");
+    let mut count = 0;
+    while first.next(false, |_| count += 1) {}
+    assert_eq!(count, 1, "a value is handed out when its bracket closes");
+    assert_eq!(
+        split_with(
+            Splitter::new(Framing::JsonLines, 1000),
+            b"\xef\xbb\xbf{\"a\":1}\n  {\"b\":2}\n \n\xef\xbb\xbf{}\noops",
+            3
+        ),
+        [
+            "{\"a\":1}",
+            "  {\"b\":2}",
+            "!NotJson@23",
+            "\u{feff}{}",
+            "!NotJson@29",
+            "oops"
+        ]
+    );
 }

@@ -27,7 +27,14 @@
 //! # The limit
 //! A payload that is longer than the limit is left out with a fault, up to its end, which is the end of the line for a
 //! value of one line. If lines within a longer JSON value begin with a brace or a bracket, nothing is left out: it is
-//! divided at these lines. White space does not count.
+//! divided at these lines. White space does not count. A splitter that works [in pieces](Splitter::in_pieces) leaves
+//! nothing out: it hands out the payload in pieces that fit, with a fault before the first one.
+//!
+//! # Stopping and going on
+//! A caller that stores how far it has come asks for a [`Mark`] and lets a later splitter
+//! [begin there](Splitter::resume). Where there is none, as in the lines of a value that broke off, it keeps the last
+//! mark and leaves out what begins before the [offset](Splitter::offset) that it had reached: the same bytes behind the
+//! same mark give the same frames. A fault that begins at that offset, or behind it, comes again.
 
 mod arrays;
 mod envelope;
@@ -35,9 +42,11 @@ mod fault;
 mod grammar;
 mod lexer;
 mod machine;
+mod mark;
 mod recovery;
 
 pub use fault::{Fault, FaultKind, Names};
+pub use mark::Mark;
 
 use grammar::Grammar;
 use lexer::Brackets;
@@ -52,6 +61,11 @@ pub enum Framing {
     Auto,
     /// Each line is a payload.
     Lines,
+    /// Each line is a payload, and a fault says where one does not begin with a brace.
+    JsonLines,
+    /// JSON values, which may follow each other without line breaks; the elements of an array of any kind are payloads,
+    /// and commas between values separate them. A line that is something else is a payload too, with a fault.
+    Json,
     /// All of the input is one payload.
     Whole,
 }
@@ -85,6 +99,8 @@ const STEP: usize = 64 << 10;
 pub struct Splitter {
     framing: Framing,
     limit: usize,
+    /// What exceeds the limit is handed out in pieces instead of left out.
+    in_pieces: bool,
     /// Bytes that do not belong to anything yet, from `done` on.
     buffer: Vec<u8>,
     /// Offset of the first byte of the buffer in the input.
@@ -138,6 +154,7 @@ impl Splitter {
         Self {
             framing,
             limit: limit.max(1),
+            in_pieces: false,
             buffer: Vec::new(),
             base: 0,
             done: 0,
@@ -156,6 +173,13 @@ impl Splitter {
             #[cfg(test)]
             spans: Vec::new(),
         }
+    }
+
+    /// Hands out what exceeds the limit in pieces instead of leaving it out.
+    #[must_use]
+    pub fn in_pieces(mut self) -> Self {
+        self.in_pieces = true;
+        self
     }
 
     /// Takes the next piece of the input.
@@ -216,6 +240,19 @@ impl Splitter {
         self.region = None;
     }
 
+    /// Takes the next piece of the input without looking at it: [`next`](Self::next) does. A caller that wants memory to
+    /// stay within its bound calls `next` until it needs more, and feeds pieces of a constant size.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Does a little: hands out one payload at most, and the faults before it. `last` says that nothing follows what was
+    /// fed, so that what is unfinished is handed out. `false` when more bytes are needed, or none are left.
+    pub fn next(&mut self, last: bool, mut sink: impl FnMut(Frame<'_>)) -> bool {
+        self.step(last, &mut sink)
+    }
+
     /// How many bytes of memory the splitter holds: the limit, one and a half times what is pushed at once, and some
     /// 50 KiB at most.
     pub fn memory(&self) -> usize {
@@ -246,12 +283,21 @@ impl Splitter {
         while self.step(last, sink) {}
     }
 
-    fn rest(&self) -> &[u8] {
+    /// Bytes that were fed and do not belong to anything yet.
+    pub fn rest(&self) -> &[u8] {
         &self.buffer[self.done..]
     }
 
-    fn offset(&self) -> u64 {
+    /// Offset of the first byte that does not belong to anything yet. Frames that come later do not begin before it.
+    pub fn offset(&self) -> u64 {
         self.base + self.done as u64
+    }
+
+    /// The bytes from an offset up to [`offset`](Self::offset), as far as they are still there: what was done with since
+    /// the last call of [`feed`](Self::feed).
+    pub fn done_since(&self, offset: u64) -> &[u8] {
+        let from = usize::try_from(offset.saturating_sub(self.base)).unwrap_or(self.done);
+        &self.buffer[from.min(self.done)..self.done]
     }
 
     fn fault(&self, kind: FaultKind, sink: &mut impl FnMut(Frame<'_>)) {
