@@ -134,16 +134,14 @@ fn a_catastrophic_pattern_is_found_and_the_engine_stays_within_its_budget_on_its
     assert!(why.contains("measured on \""), "{why}");
 
     let mapping = Mapping::load(&source).0.unwrap();
-    let regex = dsm::java_regex::JavaRegex::new(
-        r"^(?>)(?:(?:\w+\s?)*;)*=(\w)",
-        dsm::java_regex::Flags::default(),
-    )
-    .unwrap();
+    let regex =
+        java_regex::JavaRegex::new(r"^(?>)(?:(?:\w+\s?)*;)*=(\w)", java_regex::Flags::default())
+            .unwrap();
     let budget = mapping.options().regex_step_budget;
     let attack = regex.attack(4096, budget).unwrap();
     let text = attack.text();
     assert!(text.len() < 100, "{text}");
-    let mut slots = dsm::java_regex::Slots::default();
+    let mut slots = java_regex::Slots::default();
     assert_eq!(regex.steps(&text, &mut slots, budget), budget);
     let payload = Payload::from(text.as_str());
     let exceeded = Normalizer::new(&mapping)

@@ -39,7 +39,6 @@ pub mod engine;
 pub mod event;
 pub mod extract;
 pub mod field;
-pub mod java_regex;
 pub mod keypath;
 pub mod lsx;
 pub mod manifest;

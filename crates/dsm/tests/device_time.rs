@@ -6,7 +6,7 @@
     reason = "the helpers of tests may panic as the tests themselves"
 )]
 
-#[path = "java/jdk.rs"]
+#[path = "../../java-regex/tests/java/jdk.rs"]
 mod jdk;
 
 use std::io::Write as _;

@@ -7,8 +7,8 @@ use chrono::DateTime;
 use dsm::diagnostic::SourceFile;
 use dsm::event::canonical;
 use dsm::field::Field;
-use dsm::java_regex::{Flags, JavaRegex, Slots};
 use dsm::{Mapping, Normalizer, Payload};
+use java_regex::{Flags, JavaRegex, Slots};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]

@@ -1,10 +1,10 @@
 //! What becomes of each pattern where dsmith's own attributes are unknown.
 
 use dsm::diagnostic::Code;
-use dsm::java_regex::{Flags, JavaRegex};
 use dsm::keypath::{self, Piece};
 use dsm::lsx::{Document, Pattern, PatternType};
 use dsm::options::Options;
+use java_regex::{Flags, JavaRegex};
 use std::collections::HashMap;
 
 /// What becomes of a pattern.

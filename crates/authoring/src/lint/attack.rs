@@ -4,8 +4,8 @@ use super::{Finding, Fix, Part, Subject, constant, pattern_subject};
 use crate::explain::{shorten, visible};
 use crate::rewrite::Edit;
 use dsm::diagnostic::{Code, Diagnostic};
-use dsm::java_regex::{Attack, Growth};
 use dsm::lsx::{Pattern, PatternType};
+use java_regex::analysis::{Attack, Growth};
 
 /// The longest payload that an attack may need, in bytes: what QRadar takes over TCP unless somebody raises it.
 pub(super) const PAYLOAD: usize = 4096;

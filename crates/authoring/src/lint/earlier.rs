@@ -5,7 +5,7 @@
 //! limit, and who was not compared is told.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use dsm::java_regex::Cover;
+use java_regex::analysis::Cover;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -106,7 +106,7 @@ pub(super) fn find(list: &[Option<Listed<'_>>], steps: &mut u64) -> Earlier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dsm::java_regex::Flags;
+    use java_regex::Flags;
 
     const MANY: usize = 20_000;
 

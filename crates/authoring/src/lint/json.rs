@@ -3,8 +3,8 @@
 use super::{Finding, Fix, Part, Subject, pattern_subject};
 use crate::rewrite::{self, Edit};
 use dsm::diagnostic::{Code, Diagnostic};
-use dsm::java_regex::{Flags, JavaRegex, Slots};
 use dsm::lsx::{Matcher, Pattern, PatternType};
+use java_regex::{Flags, JavaRegex, Slots};
 use serde_json::Value;
 
 /// What such an expression looks like: a name in quotes, a colon, one group.

@@ -5,8 +5,8 @@ use super::{Finding, Fix, Part, Subject, constant, matcher_subject, pattern_subj
 use crate::rewrite::{self, Edit};
 use dsm::diagnostic::{Code, Diagnostic};
 use dsm::field::{Field, Kind};
-use dsm::java_regex::Cover;
 use dsm::lsx::{Group, Matcher, Pattern, Spanned};
+use java_regex::analysis::Cover;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! Which event-match-multiple an event name takes.
 
-use crate::java_regex::Slots;
 use crate::mapping::{BranchIx, Group, Mapping, PatternKind};
+use java_regex::Slots;
 use std::collections::HashMap;
 use std::ops::Range;
 

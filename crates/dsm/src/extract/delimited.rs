@@ -145,6 +145,7 @@ pub fn item(text: &str, delimiter: &str, index: usize) -> Option<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use java_regex::{Flags, JavaRegex, Slots};
 
     fn read<'t>(text: &'t str, pair: &str, name_value: &str) -> Vec<(&'t str, &'t str)> {
         let mut out = Vec::new();
@@ -225,6 +226,58 @@ mod tests {
             Some("x")
         );
         assert_eq!(item("\"x\"\u{3000}", ",", 1), None);
+    }
+
+    /// Texts made of pieces, the same in every run.
+    fn texts(pieces: &[&str], count: usize, length: usize) -> Vec<String> {
+        let mut state = 0x9E37_79B9_7F4A_7C15u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        (0..count)
+            .map(|_| {
+                let length = next(length) + 1;
+                (0..length).map(|_| pieces[next(pieces.len())]).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn pairs_and_items_are_those_that_an_expression_for_them_finds() {
+        let pieces = [
+            "k", "k=", "x=", "=", ";", ";", "\"", "\"", "\\", " ", "a", "é", "\u{a0}", "k=\"",
+            "\";", "h ",
+        ];
+        let regex = |text: &str| JavaRegex::new(text, Flags::default()).unwrap();
+        let found = |regex: &JavaRegex, text: &str| {
+            let mut slots = Slots::default();
+            let is_found = regex.find(text, &mut slots, 10_000_000).unwrap();
+            is_found.then(|| slots.get(1).map(|range| text[range].to_owned()))
+        };
+        let outer = regex("^>(.*)");
+        let single = regex(&outer.lower_pair(";", "=", "k").unwrap());
+        let items: Vec<JavaRegex> = (0..4)
+            .map(|index| regex(&outer.lower_item(";", index).unwrap()))
+            .collect();
+        let (mut values, mut found_pairs) = (0, Vec::new());
+        for value in texts(&pieces, 3_000, 16) {
+            let text = format!(">{value}\nk=no;k=no;k=no;k=no");
+            pairs(&value, ";", "=", &mut found_pairs);
+            let read = found_pairs
+                .iter()
+                .find(|(name, _)| name.of(&value) == "k")
+                .map(|(_, at)| Some(at.of(&value).to_owned()));
+            values += usize::from(read.is_some());
+            assert_eq!(found(&single, &text), read, "{value:?}");
+            for (index, single) in items.iter().enumerate() {
+                let read = item(&value, ";", index).map(|at| Some(at.of(&value).to_owned()));
+                assert_eq!(found(single, &text), read, "{value:?} {index}");
+            }
+        }
+        assert!(values > 400, "{values}");
     }
 
     proptest::proptest! {

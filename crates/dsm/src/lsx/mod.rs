@@ -13,7 +13,7 @@ pub use parse::parse;
 pub use settings::Spanned;
 
 use crate::diagnostic::SourceFile;
-use crate::java_regex::{Flags, JavaRegex, Room};
+use java_regex::{Flags, JavaRegex, Room};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;

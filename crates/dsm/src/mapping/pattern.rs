@@ -1,9 +1,9 @@
 //! Patterns, compiled for the element that reads them.
 
 use crate::extract::json;
-use crate::java_regex::JavaRegex;
 use crate::keypath::{Piece, XmlPath};
 use crate::lsx::Hits;
+use java_regex::JavaRegex;
 use std::collections::HashMap;
 use std::sync::Arc;
 

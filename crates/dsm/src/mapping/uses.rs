@@ -7,7 +7,7 @@
 use super::{Candidates, Direct, Target};
 use crate::extract::json::{Found, SlotIx};
 use crate::field::Kind;
-use crate::java_regex::RegexSet;
+use java_regex::RegexSet;
 
 /// More matchers of one property than a mask has bits are all tried.
 pub(super) const MASK_BITS: usize = u64::BITS as usize;

@@ -3,7 +3,7 @@
 use super::payload::RECEIVED;
 use crate::input::{byte, line, text};
 use dsm::device_time::{DateFormat, Dialect, TimeContext, recognise};
-use dsm::java_regex::{Flags, JavaRegex, RegexSet, SetState, Slots};
+use java_regex::{Flags, JavaRegex, RegexSet, SetState, Slots};
 use std::ops::Range;
 
 /// Enough for any ordinary expression over the texts here, and few enough that a hostile one costs little.

@@ -10,7 +10,6 @@ mod text;
 use crate::device_time::{DateFormat, Dialect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceFile, Suggester};
 use crate::field::Field;
-use crate::java_regex::{Flags, JavaRegex, Room, SyntaxError, SyntaxErrorKind};
 use crate::keypath::{self, Step};
 use crate::lsx::{self, Document, Hits, PatternType, Spanned};
 use crate::manifest::{self, Manifest};
@@ -21,6 +20,7 @@ use crate::mapping::{
 use crate::options::{Options, TrimWhitespace};
 use crate::qidmap::QidMap;
 use groups::LeefKeys;
+use java_regex::{Flags, JavaRegex, Room, SyntaxError, SyntaxErrorKind};
 use references::Chains;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;

@@ -4,12 +4,12 @@ use super::text::{EffectiveText, key_fault};
 use super::{Compiler, regex_fault};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::extract::json;
-use crate::java_regex::{Flags, JavaRegex, RegexSet, SyntaxError};
 use crate::keypath::{self, JsonPath, PathError, Piece, Step};
 use crate::lsx::{self, Hits, PatternType};
 use crate::mapping::pattern::{self, Compiled, JsonValue, Kind};
 use crate::mapping::{BranchKind, Group, Pairs};
 use crate::options::{ArrayFanOut, BareKeySubstitution};
+use java_regex::{Flags, JavaRegex, RegexSet, SyntaxError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use super::Compiler;
 use super::text::{EffectiveText, key_fault};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::java_regex::{Flags, JavaRegex};
 use crate::keypath;
 use crate::lsx::{self, PatternType, Spanned};
 use crate::mapping::pattern::Doc;
+use java_regex::{Flags, JavaRegex};
 use std::collections::HashMap;
 use std::rc::Rc;
 
