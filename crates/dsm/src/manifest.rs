@@ -254,7 +254,7 @@ impl Reader<'_> {
         manifest.precedence = number(table, "precedence")
             .map(|number| Spanned::new(number, table.span_of("precedence")));
         if !table.is_given("rule")
-            && !table.has_unknown_keys()
+            && !table.may_be_misspelt("rule")
             && let Some(precedence) = &manifest.precedence
         {
             self.report(
@@ -269,8 +269,7 @@ impl Reader<'_> {
             let patterns = rule.spanned_list("patterns");
             if !keypaths.is_empty() || !patterns.is_empty() {
                 manifest.rules.push(Rule { keypaths, patterns });
-            } else if !rule.has_unknown_keys() {
-                // An unknown key is reported, and was probably meant to be one of the two.
+            } else if !rule.may_be_misspelt("keypaths") && !rule.may_be_misspelt("patterns") {
                 self.report(
                     Code::ManifestValueInvalid,
                     &rule.span,

@@ -8,7 +8,7 @@ use crate::probe::Probe;
 use crate::secret::{SecretError, Secrets};
 use crate::status::LaneStatus;
 use chrono::{DateTime, TimeDelta, Utc};
-use settings::{Fault, Key, RawTable, Reader, Settings};
+use settings::{Fault, FaultKind, Key, RawTable, Reader, Settings};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -70,11 +70,16 @@ impl dyn Protocol {
     ) -> Option<Settings> {
         let before = reader.faults.len();
         let settings = reader.table(self.parameters(), title, raw, span);
+        // The value of a renamed parameter is read.
+        let is_right = |reader: &Reader| {
+            let mut faults = reader.faults[before..].iter();
+            faults.all(|fault| fault.kind == FaultKind::Renamed)
+        };
         // A contradiction between values that are wrong by themselves would only confuse.
-        if reader.faults.len() == before {
+        if settings.is_complete() && is_right(reader) {
             reader.faults.extend(self.contradictions(&settings));
         }
-        (reader.faults.len() == before).then_some(settings)
+        (settings.is_complete() && is_right(reader)).then_some(settings)
     }
 
     /// Checks parameters that stand in no file.

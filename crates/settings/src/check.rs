@@ -2,7 +2,7 @@
 
 use crate::key::{Effect, Key, Rule, Takes, When};
 use crate::names::{nearest, suggest};
-use crate::raw::{Document, Raw, RawEntry, RawTable, RawValue};
+use crate::raw::{Document, Raw, RawEntry, RawTable, RawValue, TOO_LARGE};
 use crate::secret::{SecretRef, masked};
 use crate::units::{format_interval, parse_interval, parse_size};
 use crate::values::{Places, Settings, Value, Written};
@@ -61,6 +61,8 @@ pub struct Reader {
     pub faults: Vec<Fault>,
     /// Whether the file is not well formed, so that nothing may be called missing.
     is_damaged: bool,
+    /// The file, for values that are repeated as they are written.
+    text: String,
 }
 
 impl Reader {
@@ -70,15 +72,16 @@ impl Reader {
         Self {
             faults: document.faults.clone(),
             is_damaged: !document.faults.is_empty(),
+            text: document.text.clone(),
         }
     }
 
-    /// A reader of further tables of a document, of which it is known whether it is well formed.
+    /// A reader of further tables of the same document, without faults.
     #[must_use]
-    pub fn of(is_damaged: bool) -> Self {
+    pub fn continuing(is_damaged: bool) -> Self {
         Self {
-            faults: Vec::new(),
             is_damaged,
+            ..Self::default()
         }
     }
 
@@ -118,18 +121,21 @@ impl Reader {
             span,
             ..Settings::default()
         };
-        let unknown = self.given(declared, title, raw, &mut settings);
-        settings.has_unknown = !unknown.is_empty();
+        settings.unknown = self.given(declared, title, raw, &mut settings);
         for key in declared {
             if let Some(default) = key.default
-                && !settings.is_given(key.name)
+                // A wrong boolean counts as its default, because there is no third value.
+                && (!settings.is_given(key.name) || matches!(key.takes, Takes::Boolean))
+                && !settings.has(key.name)
                 && let Some(value) = default_value(key, default)
             {
                 settings.values.insert(key.name, value);
             }
         }
+        settings.is_complete = true;
+        let mut undecided = Vec::new();
         for key in declared {
-            self.apply_rules(declared, key, title, &unknown, &mut settings);
+            self.apply_rules(declared, key, title, &mut undecided, &mut settings);
         }
         settings
     }
@@ -149,10 +155,20 @@ impl Reader {
                 self.renamed(key.name, old, new.is_some(), entry);
             }
             let Some(entry) = new.or(old) else { continue };
+            // What stands where the parser could not read a value is an empty text.
+            let is_recovered = self.is_damaged && entry.raw.value == RawValue::Text(String::new());
             let before = self.faults.len();
-            let value = self.value(key, title, &entry.raw);
-            let is_right = self.faults.len() == before;
-            // Tables and lists keep what is right in them.
+            let value = match is_recovered {
+                true => None,
+                false => self.value(key, title, &entry.raw),
+            };
+            // A table is right if it is one: what is wrong in it says nothing about the keys beside it.
+            let is_table = matches!(
+                key.takes,
+                Takes::Table(_) | Takes::Tables(_) | Takes::Open(_)
+            );
+            let is_right = value.is_some() && (is_table || self.faults.len() == before);
+            // Lists keep what is right in them.
             if let Some(value) = value {
                 settings.values.insert(key.name, value);
             }
@@ -210,23 +226,25 @@ impl Reader {
         declared: &'static [Key],
         key: &'static Key,
         title: &str,
-        unknown: &[String],
+        undecided: &mut Vec<&'static str>,
         settings: &mut Settings,
     ) {
-        // Where another value is wrong or missing, nobody knows what would hold for this key if it were right.
+        // Skip the key if a key that its rules depend on is wrong, missing, or skipped itself.
         let is_undecided = key.rules.iter().any(|rule| {
             let is_wrong = settings
                 .written
                 .get(rule.key)
                 .map(|written| !written.is_right);
-            is_wrong.unwrap_or_else(|| {
+            let is_missing = || {
                 let other = declared.iter().find(|key| key.name == rule.key);
                 other.is_some_and(|key| {
                     key.required && key.rules.is_empty() && key.default.is_none()
                 })
-            })
+            };
+            undecided.contains(&rule.key) || is_wrong.unwrap_or_else(is_missing)
         });
         if is_undecided {
+            undecided.push(key.name);
             return;
         }
         let mut required = key.required.then_some(None);
@@ -256,16 +274,19 @@ impl Reader {
             }
             return;
         }
+        let Some(rule) = required else { return };
+        if settings.has(name) {
+            return;
+        }
+        settings.is_complete = false;
         // A misspelling is reported as an unknown key, and that is enough.
-        let is_misspelt = unknown
+        let absent = declared.iter().map(|key| key.name);
+        let absent: Vec<&str> = absent.filter(|name| !settings.is_given(name)).collect();
+        let is_misspelt = settings
+            .unknown
             .iter()
-            .any(|written| nearest(written, [name]).is_some());
-        if let Some(rule) = required
-            && !settings.is_given(name)
-            && !settings.has(name)
-            && !is_misspelt
-            && !self.is_damaged
-        {
+            .any(|written| nearest(written, absent.iter().copied()) == Some(name));
+        if !settings.is_given(name) && !is_misspelt && !self.is_damaged {
             let reason = rule.map_or_else(String::new, |rule: &Rule| {
                 format!(", which is required when {}", rule.in_words())
             });
@@ -318,6 +339,14 @@ impl Reader {
             }
             (Takes::Size, RawValue::Integer(number)) if *number >= 0 => {
                 Some(Value::Integer(*number))
+            }
+            (Takes::Size, RawValue::Integer(number)) => {
+                let message = format!("`{}` is {number}, below 0", key.name);
+                self.wrong(FaultKind::OutOfRange, key, raw, message)
+            }
+            (Takes::Integer(..) | Takes::Size, RawValue::Other(TOO_LARGE)) => {
+                let message = format!("`{}` is too large", key.name);
+                self.wrong(FaultKind::OutOfRange, key, raw, message)
             }
             (Takes::Size, RawValue::Text(text)) => match parse_size(text) {
                 Some(bytes) => Some(Value::Integer(bytes)),
@@ -395,6 +424,7 @@ impl Reader {
 
     /// The texts of a list; those with a fault are left out.
     fn list(&mut self, key: &Key, raw: &Raw) -> Option<Value> {
+        let is_free = matches!(key.takes.item(), Takes::AnyText);
         let by_commas;
         let items = match (&raw.value, key.takes) {
             (RawValue::List(items), _) => items.as_slice(),
@@ -408,19 +438,28 @@ impl Reader {
                 by_commas.as_slice()
             }
             (RawValue::Text(text), _) => {
+                // It was meant as a list of one, or of those between its commas. Free texts may hold commas.
+                let parts: Vec<&str> = match is_free {
+                    true => vec![text],
+                    false => text.split(',').map(str::trim).collect(),
+                };
+                let shown: Vec<String> = parts.iter().map(|part| written(part, is_free)).collect();
                 self.report(
                     FaultKind::Type,
                     key.name,
                     raw.span.clone(),
                     format!("`{}` takes a list, not a text", key.name),
-                    format!("write it in brackets: [{}]", written(text)),
+                    format!("write it in brackets: [{}]", shown.join(", ")),
                 );
-                // It was meant as a list of one.
-                std::slice::from_ref(raw)
+                let part = |part: &str| Raw {
+                    value: RawValue::from(part),
+                    span: raw.span.clone(),
+                };
+                by_commas = parts.into_iter().map(part).collect::<Vec<_>>();
+                by_commas.as_slice()
             }
             _ => return self.wrong_type(key, raw),
         };
-        let is_free = matches!(key.takes.item(), Takes::AnyText);
         if items.is_empty() && !is_free {
             let message = format!("`{}` is empty", key.name);
             return self.wrong(FaultKind::OutOfRange, key, raw, message);
@@ -454,7 +493,7 @@ impl Reader {
             texts.push(text);
             places.push(item.span.clone());
         }
-        (!texts.is_empty()).then_some(Value::List(texts, Places(places)))
+        (is_free || !texts.is_empty()).then_some(Value::List(texts, Places(places)))
     }
 
     fn text(&mut self, key: &Key, takes: Takes, raw: &Raw, text: &str) -> Option<String> {
@@ -519,7 +558,11 @@ impl Reader {
             let fits = Regex::new(pattern.regex).is_ok_and(|regex| regex.is_match(text));
             if !fits {
                 let expected = pattern.expected;
-                let message = format!("`{name}` is {}, but it must be {expected}", quoted(text));
+                let message = format!(
+                    "`{name}` {} {}, but it must be {expected}",
+                    key.verb(),
+                    quoted(text)
+                );
                 let help = format!("write {expected}");
                 self.report(FaultKind::Pattern, name, raw.span.clone(), message, help);
                 return None;
@@ -575,8 +618,19 @@ impl Reader {
     }
 
     fn ill_formed<T>(&mut self, key: &Key, raw: &Raw, text: &str, what: &str) -> Option<T> {
-        let message = format!("`{}` is {}, {what}", key.name, quoted(text));
-        self.wrong(FaultKind::Pattern, key, raw, message)
+        let message = format!("`{}` {} {}, {what}", key.name, key.verb(), quoted(text));
+        if let Takes::Interval(..) = key.takes {
+            return self.wrong(FaultKind::Pattern, key, raw, message);
+        }
+        let help = format!("write {}", key.written());
+        self.report(
+            FaultKind::Pattern,
+            key.name,
+            raw.span.clone(),
+            message,
+            help,
+        );
+        None
     }
 
     fn wrong<T>(&mut self, kind: FaultKind, key: &Key, raw: &Raw, message: String) -> Option<T> {
@@ -586,7 +640,6 @@ impl Reader {
     }
 
     fn wrong_type<T>(&mut self, key: &Key, raw: &Raw) -> Option<T> {
-        let is_text = matches!(takes(key.takes).as_str(), "a text");
         let help = match (key.takes, &raw.value) {
             (Takes::Integer(..), RawValue::Text(text)) if text.trim().parse::<i64>().is_ok() => {
                 format!("write {} without quotes", text.trim())
@@ -594,9 +647,14 @@ impl Reader {
             (Takes::Boolean, RawValue::Text(text)) if matches!(text.as_str(), "true" | "false") => {
                 format!("write {text} without quotes")
             }
-            (_, RawValue::Integer(number)) if is_text => format!("write \"{number}\" in quotes"),
-            (_, RawValue::Real(number)) if is_text => format!("write \"{number:?}\" in quotes"),
-            (_, RawValue::Boolean(value)) if is_text => format!("write \"{value}\" in quotes"),
+            (_, RawValue::Integer(_) | RawValue::Real(_) | RawValue::Boolean(_))
+                if key.takes.is_text() =>
+            {
+                match self.text.get(raw.span.clone()) {
+                    Some(text) if !text.is_empty() => format!("write \"{text}\" in quotes"),
+                    _ => "write it in quotes".to_owned(),
+                }
+            }
             _ => format!("write {}", key.written()),
         };
         self.report(
@@ -673,11 +731,17 @@ fn quoted(text: &str) -> String {
     format!("{:?}", masked(text))
 }
 
-/// A value as it could stand in the file: regular expressions without escapes.
-fn written(text: &str) -> String {
-    match masked(text) {
-        text if text.contains('\\') && !text.contains(['\'', '\n']) => format!("'{text}'"),
-        text => format!("{text:?}"),
+/// A text as it could stand in the file: regular expressions without escapes, and nothing that looks like a secret unless
+/// it is free text.
+fn written(text: &str, is_free: bool) -> String {
+    let text = match is_free {
+        true => text.into(),
+        false => masked(text),
+    };
+    if text.contains('\\') && !text.contains(['\'', '\n']) {
+        format!("'{text}'")
+    } else {
+        format!("{text:?}")
     }
 }
 
@@ -690,24 +754,21 @@ fn is_host(text: &str) -> bool {
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let name = text.strip_suffix('.').unwrap_or(text);
-    name.split('.').all(is_label) || text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    let address = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => name.split('.').all(is_label) || text.parse::<IpAddr>().is_ok(),
+    }
 }
 
 fn is_host_port(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return false;
-    };
-    if port.parse::<u16>().is_ok_and(|port| port > 0) {
-        let address = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        match address {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => !host.contains(':') && is_host(host),
-        }
-    } else {
-        false
-    }
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        // An address of version 6 stands in brackets, because its parts are separated by colons too.
+        let is_bare = !host.contains(':') || host.starts_with('[');
+        is_bare && is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }
 
 impl SecretRef {
@@ -718,7 +779,7 @@ impl SecretRef {
             RawValue::Table(table) => table,
             RawValue::Text(_) => {
                 let message = format!(
-                    "`{name}` holds the secret itself, which does not belong into a configuration file"
+                    "`{name}` holds the secret itself, which does not belong in a configuration file"
                 );
                 return Err((FaultKind::SecretInline, message));
             }

@@ -17,9 +17,10 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// What the whole text, or each text of a list, has to look like.
     pub pattern: Option<Pattern>,
-    /// Whether capitals are taken for small letters.
+    /// Compare ASCII letters in any case and store them in lower case.
     pub any_case: bool,
-    /// When it is available and required, depending on other keys. Of several rules that apply the last one decides.
+    /// When it is available and required, depending on other keys. A key that one of them makes unavailable is; of those
+    /// that make it required or optional, the last one that applies decides.
     pub rules: &'static [Rule],
     /// Its old name, which is still read, with a fault of the kind [`Renamed`](crate::FaultKind::Renamed).
     pub formerly: Option<&'static str>,
@@ -81,7 +82,7 @@ pub struct Pattern {
 /// How a key depends on another one of its table.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
-    /// The other key. It is declared before the one with the rule.
+    /// The other key. If it has rules itself, it is declared before the one with this rule.
     pub key: &'static str,
     /// When the rule applies.
     pub when: When,
@@ -98,9 +99,9 @@ pub enum When {
     IsNot(&'static str),
     /// The other key has none of these values.
     IsNoneOf(&'static [&'static str]),
-    /// The other key has a value, given or by default.
+    /// The other key is given, or has a default and is available.
     Given,
-    /// The other key has no value.
+    /// The other key is neither given nor has a default.
     Absent,
 }
 
@@ -210,6 +211,14 @@ impl Takes {
             Self::List(item) | Self::ListOrCommas(item) => *item,
             _ => self,
         }
+    }
+
+    /// Whether it is written as one text.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(
+            self,
+            Self::Text(_) | Self::AnyText | Self::Choice(_) | Self::Labelled(_)
+        )
     }
 
     /// The only values and their names in QRadar, where there is a fixed set.

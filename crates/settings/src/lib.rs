@@ -43,6 +43,4 @@ pub use key::{Effect, Key, Pattern, Rule, Takes, When};
 pub use names::{MAX_COMPARED, listed, nearest, suggest};
 pub use raw::{Document, Raw, RawEntry, RawTable, RawValue};
 pub use secret::{SecretRef, masked};
-pub use toml_faults::explain;
-pub use units::{format_interval, parse_interval, parse_size};
 pub use values::{Settings, Spanned};

@@ -1,4 +1,4 @@
-//! What a misspelt name was meant to be.
+//! Nearest known name for a misspelling.
 
 /// How many letters of a name are compared; what follows counts as equal.
 pub const MAX_COMPARED: usize = 64;

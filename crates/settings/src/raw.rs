@@ -1,22 +1,29 @@
-//! Values as they stand in a file, with their places and before anybody knows what they should be.
+//! Unchecked values with their byte ranges.
 
 use crate::check::{Fault, FaultKind};
+use crate::secret::masked;
 use crate::toml_faults::explain;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
+
+/// What an integer is that 64 bits cannot hold.
+pub(crate) const TOO_LARGE: &str = "a whole number that is too large";
 
 /// A TOML file.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
+    /// The file.
+    pub text: String,
     /// What could be read.
     pub root: RawTable,
     /// Where it is not well formed. There is one fault for a line.
     pub faults: Vec<Fault>,
 }
 
-/// A value and its place.
-#[derive(Debug, Clone, PartialEq)]
+/// A value and its place. Values are equal wherever they stand.
+#[derive(Debug, Clone)]
 pub struct Raw {
     /// The value.
     pub value: RawValue,
@@ -24,8 +31,8 @@ pub struct Raw {
     pub span: Range<usize>,
 }
 
-/// A value as it is written.
-#[derive(Debug, Clone, PartialEq)]
+/// A value as it is written. Its `Debug` masks texts that look like secrets.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RawValue {
     /// A text.
@@ -48,8 +55,8 @@ pub enum RawValue {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RawTable(pub BTreeMap<String, RawEntry>);
 
-/// A key and its value.
-#[derive(Debug, Clone, PartialEq)]
+/// A key and its value. Entries are equal wherever they stand.
+#[derive(Debug, Clone)]
 pub struct RawEntry {
     /// The place of the key.
     pub key_span: Range<usize>,
@@ -82,6 +89,7 @@ impl Document {
             });
         }
         Self {
+            text: text.to_owned(),
             root: RawTable::of(root.get_ref()),
             faults,
         }
@@ -140,10 +148,7 @@ impl Raw {
             value: match value.get_ref() {
                 DeValue::String(text) => RawValue::Text(text.to_string()),
                 DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                    .map_or(
-                        RawValue::Other("a whole number that is too large"),
-                        RawValue::Integer,
-                    ),
+                    .map_or(RawValue::Other(TOO_LARGE), RawValue::Integer),
                 DeValue::Float(number) => number
                     .as_str()
                     .parse()
@@ -153,6 +158,32 @@ impl Raw {
                 DeValue::Array(items) => RawValue::List(items.iter().map(Self::of).collect()),
                 DeValue::Table(table) => RawValue::Table(RawTable::of(table)),
             },
+        }
+    }
+}
+
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialEq for RawEntry {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl fmt::Debug for RawValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{:?}", masked(text)),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Real(number) => write!(f, "{number}"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::List(items) => f.debug_list().entries(items).finish(),
+            Self::Table(table) => table.fmt(f),
+            Self::Other(name) => f.write_str(name),
         }
     }
 }

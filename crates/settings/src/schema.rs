@@ -69,7 +69,7 @@ fn value(key: &Key, takes: Takes) -> Value {
             ],
         }),
         Takes::Interval(..) => json!({ "type": "string", "pattern": "^[0-9]+[MmHhDd]$" }),
-        Takes::Path => json!({ "type": "string", "minLength": 1 }),
+        Takes::Path => json!({ "type": "string", "minLength": 1, "maxLength": 4096 }),
         Takes::Host => json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
         Takes::HostPort => json!({ "type": "string", "pattern": "^.+:[0-9]{1,5}$" }),
         Takes::Listen => {
@@ -147,22 +147,26 @@ fn condition(keys: &[Key], rule: &Rule) -> Value {
             .map(|value| other.map_or(Value::Null, |other| typed(other, value)))
             .collect();
         let mut properties = Map::new();
-        properties.insert(
-            rule.key.to_owned(),
-            match constants.as_slice() {
-                [constant] => json!({ "const": constant }),
-                _ => json!({ "enum": constants }),
-            },
-        );
-        // A key that is not given has its default.
-        let is_default = other
-            .and_then(|other| other.default)
-            .is_some_and(|default| values.contains(&default));
-        if is_default {
-            json!({ "properties": properties })
-        } else {
-            json!({ "properties": properties, "required": [rule.key] })
-        }
+        properties.insert(rule.key.to_owned(), json!({ "enum": constants }));
+        let given = json!({ "properties": properties, "required": [rule.key] });
+        let default = other.and_then(|other| other.default);
+        let (Some(other), true) = (other, default.is_some_and(|value| values.contains(&value)))
+        else {
+            return given;
+        };
+        // A key that is not given has its default, where it is available.
+        let unavailable: Vec<Value> = other
+            .rules
+            .iter()
+            .filter(|rule| rule.effect == Effect::Unavailable)
+            .map(|rule| condition(keys, rule))
+            .collect();
+        let absent = json!({ "not": { "required": [rule.key] } });
+        let absent = match unavailable.as_slice() {
+            [] => absent,
+            _ => json!({ "allOf": [absent, { "not": { "anyOf": unavailable } }] }),
+        };
+        json!({ "anyOf": [given, absent] })
     };
     match rule.when {
         When::Is(value) => is(&[value]),

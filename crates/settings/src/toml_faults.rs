@@ -1,11 +1,15 @@
-//! What is wrong with TOML that is not well formed, in the words of its author.
+//! Explains TOML syntax errors and how to fix them.
 
 use std::ops::Range;
 
 /// Where exactly a fault is, what it is, and a remedy for the faults that people make. `message` and `span` are those of
 /// the TOML parser.
 #[must_use]
-pub fn explain(text: &str, message: &str, span: Range<usize>) -> (Range<usize>, String, String) {
+pub(crate) fn explain(
+    text: &str,
+    message: &str,
+    span: Range<usize>,
+) -> (Range<usize>, String, String) {
     let before = text.get(..span.start).unwrap_or(text);
     let from = before.rfind('\n').map_or(0, |newline| newline + 1);
     let to = text[from..].find('\n').map_or(text.len(), |end| from + end);

@@ -21,7 +21,7 @@ const SIZES: &[(&str, u64)] = &[
 
 /// Reads `5M`, `2H`, `1D`; small letters are taken too.
 #[must_use]
-pub fn parse_interval(text: &str) -> Option<Duration> {
+pub(crate) fn parse_interval(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit = text.chars().next_back()?;
     let (_, seconds) = INTERVALS
@@ -32,13 +32,13 @@ pub fn parse_interval(text: &str) -> Option<Duration> {
         return None;
     }
     let seconds = number.parse::<u64>().ok()?.checked_mul(seconds)?;
-    // What a signed number of milliseconds can count, as times are calculated with.
+    // Upper bound: what 64 signed bits of milliseconds can hold.
     (seconds <= i64::MAX as u64 / 1000).then_some(Duration::from_secs(seconds))
 }
 
 /// Writes a number of seconds in the largest unit that fits.
 #[must_use]
-pub fn format_interval(seconds: u64) -> String {
+pub(crate) fn format_interval(seconds: u64) -> String {
     INTERVALS
         .into_iter()
         .find(|(_, unit)| seconds != 0 && seconds.is_multiple_of(*unit))
@@ -50,7 +50,7 @@ pub fn format_interval(seconds: u64) -> String {
 
 /// Reads a number of bytes: `1048576`, `512 MiB`, `2GB`. The largest is `i64::MAX`.
 #[must_use]
-pub fn parse_size(text: &str) -> Option<i64> {
+pub(crate) fn parse_size(text: &str) -> Option<i64> {
     let text = text.trim();
     let end = text
         .find(|c: char| !c.is_ascii_digit())

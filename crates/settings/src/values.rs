@@ -2,6 +2,7 @@
 
 use crate::check::{Fault, FaultKind};
 use crate::key::{Key, Takes};
+use crate::names::nearest;
 use crate::raw::RawTable;
 use crate::secret::SecretRef;
 use std::collections::BTreeMap;
@@ -34,7 +35,10 @@ pub struct Settings {
     pub span: Range<usize>,
     pub(crate) values: BTreeMap<&'static str, Value>,
     pub(crate) written: BTreeMap<&'static str, Written>,
-    pub(crate) has_unknown: bool,
+    /// The keys that are not declared.
+    pub(crate) unknown: Vec<String>,
+    /// Whether every required key has a value.
+    pub(crate) is_complete: bool,
 }
 
 /// Settings are equal if their values are, wherever they stand.
@@ -43,8 +47,6 @@ impl PartialEq for Settings {
         self.values == other.values
     }
 }
-
-impl Eq for Settings {}
 
 /// How a key is given, rightly or wrongly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,10 +208,26 @@ impl Settings {
         self.written.contains_key(name)
     }
 
-    /// Whether there are keys that are not declared, one of which may be a misspelt one.
+    /// Whether a key is given and has no fault.
     #[must_use]
-    pub fn has_unknown_keys(&self) -> bool {
-        self.has_unknown
+    pub fn is_right(&self, name: &str) -> bool {
+        self.written
+            .get(name)
+            .is_some_and(|written| written.is_right)
+    }
+
+    /// Whether every required key has a value. In a file that is not well formed, a missing one is not reported.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Whether a key that is not declared may be meant to be this one.
+    #[must_use]
+    pub fn may_be_misspelt(&self, name: &str) -> bool {
+        self.unknown
+            .iter()
+            .any(|written| nearest(written, [name]).is_some())
     }
 
     /// The place of the value of a key; that of the table where it is not given.

@@ -48,11 +48,20 @@ impl Key {
                 _ => format!("if {}", required.join(" or ")),
             };
         }
-        let mut optional = conditions(Effect::Optional);
-        optional.extend(conditions(Effect::Unavailable));
-        match optional.as_slice() {
+        let only: Vec<String> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.effect == Effect::Unavailable)
+            .filter_map(Rule::only)
+            .collect();
+        if !only.is_empty() {
+            return format!("if {}", only.join(" and "));
+        }
+        let mut excused = conditions(Effect::Optional);
+        excused.extend(conditions(Effect::Unavailable));
+        match excused.as_slice() {
             [] => "yes".to_owned(),
-            _ => format!("yes, unless {}", optional.join(" or ")),
+            _ => format!("yes, unless {}", excused.join(" or ")),
         }
     }
 
@@ -91,13 +100,21 @@ impl Key {
             (Takes::Secret, _) => return format!("{name} = {SECRET}"),
             (Takes::Boolean | Takes::Integer(..), Some(default)) => default.to_owned(),
             (_, Some(default)) => format!("\"{default}\""),
-            (_, None) => self.value(),
+            (_, None) => self.sample(),
         };
         format!("{name} = {value}")
     }
 
-    /// Some value that it takes, as it is written.
-    fn value(&self) -> String {
+    /// How a message puts a text to the key: it is a value of its own or one of a list.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self.takes {
+            Takes::List(_) | Takes::ListOrCommas(_) => "holds",
+            _ => "is",
+        }
+    }
+
+    /// A sample value in TOML syntax.
+    fn sample(&self) -> String {
         let value = |takes: Takes| match takes {
             Takes::Boolean => "true".to_owned(),
             Takes::Integer(first, _) => first.to_string(),
@@ -122,6 +139,17 @@ impl Key {
 }
 
 impl Rule {
+    /// When it does not apply, where that is the shorter way to say it.
+    fn only(&self) -> Option<String> {
+        let values = match self.when {
+            When::IsNoneOf(values) => values,
+            When::IsNot(ref value) => std::slice::from_ref(value),
+            _ => return None,
+        };
+        let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        Some(format!("`{}` is {}", self.key, values.join(" or ")))
+    }
+
     /// When it applies.
     pub(crate) fn in_words(&self) -> String {
         let key = self.key;

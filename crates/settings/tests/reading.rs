@@ -179,6 +179,93 @@ fn what_depends_on_something_wrong_or_missing_is_not_reported_besides() {
 }
 
 #[test]
+fn what_depends_on_something_undecided_is_undecided_itself() {
+    const CHAIN: &[Key] = &[
+        Key::new("first", Takes::Choice(&["a", "b"]), "First.").default("a"),
+        Key::new("second", Takes::Choice(&["c", "d"]), "Second.")
+            .default("c")
+            .rules(&[Rule::only_with("first", &["b"])]),
+        Key::new("third", Takes::AnyText, "Third.")
+            .required()
+            .rules(&[Rule::only_with("second", &["c"])]),
+    ];
+    let faults = |text: &str| {
+        let document = Document::parse(text);
+        let mut reader = Reader::new(&document);
+        let settings = reader.table(CHAIN, "the file", &document.root, 0..0);
+        (reader.faults.len(), settings.is_complete())
+    };
+    assert_eq!(faults("first = \"wrong\""), (1, true));
+    assert_eq!(faults("first = \"b\""), (1, false));
+    assert_eq!(faults("first = \"a\""), (0, true));
+    assert_eq!(faults("first = "), (1, true));
+}
+
+#[test]
+fn a_misspelt_key_is_one_fault_and_no_other_missing_key_is_hidden_by_it() {
+    let (_, faults) = read("[[receiver]]\nnam = \"a\"\n");
+    let messages: Vec<&str> = faults.iter().map(|fault| fault.2.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].contains("did you mean `name`?"));
+    assert!(messages[1].contains("has no `address`"));
+}
+
+#[test]
+fn numbers_are_quoted_as_they_are_written() {
+    let (_, faults) = read("[[receiver]]\nname = 1.10\naddress = \"a:1\"\n");
+    assert!(
+        faults[0].2.contains("write \"1.10\" in quotes"),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn hosts_with_ports_have_both_brackets_or_none() {
+    for (address, is_right) in [
+        ("siem.example.com:514", true),
+        ("192.0.2.1:514", true),
+        ("[2001:db8::1]:514", true),
+        ("[192.0.2.1:514", false),
+        ("192.0.2.1]:514", false),
+        ("2001:db8::1:514", false),
+        ("a:0", false),
+        ("a", false),
+    ] {
+        let (_, faults) = read(&format!(
+            "[[receiver]]\nname = \"a\"\naddress = \"{address}\"\n"
+        ));
+        assert_eq!(faults.is_empty(), is_right, "{address}: {faults:?}");
+    }
+}
+
+#[test]
+fn the_schema_asks_for_nothing_that_is_not_available() {
+    // A key with a default that is not available itself makes no other one available.
+    const KEYS: &[Key] = &[
+        Key::new("kind", Takes::Choice(&["file", "topic"]), "Kind.").required(),
+        Key::new(
+            "mechanism",
+            Takes::Choice(&["plain", "token"]),
+            "Mechanism.",
+        )
+        .default("plain")
+        .rules(&[Rule::only_with("kind", &["topic"])]),
+        Key::new("user", Takes::AnyText, "User.")
+            .required()
+            .rules(&[Rule::only_with("mechanism", &["plain"])]),
+    ];
+    let schema = schema::object(KEYS);
+    let user = schema["allOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|rule| rule["then"]["required"] == serde_json::json!(["user"]))
+        .unwrap();
+    let excuse = user["if"].to_string();
+    assert!(excuse.contains("\"kind\""), "{excuse}");
+}
+
+#[test]
 fn an_old_name_is_read_and_a_misspelt_one_is_not_missing_besides() {
     let (settings, faults) = read("[[receiver]]\nname = \"a\"\nhost = \"b:2\"\n");
     assert_eq!(faults[0].0, FaultKind::Renamed);

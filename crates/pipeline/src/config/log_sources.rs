@@ -36,6 +36,8 @@ pub struct LogSourceConfig {
     pub is_shared: bool,
     /// Where the protocol stands.
     pub(super) protocol_span: Range<usize>,
+    /// Whether all names of destinations could be read.
+    pub(super) has_destinations: bool,
     /// Whether the parameters were valid; otherwise there are none.
     pub(super) has_parameters: bool,
 }
@@ -113,6 +115,7 @@ pub(super) fn read(
             destinations: table.list("destinations").to_vec(),
             is_shared: false,
             protocol_span: table.span_of("protocol"),
+            has_destinations: table.is_right("destinations"),
             has_parameters,
         };
         check_name(findings, &source, &found);
@@ -234,6 +237,7 @@ fn parameters(
     let parameters = protocol?.read(&mut reader, "[log_source.parameters]", raw, span);
     for fault in reader.faults {
         let code = match fault.kind {
+            FaultKind::Renamed => Code::ConfigKeyRenamed,
             FaultKind::Unknown => Code::ParameterUnknown,
             FaultKind::Missing => Code::ParameterMissing,
             FaultKind::Unavailable | FaultKind::Contradiction => Code::ParameterConflict,

@@ -194,7 +194,7 @@ impl Findings<'_> {
 
     /// A reader of tables whose keys are declared elsewhere.
     fn reader(&self) -> Reader {
-        Reader::of(self.unread)
+        Reader::continuing(self.unread)
     }
 }
 
@@ -264,7 +264,7 @@ fn check_use(findings: &mut Findings<'_>, config: &Config) {
     let all_read = config
         .log_sources
         .iter()
-        .all(|source| !source.destinations.is_empty());
+        .all(|source| source.has_destinations);
     if findings.unread {
         return;
     }
@@ -335,7 +335,7 @@ impl Config {
                                 "`{parameter}` of log source `{}`: {error}",
                                 source.identifier.value
                             ),
-                            "set it in the environment of the process, or give it to the file",
+                            "set it in the environment of the process, or write it to the file",
                         )
                         .with_severity(severity)
                         .at(&self.file, span, ""),
@@ -353,7 +353,7 @@ impl Config {
                     Diagnostic::new(
                         Code::SecretUnavailable,
                         format!("`{key}` of destination `{}`: {error}", name.value),
-                        "set it in the environment of the process, or give it to the file",
+                        "set it in the environment of the process, or write it to the file",
                     )
                     .with_severity(severity)
                     .at(&self.file, name.span.clone(), ""),
@@ -386,7 +386,7 @@ impl Config {
                 Diagnostic::new(
                     Code::SecretUnavailable,
                     format!("`{key}` of the group: {error}"),
-                    "set it in the environment of the process, or give it to the file",
+                    "set it in the environment of the process, or write it to the file",
                 )
                 .with_severity(severity)
                 .at(&self.file, group.span.clone(), ""),

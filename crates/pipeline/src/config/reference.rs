@@ -32,14 +32,15 @@ pub fn json_schema() -> String {
     schema["title"] = json!("dsmith.toml");
     // Which parameters a log source takes depends on its protocol.
     let log_source = &mut schema["properties"]["log_source"]["items"];
-    log_source["allOf"] = REGISTRY
+    let conditions = REGISTRY
         .iter()
         .map(|protocol| {
             json!({
                 "if": { "properties": { "protocol": { "const": protocol.name() } }, "required": ["protocol"] },
                 "then": { "properties": { "parameters": schema::object(protocol.parameters()) } },
             })
-        })
-        .collect();
+        });
+    let own = log_source["allOf"].as_array().cloned().unwrap_or_default();
+    log_source["allOf"] = own.into_iter().chain(conditions).collect();
     format!("{schema:#}\n")
 }

@@ -168,7 +168,7 @@ pub(crate) const fn recurrence(default: &'static str) -> Key {
     .default(default)
 }
 
-/// What a recurrence is where the declaration did not supply one.
+/// Time from the beginning of one collection to the beginning of the next.
 pub(crate) fn recurrence_of(parameters: &Settings) -> TimeDelta {
     interval(parameters, "recurrence")
 }

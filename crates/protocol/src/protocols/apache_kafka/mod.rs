@@ -159,7 +159,8 @@ impl Protocol for ApacheKafka {
             .filter(|(_, broker)| host_of(broker).is_none())
             .map(|(index, broker)| {
                 parameters.fault(FaultKind::Pattern, "bootstrap_server_list", Some(index), format!(
-                    "`bootstrap_server_list` holds {broker:?}, which is no host with a port"
+                    "`bootstrap_server_list` holds {:?}, which is no host with a port",
+                    settings::masked(broker)
                 ), "write a host and a port, such as broker.example.com:9092 or [2001:db8::1]:9092")
             })
             .collect();
