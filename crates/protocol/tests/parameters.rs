@@ -135,7 +135,7 @@ fn other_region_stands_in_for_region_and_takes_commas() {
     for hostile in ["au.example.com/", "a@b", "-x"] {
         let found = faults(&format!("other_region = {hostile:?}"));
         assert!(
-            found[0].starts_with("Pattern: `other_region` is"),
+            found[0].starts_with("Pattern: `other_region` holds"),
             "{found:?}"
         );
     }

@@ -147,7 +147,11 @@ fn condition(keys: &[Key], rule: &Rule) -> Value {
             .map(|value| other.map_or(Value::Null, |other| typed(other, value)))
             .collect();
         let mut properties = Map::new();
-        properties.insert(rule.key.to_owned(), json!({ "enum": constants }));
+        let constant = match constants.as_slice() {
+            [constant] => json!({ "const": constant }),
+            _ => json!({ "enum": constants }),
+        };
+        properties.insert(rule.key.to_owned(), constant);
         let given = json!({ "properties": properties, "required": [rule.key] });
         let default = other.and_then(|other| other.default);
         let (Some(other), true) = (other, default.is_some_and(|value| values.contains(&value)))
@@ -161,11 +165,11 @@ fn condition(keys: &[Key], rule: &Rule) -> Value {
             .filter(|rule| rule.effect == Effect::Unavailable)
             .map(|rule| condition(keys, rule))
             .collect();
-        let absent = json!({ "not": { "required": [rule.key] } });
-        let absent = match unavailable.as_slice() {
-            [] => absent,
-            _ => json!({ "allOf": [absent, { "not": { "anyOf": unavailable } }] }),
-        };
+        if unavailable.is_empty() {
+            return json!({ "properties": properties });
+        }
+        let absent =
+            json!({ "not": { "anyOf": [{ "required": [rule.key] }, { "anyOf": unavailable }] } });
         json!({ "anyOf": [given, absent] })
     };
     match rule.when {
