@@ -550,4 +550,9 @@ description = "identifier of the alert"
             findings(&format!("{}“{}", &GOOD[..at], &GOOD[at + c.len_utf8()..]));
         }
     }
+
+    #[test]
+    fn every_declaration_is_sound() {
+        assert_eq!(settings::unsound(KEYS), Vec::<String>::new());
+    }
 }

@@ -1198,3 +1198,11 @@ fn the_reference_and_the_schema_are_those_that_the_declaration_gives() {
         );
     }
 }
+
+#[test]
+fn every_declaration_is_sound() {
+    assert_eq!(
+        settings::unsound(pipeline::config::ROOT),
+        Vec::<String>::new()
+    );
+}

@@ -127,7 +127,7 @@ impl Reader {
                 // A wrong boolean counts as its default, because there is no third value.
                 && (!settings.is_given(key.name) || matches!(key.takes, Takes::Boolean))
                 && !settings.has(key.name)
-                && let Some(value) = default_value(key, default)
+                && let Some(value) = Self::default().default_value(key, default)
             {
                 settings.values.insert(key.name, value);
             }
@@ -302,6 +302,21 @@ impl Reader {
                 help,
             );
         }
+    }
+
+    /// A default as a value; nothing if the key refuses it.
+    fn default_value(&mut self, key: &Key, default: &str) -> Option<Value> {
+        let value = match key.takes {
+            Takes::Integer(..) => RawValue::Integer(default.parse().ok()?),
+            Takes::Boolean => RawValue::Boolean(default.parse().ok()?),
+            _ => RawValue::Text(default.to_owned()),
+        };
+        self.value(key, "", &value.into())
+    }
+
+    /// Whether a key takes its own default.
+    pub(crate) fn takes_default(&mut self, key: &Key, default: &str) -> bool {
+        self.default_value(key, default).is_some() && self.faults.is_empty()
     }
 
     fn value(&mut self, key: &Key, title: &str, raw: &Raw) -> Option<Value> {
@@ -704,16 +719,6 @@ fn applies(rule: &Rule, settings: &Settings) -> bool {
         When::Given => has,
         When::Absent => !has,
     }
-}
-
-/// A default as a value.
-fn default_value(key: &Key, default: &str) -> Option<Value> {
-    let value = match key.takes {
-        Takes::Integer(..) => RawValue::Integer(default.parse().ok()?),
-        Takes::Boolean => RawValue::Boolean(default == "true"),
-        _ => RawValue::Text(default.to_owned()),
-    };
-    Reader::default().value(key, "", &value.into())
 }
 
 /// The name of a table within another one, whose title may stand in brackets.
