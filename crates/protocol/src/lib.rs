@@ -1,6 +1,6 @@
 //! Collecting: log source protocols as plugins, and the driver that runs them.
 //!
-//! A [`Protocol`] declares its parameters (see [`parameter`]) and opens a [`Source`] for a log source. What comes out of
+//! A [`Protocol`] declares its parameters as [keys](settings::Key) and opens a [`Source`] for a log source. What comes out of
 //! a source are [`Page`]s: raw payloads together with the [`Cursor`] that belongs behind them. A [`Sink`] makes both
 //! durable in one step. Nothing here knows what a payload means.
 //!
