@@ -228,7 +228,14 @@ impl Work {
             }
         }
         let done = self.splitter.offset();
-        if done == begin {
+        // The end of a file can end a payload without taking a byte. Where a splitter can begin then, nothing comes again.
+        if let Some(at_end) = self.splitter.mark() {
+            for fault in self.faults.drain(..) {
+                turn.fault(&opened.path, fault);
+            }
+            mark = Some(at_end);
+        }
+        if done == begin && mark.is_none_or(|mark| mark.offset <= place.offset) {
             return false;
         }
         let mut bytes = self.splitter.done_since(begin);

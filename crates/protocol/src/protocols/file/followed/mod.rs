@@ -364,7 +364,11 @@ impl Followed {
                 self.looks_back = true;
                 Ok(Outcome::More)
             }
-            Read::Took | Read::AtEnd { .. } => Ok(Outcome::More),
+            Read::Took => Ok(Outcome::More),
+            Read::AtEnd { stamp, .. } => {
+                self.seen = Some(stamp);
+                Ok(Outcome::More)
+            }
         }
     }
 
