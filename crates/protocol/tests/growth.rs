@@ -349,7 +349,7 @@ fn wherever_a_file_ends_it_is_left_and_nothing_of_it_is_lost() {
             .to_owned(),
         format!(
             "{{\n\"value\": [\n{}\n], \"count\": 3}}",
-            vec!["{\n\"a\": 1\n}"; 3].join(",\n")
+            ["{\n\"a\": 1\n}"; 3].join(",\n")
         ),
         // Exactly as long as one piece and two.
         format!("{{\n\"long\": \"{}\"}}", "y".repeat(2048)),

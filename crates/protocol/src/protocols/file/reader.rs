@@ -140,6 +140,10 @@ impl Reader {
                 }
                 let mut reached = place.clone();
                 reached.last_bytes = before.to_vec();
+                // A damaged file is said to be that.
+                if !opened.has_taken(place)? && opened.fault().is_none() {
+                    return Ok(Fill::Changed);
+                }
                 let (framing, limit) = (turn.reading.format, turn.reading.max_payload);
                 let work = none.insert(Box::new(Work {
                     splitter: Splitter::resume(framing, limit, place.mark()).in_pieces(),
@@ -158,6 +162,10 @@ impl Reader {
         work.is_end = bytes.len() < PIECE;
         work.stamp = stamp;
         Ok(if bytes.is_empty() {
+            // The file was longer when payloads were taken.
+            if work.read_to < place.reached() && opened.fault().is_none() {
+                return Ok(Fill::Changed);
+            }
             Fill::AtEnd(stamp)
         } else {
             Fill::More
@@ -246,7 +254,7 @@ impl Work {
             bytes = behind;
         }
         self.reached.advance_by(bytes);
-        place.took(done.max(taken));
+        place.took(&self.reached);
         place.modified = Some(self.stamp.modified);
         place.is_end = self.is_end && !self.has_rest();
         turn.page.is_dirty = true;

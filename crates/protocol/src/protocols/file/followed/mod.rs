@@ -233,7 +233,7 @@ impl Followed {
         if self.seen == Some(stamp) {
             return self.at_end(turn);
         }
-        if self.known != Some(stamp) && place.offset < WEAK {
+        if self.known != Some(stamp) && place.reached() < WEAK {
             // Files may begin alike: that so little is in it as before does not say that it was not truncated.
             self.known = Some(stamp);
             let place = place.clone();
