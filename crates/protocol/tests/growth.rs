@@ -448,3 +448,76 @@ fn what_is_written_late_and_ends_behind_an_array_is_counted_once() {
     let payloads = payloads.map(|payload| payload.as_bytes().escape_ascii().to_string());
     assert_eq!(sink.payloads, payloads);
 }
+
+#[test]
+fn nothing_is_lost_or_comes_twice_when_the_longest_payload_changes() {
+    let folder = Folder::new("limit");
+    let path = folder.log();
+    // White space may be left out.
+    let letters = |text: &str| text.split_whitespace().collect::<String>();
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let format = rng.choice(["json", "json", "ndjson", "text"]).unwrap();
+        let mut content = String::new();
+        for _ in 0..rng.usize(1..6) {
+            content += &match rng.usize(0..4) {
+                0 => object(&mut rng),
+                1 => format!("long {}", "äx".repeat(rng.usize(300..3000))),
+                2 => format!("{{\"long\":\"{}\"}}", "y ".repeat(rng.usize(400..3000))),
+                _ => format!(
+                    "{{\n \"long\": [\n{}\n1]}}",
+                    " 12,\n".repeat(rng.usize(200..2000))
+                ),
+            };
+            content.push('\n');
+        }
+        let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+        let mut sink = Collected::default();
+        let mut payloads = String::new();
+        let _ = fs::remove_file(&path);
+        let mut file = File::create(&path).unwrap();
+        let mut unread = content.as_bytes();
+        while !unread.is_empty() {
+            let (piece, behind) = unread.split_at(rng.usize(1..=unread.len().min(4000)));
+            unread = behind;
+            file.write_all(piece).unwrap();
+            let limit = rng.choice([1024, 1500, 3000, 20_000]).unwrap();
+            let mut collector = start_with(&path, format, "follow", limit, &sink.cursor);
+            rest(&mut *collector, &clock, &mut sink, 1);
+            payloads.extend(sink.payloads.drain(..));
+        }
+        let expected = letters(&content).as_bytes().escape_ascii().to_string();
+        let found = letters(&payloads.replace("\\n", " ").replace("\\r", " "));
+        let both = found.bytes().zip(expected.bytes());
+        let same = both.take_while(|(found, wanted)| found == wanted).count();
+        assert!(
+            found == expected,
+            "seed {seed}, {format}: {} bytes instead of {}; different from {same} on: {:?} instead of {:?}",
+            found.len(),
+            expected.len(),
+            &found[same..found.len().min(same + 100)],
+            &expected[same..expected.len().min(same + 100)],
+        );
+    }
+}
+
+#[test]
+fn what_is_behind_the_place_that_was_reached_with_another_limit_is_counted() {
+    let folder = Folder::new("other-limit");
+    let path = folder.log();
+    let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+    for (first, second) in [(1024, 20_000), (1500, 1024)] {
+        let mut sink = Collected::default();
+        let long = format!("{{\"a\":[{}", "123,".repeat(1000));
+        fs::write(&path, &long).unwrap();
+        let mut collector = start_with(&path, "json", "follow", first, &Cursor::START);
+        rest(&mut *collector, &clock, &mut sink, 1);
+        assert_eq!(sink.malformed, 1);
+        fs::write(&path, format!("{long}4]}}\n")).unwrap();
+        let mut collector = start_with(&path, "json", "follow", second, &sink.cursor);
+        rest(&mut *collector, &clock, &mut sink, 1);
+        let found = sink.payloads.concat().replace("\\\"", "\"");
+        assert!(found == format!("{long}4]}}"), "{first}, {second}");
+        assert_eq!(sink.malformed, 2, "{first}, {second}");
+    }
+}

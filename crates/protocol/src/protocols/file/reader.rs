@@ -210,6 +210,7 @@ impl Work {
             let before = self.splitter.offset();
             let page = &mut turn.page.page;
             let faults = &mut self.faults;
+            let mut is_rest = false;
             let goes_on = self.splitter.next(last, |frame| match frame {
                 Frame::Payload { bytes, offset } if offset >= taken => {
                     page.payloads.push(if is_json {
@@ -218,9 +219,21 @@ impl Work {
                         bytes.into()
                     });
                 }
+                Frame::Payload { bytes, offset } => {
+                    // With another limit, other frames come from the same bytes: one may begin before what was taken.
+                    let known = usize::try_from(taken - offset).unwrap_or(usize::MAX);
+                    let rest = bytes.get(known..).unwrap_or_default();
+                    if !rest.trim_ascii().is_empty() {
+                        page.payloads.push(rest.into());
+                        is_rest = true;
+                    }
+                }
                 Frame::Fault(fault) if fault.offset >= taken => faults.push(fault),
-                _ => {}
+                Frame::Fault(_) => {}
             });
+            if is_rest {
+                turn.rest_of_payload(&opened.path, taken);
+            }
             let done = self.splitter.offset();
             if done > before {
                 mark = self.splitter.mark().or(mark);
