@@ -168,12 +168,11 @@ impl Followed {
         late.sum::<usize>() + self.reader.memory()
     }
 
-    /// Gives back that memory.
-    pub(super) fn forget_unfinished(&mut self) {
-        self.reader.forget();
-        for finished in &mut self.done {
-            finished.reader.forget();
-        }
+    /// The readers that hold such memory.
+    pub(super) fn readers(&mut self) -> impl Iterator<Item = &mut Reader> {
+        let late = self.done.iter_mut().map(|finished| &mut finished.reader);
+        late.chain([&mut self.reader])
+            .filter(|reader| reader.memory() > 0)
     }
 
     /// Closes what need not be open.
