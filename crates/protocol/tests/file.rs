@@ -83,11 +83,11 @@ impl Run {
             "path".to_owned(),
             RawValue::Text(path.display().to_string()),
         )]);
-        values.extend(
-            parameters
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), RawValue::Text((*value).to_owned()))),
-        );
+        values.extend(parameters.iter().map(|(key, value)| {
+            let number = value.parse().map(RawValue::Integer);
+            let value = number.unwrap_or_else(|_| RawValue::Text((*value).to_owned()));
+            ((*key).to_owned(), value)
+        }));
         let protocol = protocol::protocols::find("file").unwrap();
         let parameters = protocol.validate(&values).unwrap();
         let Source::Stream(stream) = protocol
@@ -819,4 +819,113 @@ fn a_generation_that_cannot_be_unpacked_is_named_and_counted() {
     );
     let found = numbers(&mut sink);
     assert!(found.contains(&4009) && found.contains(&20) && !found.contains(&3999));
+}
+
+const IN_PIECES: [(&str, &str); 2] = [("format", "json"), ("max_payload", "1024")];
+
+/// Reads a document that is longer than a payload may be, in pieces, and not to its end.
+fn read_long_document(log: &Path, sink: &mut Collected) -> Run {
+    append(log, &format!("{{\n\"list\": [{}", "\n 1234,".repeat(1500)));
+    let mut run = Run::new(log, &IN_PIECES, &Cursor::START);
+    run.run(sink, 2);
+    assert!(taken(sink).len() > 8);
+    run
+}
+
+fn overwrite(path: &Path, text: &str) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(0).unwrap();
+    append(path, text);
+}
+
+fn objects(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(|n| format!("{{\"n\":{n}}}")).collect()
+}
+
+#[test]
+fn a_file_that_is_written_anew_within_a_long_document_is_read_from_its_beginning() {
+    for is_restarted in [false, true] {
+        // Shorter than what was read, as long, and longer.
+        for count in [2, 1200, 5000] {
+            let folder = Folder::new(&format!("anew-{is_restarted}-{count}"));
+            let mut sink = Collected::default();
+            let mut run = read_long_document(&folder.log(), &mut sink);
+            if is_restarted {
+                run = Run::new(&folder.log(), &IN_PIECES, &sink.cursor);
+            }
+            overwrite(&folder.log(), &(objects(0..count).join("\n") + "\n"));
+            run.run(&mut sink, 5);
+            let what = format!("{count} objects, restarted: {is_restarted}");
+            assert!(taken(&mut sink) == objects(0..count), "{what}");
+            assert_eq!(
+                run.collector.status().gaps(GapReason::Overwritten),
+                1,
+                "{what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_document_that_was_read_in_part_is_not_taken_for_another_file() {
+    for count in [2, 3000] {
+        let folder = Folder::new(&format!("other-gz-{count}"));
+        let mut sink = Collected::default();
+        drop(read_long_document(&folder.log(), &mut sink));
+        fs::remove_file(folder.log()).unwrap();
+        let rotated = folder.0.join("app.log.1");
+        append(&rotated, &(objects(0..count).join("\n") + "\n"));
+        compress(&rotated);
+        append(&folder.log(), "{\"next\":1}\n");
+        let mut run = Run::new(&folder.log(), &IN_PIECES, &sink.cursor);
+        run.run(&mut sink, 20);
+        let mut expected = objects(0..count);
+        expected.push("{\"next\":1}".to_owned());
+        assert!(taken(&mut sink) == expected, "{count}");
+        assert_eq!(run.collector.status().gaps(GapReason::Missing), 1);
+    }
+}
+
+#[test]
+fn a_long_document_is_read_on_where_it_was_compressed() {
+    let folder = Folder::new("long-gz");
+    let mut sink = Collected::default();
+    drop(read_long_document(&folder.log(), &mut sink));
+    append(&folder.log(), "\n 5]}\n{\"last\":1}\n");
+    fs::rename(folder.log(), folder.0.join("app.log.1")).unwrap();
+    compress(&folder.0.join("app.log.1"));
+    append(&folder.log(), "{\"next\":1}\n");
+    let mut run = Run::new(&folder.log(), &IN_PIECES, &sink.cursor);
+    run.run(&mut sink, 20);
+    let payloads = taken(&mut sink);
+    let (rest, behind) = payloads.split_at(payloads.len() - 2);
+    assert_eq!(behind, ["{\"last\":1}", "{\"next\":1}"]);
+    assert!(rest.concat().len() < 1024 && rest.concat().ends_with("5]}"));
+    assert_eq!(run.collector.status().all_gaps(), 0);
+}
+
+#[test]
+fn a_position_within_a_long_document_that_an_older_version_stored_is_read() {
+    for is_overwritten in [false, true] {
+        let folder = Folder::new(&format!("old-{is_overwritten}"));
+        let mut sink = Collected::default();
+        drop(read_long_document(&folder.log(), &mut sink));
+        let text = sink.cursor.as_text().unwrap();
+        let (before, behind) = text.split_once(",\"taken_tail\":\"").unwrap();
+        let old = format!("{before}{}", behind.split_once('"').unwrap().1);
+        if is_overwritten {
+            overwrite(&folder.log(), "");
+        } else {
+            append(&folder.log(), "\n 5]}\n");
+        }
+        append(&folder.log(), "{\"last\":1}\n");
+        let mut run = Run::new(&folder.log(), &IN_PIECES, &Cursor::from_text(old));
+        run.run(&mut sink, 5);
+        let payloads = taken(&mut sink);
+        let expected = 1 + usize::from(!is_overwritten);
+        assert_eq!(payloads.len(), expected, "{payloads:?}");
+        assert_eq!(payloads.last().unwrap(), "{\"last\":1}");
+        let gaps = run.collector.status().all_gaps();
+        assert_eq!(gaps, u64::from(is_overwritten));
+    }
 }

@@ -13,9 +13,11 @@ use protocol::clock::{Clock, VirtualClock};
 use protocol::secret::GivenSecrets;
 use protocol::{Collector, Cursor, LaneId, Page, Sink, SinkError, Source, Step};
 use settings::{RawTable, RawValue};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// How many files are tried; `DSMITH_SEEDS=FROM-TO` or `DSMITH_SEEDS=COUNT` tries others.
 const SEEDS: u64 = 60;
@@ -43,11 +45,22 @@ impl Sink for Collected {
 }
 
 fn start(path: &Path, format: &str, cursor: &Cursor) -> Box<dyn Collector> {
+    start_with(path, format, "follow", 1024, cursor)
+}
+
+fn start_with(
+    path: &Path,
+    format: &str,
+    mode: &str,
+    max_payload: i64,
+    cursor: &Cursor,
+) -> Box<dyn Collector> {
     let text = |text: &str| RawValue::Text(text.to_owned());
     let values = RawTable::from_iter([
         ("path".to_owned(), text(path.to_str().unwrap())),
         ("format".to_owned(), text(format)),
-        ("max_payload".to_owned(), RawValue::Integer(1024)),
+        ("mode".to_owned(), text(mode)),
+        ("max_payload".to_owned(), RawValue::Integer(max_payload)),
     ]);
     let protocol = protocol::protocols::find("file").unwrap();
     let parameters = protocol.validate(&values).unwrap();
@@ -187,19 +200,44 @@ fn grow(
     (sink.payloads, sink.malformed)
 }
 
-#[test]
-fn however_a_file_grows_the_same_comes_out() {
-    let seeds = match std::env::var("DSMITH_SEEDS") {
+fn seeds() -> Range<u64> {
+    match std::env::var("DSMITH_SEEDS") {
         Ok(text) => match text.split_once('-') {
             Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
             None => 0..text.parse().unwrap(),
         },
         Err(_) => 0..SEEDS,
-    };
-    let folder = std::env::temp_dir().join(format!("dsmith-growth-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("app.log");
-    for seed in seeds {
+    }
+}
+
+/// A folder that is gone after the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("dsmith-growth-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("app.log")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn however_a_file_grows_the_same_comes_out() {
+    let folder = Folder::new("grows");
+    let path = folder.log();
+    for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
         let format = rng.choice(["json", "json", "ndjson", "text"]).unwrap();
         let mut content = Vec::new();
@@ -234,5 +272,252 @@ fn however_a_file_grows_the_same_comes_out() {
             );
         }
     }
-    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What comes out of a file that is read once.
+fn read_once(
+    path: &Path,
+    format: &str,
+    content: &[u8],
+    mut is_killed: impl FnMut() -> bool,
+) -> Result<(Vec<String>, u64), &'static str> {
+    let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+    let mut sink = Collected::default();
+    fs::write(path, content).unwrap();
+    let mut collector = start_with(path, format, "once", 1024, &Cursor::START);
+    for _ in 0..1000 {
+        match collector.step(&clock, &mut sink) {
+            Step::Again => {}
+            Step::Wait(until) => clock.advance_to(until),
+            Step::Finished => return Ok((sink.payloads, sink.malformed)),
+        }
+        if is_killed() {
+            collector = start_with(path, format, "once", 1024, &sink.cursor);
+        }
+    }
+    Err("it is not finished")
+}
+
+/// What comes out of a file that is rotated when it has this content, before what comes out of the next one.
+fn rotate(
+    path: &Path,
+    format: &str,
+    content: &[u8],
+    rng: &mut Rng,
+) -> Result<(Vec<String>, u64), &'static str> {
+    let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+    let mut sink = Collected::default();
+    let (first, second) = content.split_at(rng.usize(0..=content.len()));
+    fs::write(path, first).unwrap();
+    let mut collector = start(path, format, &Cursor::START);
+    rest(&mut *collector, &clock, &mut sink, 1);
+    let mut file = File::options().append(true).open(path).unwrap();
+    file.write_all(second).unwrap();
+    for _ in 0..rng.usize(0..4) {
+        collector.step(&clock, &mut sink);
+    }
+    fs::rename(path, path.with_extension("log.1")).unwrap();
+    fs::write(path, "{\"next\":1}\n").unwrap();
+    if rng.bool() {
+        collector = start(path, format, &sink.cursor);
+    }
+    for _ in 0..1000 {
+        match collector.step(&clock, &mut sink) {
+            Step::Wait(until) => clock.advance_to(until),
+            _ if rng.u8(..) < 10 => collector = start(path, format, &sink.cursor),
+            _ => {}
+        }
+        if sink
+            .payloads
+            .last()
+            .is_some_and(|last| last.contains("next"))
+        {
+            sink.payloads.pop();
+            return Ok((sink.payloads, sink.malformed));
+        }
+    }
+    Err("the rotated file is not left")
+}
+
+#[test]
+fn wherever_a_file_ends_it_is_left_and_nothing_of_it_is_lost() {
+    let folder = Folder::new("ends");
+    let path = folder.log();
+    let mut contents: Vec<Vec<u8>> = [
+        "{\"value\":[{\"a\":1}]}\n".to_owned(),
+        "{\"id\":1,\n\"records\": [\n{\"a\":1},\n{\n\"b\":\n[2]}\n]\n,\"more\":1}\n{\"c\":3}"
+            .to_owned(),
+        format!(
+            "{{\n\"value\": [\n{}\n], \"count\": 3}}",
+            ["{\n\"a\": 1\n}"; 3].join(",\n")
+        ),
+        // Exactly as long as one piece and two.
+        format!("{{\n\"long\": \"{}\"}}", "y".repeat(2048)),
+        format!("[1, {{\n\"long\": [{}", "\n 1234567,".repeat(300)),
+        format!("[1, {{\"long\": [{}", "1234567,".repeat(300)),
+    ]
+    .map(String::into_bytes)
+    .to_vec();
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let parts = (0..rng.usize(1..4)).map(|_| part(&mut rng));
+        contents.push(parts.collect::<Vec<_>>().concat());
+    }
+    for (seed, content) in contents.iter().enumerate() {
+        let mut rng = Rng::with_seed(seed as u64);
+        let format = match seed {
+            0..=5 => "json",
+            _ => rng
+                .choice(["json", "json", "json", "ndjson", "text"])
+                .unwrap(),
+        };
+        // Every end where there are not too many, and those where a piece is full.
+        let stride = content.len() / 50 + 1;
+        let mut ends: BTreeSet<usize> = (0..=content.len()).step_by(stride).collect();
+        ends.extend((1024..=content.len()).step_by(1024));
+        for end in ends {
+            let content = &content[..end];
+            let tell = || {
+                format!(
+                    "content {seed} up to byte {end}: {format} {:?}",
+                    content.escape_ascii().to_string()
+                )
+            };
+            let whole = read_once(&path, format, content, || false)
+                .unwrap_or_else(|error| panic!("{error}: {}", tell()));
+            let killed = read_once(&path, format, content, || rng.bool());
+            assert!(
+                killed.as_ref() == Ok(&whole),
+                "{killed:?} instead of {whole:?} when it is killed: {}",
+                tell()
+            );
+            let rotated = rotate(&path, format, content, &mut rng);
+            assert!(
+                rotated.as_ref() == Ok(&whole),
+                "{rotated:?} instead of {whole:?} when it is rotated: {}",
+                tell()
+            );
+        }
+    }
+}
+
+#[test]
+fn an_envelope_that_ends_behind_its_array_is_left_and_counted() {
+    let folder = Folder::new("envelope");
+    let read = |content: &str| read_once(&folder.log(), "json", content.as_bytes(), || false);
+    let payloads = vec!["{\\\"a\\\":1}".to_owned()];
+    let whole = read("{\"value\":[{\"a\":1}]}");
+    assert_eq!(whole, Ok((payloads.clone(), 0)));
+    assert_eq!(read("{\"value\":[{\"a\":1}]"), Ok((payloads.clone(), 1)));
+    assert_eq!(read("{\"value\":[{\"a\":1}] "), Ok((payloads, 1)));
+}
+
+#[test]
+fn a_long_value_that_ends_with_a_piece_is_left() {
+    let folder = Folder::new("pieces");
+    for length in 2040..2056 {
+        let content = format!("{{\n\"a\":[{}", "1,\n ".repeat(600));
+        let content = &content.as_bytes()[..length];
+        let (payloads, malformed) = read_once(&folder.log(), "json", content, || false).unwrap();
+        assert_eq!(malformed, 1, "{length} bytes");
+        let payloads = payloads.concat().replace("\\n", "\n").replace("\\\"", "\"");
+        // White space at the end of a payload is no part of it.
+        let letters = |text: &str| text.split_whitespace().collect::<String>();
+        let content = str::from_utf8(content).unwrap();
+        assert_eq!(letters(&payloads), letters(content), "{length} bytes");
+    }
+}
+
+#[test]
+fn what_is_written_late_and_ends_behind_an_array_is_counted_once() {
+    let folder = Folder::new("late");
+    let (path, rotated) = (folder.log(), folder.log().with_extension("log.1"));
+    let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+    let mut sink = Collected::default();
+    fs::write(&path, "{\"a\":1}\n").unwrap();
+    let mut collector = start(&path, "json", &Cursor::START);
+    rest(&mut *collector, &clock, &mut sink, 2);
+    fs::rename(&path, &rotated).unwrap();
+    fs::write(&path, "{\"b\":2}\n").unwrap();
+    rest(&mut *collector, &clock, &mut sink, 10);
+    let mut file = File::options().append(true).open(&rotated).unwrap();
+    file.write_all(b"{\"value\":[{\"c\":3}]").unwrap();
+    rest(&mut *collector, &clock, &mut sink, 30);
+    assert_eq!(sink.malformed, 1);
+    let payloads = ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"];
+    let payloads = payloads.map(|payload| payload.as_bytes().escape_ascii().to_string());
+    assert_eq!(sink.payloads, payloads);
+}
+
+#[test]
+fn nothing_is_lost_or_comes_twice_when_the_longest_payload_changes() {
+    let folder = Folder::new("limit");
+    let path = folder.log();
+    // White space may be left out.
+    let letters = |text: &str| text.split_whitespace().collect::<String>();
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let format = rng.choice(["json", "json", "ndjson", "text"]).unwrap();
+        let mut content = String::new();
+        for _ in 0..rng.usize(1..6) {
+            content += &match rng.usize(0..4) {
+                0 => object(&mut rng),
+                1 => format!("long {}", "äx".repeat(rng.usize(300..3000))),
+                2 => format!("{{\"long\":\"{}\"}}", "y ".repeat(rng.usize(400..3000))),
+                _ => format!(
+                    "{{\n \"long\": [\n{}\n1]}}",
+                    " 12,\n".repeat(rng.usize(200..2000))
+                ),
+            };
+            content.push('\n');
+        }
+        let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+        let mut sink = Collected::default();
+        let mut payloads = String::new();
+        let _ = fs::remove_file(&path);
+        let mut file = File::create(&path).unwrap();
+        let mut unread = content.as_bytes();
+        while !unread.is_empty() {
+            let (piece, behind) = unread.split_at(rng.usize(1..=unread.len().min(4000)));
+            unread = behind;
+            file.write_all(piece).unwrap();
+            let limit = rng.choice([1024, 1500, 3000, 20_000]).unwrap();
+            let mut collector = start_with(&path, format, "follow", limit, &sink.cursor);
+            rest(&mut *collector, &clock, &mut sink, 1);
+            payloads.extend(sink.payloads.drain(..));
+        }
+        let expected = letters(&content).as_bytes().escape_ascii().to_string();
+        let found = letters(&payloads.replace("\\n", " ").replace("\\r", " "));
+        let both = found.bytes().zip(expected.bytes());
+        let same = both.take_while(|(found, wanted)| found == wanted).count();
+        assert!(
+            found == expected,
+            "seed {seed}, {format}: {} bytes instead of {}; different from {same} on: {:?} instead of {:?}",
+            found.len(),
+            expected.len(),
+            &found[same..found.len().min(same + 100)],
+            &expected[same..expected.len().min(same + 100)],
+        );
+    }
+}
+
+#[test]
+fn what_is_behind_the_place_that_was_reached_with_another_limit_is_counted() {
+    let folder = Folder::new("other-limit");
+    let path = folder.log();
+    let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+    for (first, second) in [(1024, 20_000), (1500, 1024)] {
+        let mut sink = Collected::default();
+        let long = format!("{{\"a\":[{}", "123,".repeat(1000));
+        fs::write(&path, &long).unwrap();
+        let mut collector = start_with(&path, "json", "follow", first, &Cursor::START);
+        rest(&mut *collector, &clock, &mut sink, 1);
+        assert_eq!(sink.malformed, 1);
+        fs::write(&path, format!("{long}4]}}\n")).unwrap();
+        let mut collector = start_with(&path, "json", "follow", second, &sink.cursor);
+        rest(&mut *collector, &clock, &mut sink, 1);
+        let found = sink.payloads.concat().replace("\\\"", "\"");
+        assert!(found == format!("{long}4]}}"), "{first}, {second}");
+        assert_eq!(sink.malformed, 2, "{first}, {second}");
+    }
 }

@@ -85,6 +85,9 @@ pub(super) struct FileCollector {
     /// When a fault of a kind was last logged.
     logged: Vec<(Discriminant<FaultKind>, DateTime<Utc>)>,
     finished: bool,
+    /// The most bytes that unfinished payloads have ever taken.
+    #[cfg(test)]
+    most_kept: usize,
     progress: Progress,
     /// Since when something keeps what is there from being read whole.
     stuck_since: Option<DateTime<Utc>>,
@@ -131,6 +134,8 @@ impl FileCollector {
             warning: None,
             logged: Vec::new(),
             finished: false,
+            #[cfg(test)]
+            most_kept: 0,
             progress: Progress::Behind,
             stuck_since: None,
             status: LaneStatus::default(),
@@ -184,7 +189,6 @@ impl FileCollector {
         let mut building = Building::default();
         self.search(now, &mut building)?;
         let is_at_rest = self.take_turns(now, &mut building);
-        self.forget_some();
         if building.is_dirty || building.page.malformed > 0 {
             self.offered = Some(Page {
                 cursor: self.cursor(),
@@ -203,9 +207,12 @@ impl FileCollector {
     fn take_turns(&mut self, now: DateTime<Utc>, building: &mut Building) -> bool {
         let mut folders = Folders::default();
         let mut turns = 0;
+        let mut kept = self.files.iter().map(|slot| slot.file.memory()).sum();
+        kept = self.forget_largest(kept);
         for _ in 0..self.files.len() {
             let index = self.turn % self.files.len();
             let slot = &mut self.files[index];
+            let held = slot.file.memory();
             if let Some((since, _)) = &slot.fault
                 && (now - *since).abs() < PAUSE
             {
@@ -265,6 +272,12 @@ impl FileCollector {
                     }
                 }
             }
+            kept = (kept + slot.file.memory()).saturating_sub(held);
+            #[cfg(test)]
+            {
+                self.most_kept = self.most_kept.max(kept);
+            }
+            kept = self.forget_largest(kept);
             self.turn = index + 1;
         }
         true
@@ -498,13 +511,18 @@ impl FileCollector {
         }
     }
 
-    fn forget_some(&mut self) {
-        let kept: usize = self.files.iter().map(|slot| slot.file.memory()).sum();
-        if kept > MAX_KEPT {
-            for slot in &mut self.files {
-                slot.file.forget_unfinished();
-            }
+    /// Forgets the largest unfinished payloads until the others, of this many bytes with them, are not too much. Says how
+    /// many bytes are kept.
+    fn forget_largest(&mut self, mut kept: usize) -> usize {
+        while kept > MAX_KEPT {
+            let readers = self.files.iter_mut().flat_map(|slot| slot.file.readers());
+            let Some(largest) = readers.max_by_key(|reader| reader.memory()) else {
+                break;
+            };
+            kept = kept.saturating_sub(largest.memory());
+            largest.forget();
         }
+        kept
     }
 
     fn close_some(&mut self) {
@@ -650,5 +668,89 @@ impl Collector for FileCollector {
 
     fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VirtualClock;
+    use crate::protocols::file::pattern::Pattern;
+    use std::fs::OpenOptions;
+
+    struct Taken(u64);
+
+    impl Sink for Taken {
+        fn accept(&mut self, _: &LaneId, page: &Page) -> std::result::Result<(), crate::SinkError> {
+            self.0 += page.payloads.len() as u64;
+            Ok(())
+        }
+    }
+
+    fn rest(collector: &mut FileCollector, clock: &VirtualClock, sink: &mut Taken, seconds: i64) {
+        let end = clock.now() + TimeDelta::seconds(seconds);
+        for _ in 0..10_000 {
+            match collector.step(clock, sink) {
+                Step::Again => {}
+                Step::Wait(until) if until <= end => clock.advance_to(until),
+                _ => return,
+            }
+        }
+        panic!("it does not come to rest");
+    }
+
+    #[test]
+    fn unfinished_payloads_of_many_files_take_no_more_memory_than_they_may() {
+        const FILES: usize = 80;
+        const LENGTH: u64 = 1 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        // Enough that the files are told from each other.
+        let lines = "a line\n".repeat(2000);
+        let paths = (0..FILES).map(|number| folder.path().join(format!("{number:02}.txt")));
+        let paths: Vec<PathBuf> = paths.collect();
+        for path in &paths {
+            std::fs::write(path, &lines).unwrap();
+        }
+        let pattern = folder.path().join("*.txt");
+        let reading = Reading {
+            path: pattern.clone(),
+            pattern: Pattern::of(&pattern),
+            rotated_to: None,
+            max_files: 100,
+            format: Framing::Lines,
+            once: false,
+            from_end: false,
+            max_payload: 2 << 20,
+        };
+        let id = LaneId {
+            log_source: "x".to_owned(),
+            lane: "file".to_owned(),
+        };
+        let mut collector = FileCollector::new(reading, id, &Cursor::START).unwrap();
+        let clock = VirtualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
+        let mut sink = Taken(0);
+        rest(&mut collector, &clock, &mut sink, 2);
+        assert_eq!(sink.0, FILES as u64 * 2000);
+        // All of them grow at once, and are looked at one after the other.
+        for path in &paths {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(lines.len() as u64 + LENGTH).unwrap();
+        }
+        rest(&mut collector, &clock, &mut sink, 2);
+        let one = 3 * LENGTH as usize;
+        let most = collector.most_kept;
+        assert!(most <= MAX_KEPT + one, "{most} bytes");
+        let kept: usize = collector.files.iter().map(|slot| slot.file.memory()).sum();
+        assert!(
+            (MAX_KEPT - one..=MAX_KEPT).contains(&kept),
+            "{kept} bytes are kept"
+        );
+        for path in &paths {
+            use std::io::Write;
+            let mut file = OpenOptions::new().append(true).open(path).unwrap();
+            file.write_all(b"\n").unwrap();
+        }
+        rest(&mut collector, &clock, &mut sink, 2);
+        assert_eq!(sink.0, FILES as u64 * 2001);
     }
 }

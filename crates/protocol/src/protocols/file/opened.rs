@@ -169,7 +169,7 @@ impl Opened {
     /// Whether the text up to a place is what was read of it.
     pub(super) fn has(&mut self, place: &Place) -> Result<bool> {
         if let Content::Plain(file) = &self.content
-            && file.metadata()?.len() < place.offset
+            && file.metadata()?.len() < place.reached()
         {
             return Ok(false);
         }
@@ -182,24 +182,36 @@ impl Opened {
         let from = place.checked_from();
         let length = (place.offset - from) as usize;
         self.read(from, length, &mut bytes)?;
-        Ok(bytes.len() == length
+        let has_tail = bytes.len() == length
             && place
                 .tail
                 .as_ref()
-                .is_none_or(|tail| digest(&bytes) == *tail))
+                .is_none_or(|tail| digest(&bytes) == *tail);
+        Ok(has_tail && self.has_taken(place)?)
     }
 
-    /// Whether nothing follows a place.
+    /// Whether the text goes up to where payloads were taken behind a place, and ends there with what was read.
+    pub(super) fn has_taken(&mut self, place: &Place) -> Result<bool> {
+        let Some((from, tail)) = place.taken_tail() else {
+            return Ok(true);
+        };
+        let length = (place.reached() - from) as usize;
+        let mut bytes = Vec::new();
+        self.read(from, length, &mut bytes)?;
+        Ok(bytes.len() == length && tail.is_none_or(|tail| digest(&bytes) == tail))
+    }
+
+    /// Whether nothing follows what was taken.
     pub(super) fn ends_at(&mut self, place: &Place) -> Result<bool> {
         let mut bytes = Vec::new();
-        self.read(place.offset, 1, &mut bytes)?;
+        self.read(place.reached(), 1, &mut bytes)?;
         Ok(bytes.is_empty())
     }
 
     /// Whether this is the text up to a place that lies behind the end of this file: a copy that was made before the rest
     /// was written. It is known only of what was read by this process, and near the place.
     pub(super) fn is_beginning_of(&mut self, place: &Place) -> Result<bool> {
-        let from = place.offset - place.last_bytes.len() as u64;
+        let from = place.reached() - place.last_bytes.len() as u64;
         let mut bytes = Vec::new();
         self.read(from, place.last_bytes.len(), &mut bytes)?;
         Ok(!bytes.is_empty() && place.last_bytes.starts_with(&bytes))

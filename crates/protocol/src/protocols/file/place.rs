@@ -89,7 +89,10 @@ pub(super) struct Place {
     /// Offset up to which payloads have been taken, if that is behind the place: a splitter cannot begin there.
     #[serde(default, skip_serializing_if = "is_none")]
     taken: u64,
-    /// The bytes of `tail`, as long as the process lives.
+    /// SHA-256 over the last bytes before `taken`, at most [`TAIL`]. Older versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken_tail: Option<String>,
+    /// The last bytes before [`Self::reached`], at most [`TAIL`], as long as the process lives.
     #[serde(skip)]
     pub(super) last_bytes: Vec<u8>,
 }
@@ -108,6 +111,7 @@ impl Place {
             in_list: false,
             state: 0,
             taken: 0,
+            taken_tail: None,
             last_bytes: Vec::new(),
         }
     }
@@ -165,19 +169,35 @@ impl Place {
         self.offset = reached.offset;
         self.head.clone_from(&reached.head);
         self.tail.clone_from(&reached.tail);
-        self.last_bytes.clone_from(&reached.last_bytes);
         self.state = mark.state;
         self.in_list = false;
     }
 
-    /// Payloads were taken up to an offset.
-    pub(super) fn took(&mut self, offset: u64) {
-        self.taken = if offset > self.offset { offset } else { 0 };
+    /// Payloads were taken up to where another place of the same file is, if not further.
+    pub(super) fn took(&mut self, reached: &Self) {
+        if reached.offset < self.taken {
+            return;
+        }
+        self.last_bytes.clone_from(&reached.last_bytes);
+        if reached.offset > self.offset {
+            self.taken = reached.offset;
+            self.taken_tail.clone_from(&reached.tail);
+        } else {
+            self.taken = 0;
+            self.taken_tail = None;
+        }
     }
 
     /// The first byte that has to be read to check that the file is still the one it was.
     pub(super) fn checked_from(&self) -> u64 {
         self.offset.saturating_sub(TAIL)
+    }
+
+    /// Where the last bytes before [`Self::reached`] begin and what their digest is, if they are not those before the
+    /// place. Nothing is known of them but their length if an older version stored it.
+    pub(super) fn taken_tail(&self) -> Option<(u64, Option<&str>)> {
+        let is_behind = self.taken > self.offset;
+        is_behind.then(|| (self.taken.saturating_sub(TAIL), self.taken_tail.as_deref()))
     }
 
     /// Moves on by so many bytes. `bytes` are those from `start` to the new place, and reach back to

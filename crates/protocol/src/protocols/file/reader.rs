@@ -140,6 +140,10 @@ impl Reader {
                 }
                 let mut reached = place.clone();
                 reached.last_bytes = before.to_vec();
+                // A damaged file is said to be that.
+                if !opened.has_taken(place)? && opened.fault().is_none() {
+                    return Ok(Fill::Changed);
+                }
                 let (framing, limit) = (turn.reading.format, turn.reading.max_payload);
                 let work = none.insert(Box::new(Work {
                     splitter: Splitter::resume(framing, limit, place.mark()).in_pieces(),
@@ -158,6 +162,10 @@ impl Reader {
         work.is_end = bytes.len() < PIECE;
         work.stamp = stamp;
         Ok(if bytes.is_empty() {
+            // The file was longer when payloads were taken.
+            if work.read_to < place.reached() && opened.fault().is_none() {
+                return Ok(Fill::Changed);
+            }
             Fill::AtEnd(stamp)
         } else {
             Fill::More
@@ -202,6 +210,7 @@ impl Work {
             let before = self.splitter.offset();
             let page = &mut turn.page.page;
             let faults = &mut self.faults;
+            let mut is_rest = false;
             let goes_on = self.splitter.next(last, |frame| match frame {
                 Frame::Payload { bytes, offset } if offset >= taken => {
                     page.payloads.push(if is_json {
@@ -210,9 +219,21 @@ impl Work {
                         bytes.into()
                     });
                 }
+                Frame::Payload { bytes, offset } => {
+                    // With another limit, other frames come from the same bytes: one may begin before what was taken.
+                    let known = usize::try_from(taken - offset).unwrap_or(usize::MAX);
+                    let rest = bytes.get(known..).unwrap_or_default();
+                    if !rest.trim_ascii().is_empty() {
+                        page.payloads.push(rest.into());
+                        is_rest = true;
+                    }
+                }
                 Frame::Fault(fault) if fault.offset >= taken => faults.push(fault),
-                _ => {}
+                Frame::Fault(_) => {}
             });
+            if is_rest {
+                turn.rest_of_payload(&opened.path, taken);
+            }
             let done = self.splitter.offset();
             if done > before {
                 mark = self.splitter.mark().or(mark);
@@ -228,7 +249,14 @@ impl Work {
             }
         }
         let done = self.splitter.offset();
-        if done == begin {
+        // The end of a file can end a payload without taking a byte. Where a splitter can begin then, nothing comes again.
+        if let Some(at_end) = self.splitter.mark() {
+            for fault in self.faults.drain(..) {
+                turn.fault(&opened.path, fault);
+            }
+            mark = Some(at_end);
+        }
+        if done == begin && mark.is_none_or(|mark| mark.offset <= place.offset) {
             return false;
         }
         let mut bytes = self.splitter.done_since(begin);
@@ -239,7 +267,7 @@ impl Work {
             bytes = behind;
         }
         self.reached.advance_by(bytes);
-        place.took(done.max(taken));
+        place.took(&self.reached);
         place.modified = Some(self.stamp.modified);
         place.is_end = self.is_end && !self.has_rest();
         turn.page.is_dirty = true;

@@ -95,7 +95,7 @@ impl Candidate {
     /// Whether something follows a place in it.
     pub(super) fn goes_on_behind(&self, place: &Place) -> bool {
         match self.packing {
-            Packing::Plain => self.stamp.length > place.offset,
+            Packing::Plain => self.stamp.length > place.reached(),
             // What is compressed is not written to any more.
             Packing::Gzip => {
                 let ends = self.open().and_then(|mut opened| opened.ends_at(place));
@@ -399,7 +399,7 @@ impl Survey {
             }
             return Located::Nowhere;
         }
-        let replaced = named.filter(|named| place.offset >= HEAD && named.has(place));
+        let replaced = named.filter(|named| place.reached() >= HEAD && named.has(place));
         match replaced {
             Some(_) => Located::Replaced(self.candidates.len() - 1),
             None => Located::Nowhere,
@@ -409,7 +409,7 @@ impl Survey {
     /// The copy that has what was in a file when its place was taken, where the file has been truncated since without
     /// that showing: all files begin alike, and nothing else was read.
     fn copy_of(&self, place: &Place, index: usize, done: &[&Place]) -> Option<usize> {
-        if place.offset >= WEAK {
+        if place.reached() >= WEAK {
             return None;
         }
         let file = &self.candidates[index];
@@ -430,8 +430,8 @@ impl Survey {
         let compare = || {
             let (mut copy, mut file) = (copy.open()?, file.open()?);
             let (mut from_copy, mut from_file) = (Vec::new(), Vec::new());
-            let mut at = place.offset;
-            while at - place.offset < MAX_CONTINUATION {
+            let mut at = place.reached();
+            while at - place.reached() < MAX_CONTINUATION {
                 copy.read(at, CONTINUATION, &mut from_copy)?;
                 file.read(at, CONTINUATION, &mut from_file)?;
                 if !from_file.starts_with(&from_copy) {

@@ -80,6 +80,17 @@ impl Turn<'_> {
         }
         warn!(lane = %self.lane, "{path}, byte {}: {}", fault.offset, fault.kind);
     }
+
+    /// Counts a payload of which only the part behind an offset is passed on, and logs it.
+    pub(super) fn rest_of_payload(&mut self, path: &Path, offset: u64) {
+        self.page.page.malformed += 1;
+        let path = shown(path);
+        warn!(
+            lane = %self.lane,
+            "{path}, byte {offset}: a payload begins before this byte, and its beginning was passed on under other settings; \
+             its rest is passed on as a payload"
+        );
+    }
 }
 
 /// What came of a turn.

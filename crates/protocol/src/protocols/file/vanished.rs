@@ -70,7 +70,7 @@ impl Survey {
             );
         }
         let is_vanished =
-            |place: &Place| place.offset > 0 && !place.head.is_empty() && !is_there(place);
+            |place: &Place| place.reached() > 0 && !place.head.is_empty() && !is_there(place);
         let mut pairs = Vec::new();
         let mut compare = |number: usize, place: &Place, whole: bool| {
             for (index, candidate) in &suspects {
@@ -84,7 +84,7 @@ impl Survey {
                     && (ends || !whole)
                 {
                     let is_old = ends && candidate.is_as_old_as(place);
-                    let offset = Reverse(place.offset);
+                    let offset = Reverse(place.reached());
                     pairs.push((offset, Reverse(is_old), number, *index, ends));
                 }
             }

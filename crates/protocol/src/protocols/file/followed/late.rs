@@ -88,7 +88,9 @@ impl Followed {
                 Read::Full => {}
                 Read::AtEnd { rest, stamp } => {
                     finished.seen = Some(stamp);
-                    finished.rest_since = rest.then(|| finished.rest_since.unwrap_or(turn.now));
+                    let is_waiting = rest && !flushes;
+                    finished.rest_since =
+                        is_waiting.then(|| finished.rest_since.unwrap_or(turn.now));
                 }
                 // What is written over it belongs to another generation.
                 Read::Changed => finished.opened = None,

@@ -168,12 +168,11 @@ impl Followed {
         late.sum::<usize>() + self.reader.memory()
     }
 
-    /// Gives back that memory.
-    pub(super) fn forget_unfinished(&mut self) {
-        self.reader.forget();
-        for finished in &mut self.done {
-            finished.reader.forget();
-        }
+    /// The readers that hold such memory.
+    pub(super) fn readers(&mut self) -> impl Iterator<Item = &mut Reader> {
+        let late = self.done.iter_mut().map(|finished| &mut finished.reader);
+        late.chain([&mut self.reader])
+            .filter(|reader| reader.memory() > 0)
     }
 
     /// Closes what need not be open.
@@ -233,7 +232,7 @@ impl Followed {
         if self.seen == Some(stamp) {
             return self.at_end(turn);
         }
-        if self.known != Some(stamp) && place.offset < WEAK {
+        if self.known != Some(stamp) && place.reached() < WEAK {
             // Files may begin alike: that so little is in it as before does not say that it was not truncated.
             self.known = Some(stamp);
             let place = place.clone();
@@ -364,7 +363,11 @@ impl Followed {
                 self.looks_back = true;
                 Ok(Outcome::More)
             }
-            Read::Took | Read::AtEnd { .. } => Ok(Outcome::More),
+            Read::Took => Ok(Outcome::More),
+            Read::AtEnd { stamp, .. } => {
+                self.seen = Some(stamp);
+                Ok(Outcome::More)
+            }
         }
     }
 

@@ -113,7 +113,7 @@ impl Followed {
             return self.open_next(turn);
         };
         if !std::mem::take(&mut self.looks_back)
-            && place.offset >= WEAK
+            && place.reached() >= WEAK
             && let Ok(mut opened) = Opened::open(&self.path)
             && opened.identity.is(&place.identity())
             && opened.has(&place)?
@@ -163,7 +163,7 @@ impl Followed {
                         format!(
                             "{} was replaced by another file with the same first {} bytes: going on behind them",
                             self.shown(),
-                            place.offset
+                            place.reached()
                         ),
                     );
                 }
@@ -196,7 +196,7 @@ impl Followed {
                 let message = format!(
                     "the file that was read as {} {what}: what followed byte {} in it, if there was anything, is lost",
                     self.shown(),
-                    place.offset
+                    place.reached()
                 );
                 // Where files come and go, a file that was read is removed sooner or later.
                 let is_lost = turn.reading.pattern.is_some() && !place.is_end;
@@ -394,7 +394,7 @@ impl Followed {
         place: &Place,
         turn: &mut Turn<'_>,
     ) {
-        let Some(time) = place.modified_second().filter(|_| place.offset < WEAK) else {
+        let Some(time) = place.modified_second().filter(|_| place.reached() < WEAK) else {
             return;
         };
         let has_name = |named: &Candidate| named.identity.is(&place.identity());
