@@ -16,6 +16,7 @@ use super::stall::Watch;
 use super::{Allowance, Session, SyslogOptions, TlsFiles, push_line};
 use crate::destination::{Batch, Progress, Record, Standing, Urgency};
 use chrono::{DateTime, Utc};
+pub(super) use frame::MAX_EVENT;
 use frame::{Reader, Said, write, write_head};
 use protocol::clock::Stop;
 use std::collections::HashSet;
