@@ -878,6 +878,43 @@ fn relp_takes_what_goes_with_acknowledgements_and_with_tls() {
     }
 }
 
+/// A frame of RELP has 128 KiB at most, with 25 bytes around an event. Whoever sends a longer one is cut off by the server,
+/// and tries it again for ever.
+#[test]
+fn over_relp_no_event_is_longer_than_a_frame_unless_somebody_says_so() {
+    let with = |transport: &str, more: &str| {
+        let text = GOOD
+            .replace(
+                "transport = \"tls\"",
+                &format!("transport = \"{transport}\""),
+            )
+            .replace("framing = \"octet-counting\"\n", "")
+            .replace("max_event_bytes = 1000", more);
+        let (config, found) = parse(&text);
+        (config.destinations[0].clone(), found.len())
+    };
+    let frame = (128 << 10) - 25;
+    for transport in ["relp", "relp-tls"] {
+        let (destination, findings) = with(transport, "");
+        assert_eq!(destination.limit.bytes, Some(frame), "{transport}");
+        assert_eq!(destination.limit.oversize, Oversize::Shorten);
+        let without_header = destination.limit_for("alpha").bytes.unwrap();
+        assert!((frame - 200..frame - 20).contains(&without_header));
+        assert_eq!(findings, 0);
+        let (destination, findings) = with(transport, "format = \"json\"");
+        assert_eq!(destination.limit.oversize, Oversize::Refuse);
+        assert_eq!(findings, 0);
+        let (destination, findings) = with(transport, "oversize = \"refuse\"");
+        assert_eq!(destination.limit.bytes, Some(frame), "{transport}");
+        assert_eq!(destination.limit.oversize, Oversize::Refuse);
+        assert_eq!(findings, 0, "it has an effect");
+        let (destination, _) = with(transport, "max_event_bytes = 200000");
+        assert_eq!(destination.limit.bytes, Some(200_000), "{transport}");
+    }
+    assert_eq!(with("tcp", "").0.limit.bytes, None);
+    assert_eq!(with("tcp", "oversize = \"refuse\"").1, 1);
+}
+
 #[test]
 fn a_file_of_authorities_is_trusted_besides_the_system_unless_it_alone_is_asked_for() {
     let with = |more: &str| {

@@ -107,8 +107,8 @@ pub(super) fn read(findings: &mut Findings<'_>, root: &Settings) -> Vec<Destinat
     for table in root.tables("destination") {
         let format = format(findings, table);
         check_tls_keys(findings, table);
-        let limit = limit(findings, table, format);
         let target = target(findings, table);
+        let limit = limit(findings, table, format, target.as_ref());
         let name = table
             .spanned("name")
             .unwrap_or_else(|| Spanned::new(String::new(), table.span.clone()));
@@ -234,10 +234,20 @@ fn delimiter(findings: &mut Findings<'_>, table: &Settings) -> Delimiter {
     })
 }
 
-fn limit(findings: &mut Findings<'_>, table: &Settings, format: Format) -> Limit {
+fn limit(
+    findings: &mut Findings<'_>,
+    table: &Settings,
+    format: Format,
+    target: Option<&Target>,
+) -> Limit {
+    let longest = match target {
+        Some(Target::Syslog(options)) => options.transport.longest_event(),
+        _ => None,
+    };
     let bytes = table
         .number("max_event_bytes")
-        .and_then(|bytes| usize::try_from(bytes).ok());
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .or(longest);
     let default = if format.can_shorten() {
         Oversize::Shorten
     } else {
@@ -257,7 +267,7 @@ fn limit(findings: &mut Findings<'_>, table: &Settings, format: Format) -> Limit
             "write oversize = \"refuse\" or oversize = \"send\"",
         );
     }
-    if table.is_given("oversize") && !table.is_given("max_event_bytes") {
+    if table.is_given("oversize") && bytes.is_none() && !table.is_given("max_event_bytes") {
         findings.report(
             Code::ConfigKeyUnavailable,
             &table.span_of("oversize"),

@@ -281,7 +281,7 @@ const DESTINATION: &[Key] = &[
     Key::new(
         "max_event_bytes",
         Takes::Integer(256, 64 << 20),
-        "The longest event, the syslog header included. Without it there is no limit.",
+        "The longest event, the syslog header included. Without it there is no limit, except over RELP: 131047 bytes, with which a frame has 128 KiB.",
     ),
     Key::new(
         "oversize",

@@ -288,6 +288,109 @@ fn what_was_acknowledged_is_not_sent_again() {
     }
 }
 
+/// A server that stores whatever comes but one event, which it refuses so many times before it takes it too. It answers all
+/// that has come at once, in any order. It tells how often it has stored each event.
+fn picky_server(
+    listener: TcpListener,
+    mut random: fastrand::Rng,
+    refused: usize,
+    times: u32,
+) -> JoinHandle<BTreeMap<usize, u32>> {
+    std::thread::spawn(move || {
+        let mut found: BTreeMap<usize, u32> = BTreeMap::new();
+        let mut left = times;
+        loop {
+            let mut peer = Peer::open(&listener).unwrap();
+            let timeout = Duration::from_millis(20);
+            peer.stream.set_read_timeout(Some(timeout)).unwrap();
+            let mut held = Vec::new();
+            while let Some(has_come) = peer.fill() {
+                while let Some(frame) = peer.frame() {
+                    if frame.command == "close" {
+                        peer.answer(frame.number, "200 OK");
+                        return found;
+                    }
+                    let event = event(&frame);
+                    let is_refused = event == refused && left > 0;
+                    if is_refused {
+                        left -= 1;
+                    } else {
+                        *found.entry(event).or_default() += 1;
+                    }
+                    held.push((frame.number, is_refused));
+                }
+                if has_come {
+                    continue;
+                }
+                random.shuffle(&mut held);
+                for (number, is_refused) in held.drain(..) {
+                    peer.answer(number, if is_refused { "500 never" } else { "200 OK" });
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn an_event_that_is_refused_again_and_again_repeats_no_other() {
+    for seed in 0..5 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let events = random.usize(2_500..6_000);
+        let refused = random.usize(0..events);
+        let times = random.u32(1..6);
+        let bench = Bench::new(events, random.usize(20..300));
+        let (listener, address) = listen();
+        let server = picky_server(listener, random.fork(), refused, times);
+        let mut deliverer = bench.over_relp(address);
+        deliver_all(&mut deliverer);
+        deliverer.finish();
+        let found = server.join().unwrap();
+        assert_eq!(found.len(), events, "seed {seed}");
+        let repeats: u32 = found.values().map(|times| times - 1).sum();
+        assert_eq!(repeats, 0, "seed {seed}: {times} refusals");
+        assert_eq!(
+            bench.metrics.status().failures,
+            u64::from(times),
+            "seed {seed}"
+        );
+        assert_eq!(bench.waiting(), 0, "seed {seed}");
+    }
+}
+
+/// What it does not answer comes again, and nobody waits for that without end.
+#[test]
+fn a_server_that_refuses_an_event_and_answers_nothing_more_is_left() {
+    let bench = Bench::new(1_000, 100);
+    let (listener, address) = listen();
+    let server = std::thread::spawn(move || {
+        let mut peer = Peer::open(&listener).unwrap();
+        let refused = peer.read().unwrap();
+        peer.answer(refused.number, "500 never");
+        while peer.read().is_some() {}
+        let mut peer = Peer::open(&listener).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let frame = peer.read().unwrap();
+            peer.answer(frame.number, "200 OK");
+            if frame.command == "close" {
+                return found;
+            }
+            found.push(event(&frame));
+        }
+    });
+    let mut deliverer = bench.over_relp(address);
+    let metrics = Arc::clone(&bench.metrics);
+    step_until(&mut deliverer, |_| metrics.status().failures > 0);
+    let message = metrics.status().message;
+    assert!(
+        message.contains("refuses an event with the code 500"),
+        "{message}"
+    );
+    deliver_all(&mut deliverer);
+    deliverer.finish();
+    assert_eq!(server.join().unwrap(), Vec::from_iter(0..bench.events));
+}
+
 /// What a server of a random schedule does with a connection.
 #[derive(Debug, Clone, Copy)]
 enum Fate {

@@ -80,7 +80,10 @@ pub(super) struct KafkaCollector {
     read_since: bool,
     health: Health,
     progress: Progress,
-    /// Whether something was read since the last look at the progress, or is known to be read up.
+    /// Up to where partitions were ever read, by whatever client.
+    furthest: BTreeMap<Partition, i64>,
+    /// Whether something was read since the last look at the progress, and whether it was new or all is known to be read up.
+    read: bool,
     moved: bool,
     status: LaneStatus,
 }
@@ -121,6 +124,8 @@ impl KafkaCollector {
             read_since: false,
             health: Health::default(),
             progress: Progress::default(),
+            furthest: BTreeMap::new(),
+            read: false,
             moved: false,
             status: LaneStatus::default(),
         }
@@ -195,7 +200,7 @@ impl KafkaCollector {
                 None => break,
                 Some(Ok(record)) => {
                     self.read_since = true;
-                    self.moved = true;
+                    self.read = true;
                     // What was read before a partition was lost goes, and what is read of it from now on stays: it may be
                     // ours again already.
                     if let Some(lost) = consumer.context().take_lost() {
@@ -441,7 +446,21 @@ impl KafkaCollector {
         match sink.accept(&self.id, self.batch.page()) {
             Ok(()) => {
                 let batch = std::mem::take(&mut self.batch);
-                self.offsets.accepted(batch.offsets());
+                let offsets = batch.offsets();
+                for (partition, next) in &offsets {
+                    match self.furthest.get_mut(partition) {
+                        Some(furthest) if *furthest >= *next => {}
+                        Some(furthest) => {
+                            *furthest = *next;
+                            self.moved = true;
+                        }
+                        None => {
+                            self.furthest.insert(partition.clone(), *next);
+                            self.moved = true;
+                        }
+                    }
+                }
+                self.offsets.accepted(offsets);
                 self.status.taken(batch.page(), now);
                 if self.handover.is_some() {
                     sink.hasten(&self.id);
@@ -479,7 +498,8 @@ impl KafkaCollector {
 
     /// Takes the statistics in, and tells whether everything was read that there was.
     fn measured(&mut self, stats: Stats, now: DateTime<Utc>) -> bool {
-        if stats.is_steady {
+        // A group that does not form must not look like a connection that is still missing.
+        if stats.is_up {
             self.health.clear(
                 &[Subject::Connection, Subject::Tls, Subject::SignIn],
                 &mut self.status,
@@ -506,19 +526,18 @@ impl KafkaCollector {
     /// Shows it where nothing gets on and nobody says why, and tries another client after a while.
     fn look_at_progress(&mut self, now: DateTime<Utc>) {
         let moved = std::mem::take(&mut self.moved);
-        // A full sink, partitions that are handed over and faults are shown by themselves.
-        let is_known = self.paused
-            || self.handover.is_some()
-            || self
-                .health
-                .fault()
-                .is_some_and(|fault| !matches!(fault.subject, Subject::Progress | Subject::Record));
-        if moved || is_known {
+        let read = std::mem::take(&mut self.read);
+        if moved {
             self.progress.moved();
+        }
+        // A full sink, partitions that are handed over and faults are shown by themselves.
+        if moved || read || self.paused || self.handover.is_some() || self.is_explained() {
+            self.progress.excused();
             self.health.clear(&[Subject::Progress], &mut self.status);
             return;
         }
-        let (lasted, is_to_be_renewed) = match self.progress.look(now) {
+        // Another client would read again what is accepted and not committed.
+        let (lasted, is_to_be_renewed) = match self.progress.look(now, !self.offsets.has_open()) {
             Standing::Fine => return,
             Standing::Still(lasted) => (lasted, false),
             Standing::Renew(lasted) => (lasted, true),
@@ -540,7 +559,7 @@ impl KafkaCollector {
                 state: State::Error,
                 message,
                 remedy: "none needed if it passes: the process joins the group anew after 6 minutes, and then ever more \
-                         rarely; else look at the members of the group, and at the broker that looks after it"
+                         rarely, but not while anything that was read is not delivered; else look at the members of the group, and at the broker that looks after it"
                     .to_owned(),
             },
             now,
@@ -549,6 +568,20 @@ impl KafkaCollector {
             warn!(lane = %self.id, group = self.reading.group, "nothing gets on: joining the group anew");
             self.disconnect();
         }
+    }
+
+    /// Whether a fault tells why nothing is read.
+    fn is_explained(&self) -> bool {
+        self.health
+            .fault()
+            .is_some_and(|fault| match fault.subject {
+                Subject::Progress | Subject::Record => false,
+                // One of several brokers may be away, while others answer.
+                Subject::Connection | Subject::Tls | Subject::SignIn => !self.stats.is_up,
+                // It passes, and nobody says when.
+                Subject::Group => fault.state != State::Warn,
+                Subject::Topic | Subject::Client => true,
+            })
     }
 
     /// Whether what is wrong is still so, where nobody says when it is over.

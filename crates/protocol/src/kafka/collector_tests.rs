@@ -820,3 +820,70 @@ fn records_that_are_there_and_do_not_come_are_an_error_until_they_come() {
         |collector, sink| sink.payloads().len() >= 20 && collector.status().state == State::Ok,
     );
 }
+
+#[test]
+fn what_is_accepted_and_not_committed_is_not_read_again_because_nothing_more_comes() {
+    let cluster = cluster(1);
+    produce(&cluster, 0, numbered("a", 10));
+    let mut collector = collector(reading(&cluster.bootstrap_servers()));
+    let mut sink = Slow::default();
+    until(&mut collector, &mut sink, "ten are read", |_, sink| {
+        sink.payloads().len() == 10
+    });
+    let failing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[failing; 4000]);
+    produce(&cluster, 0, numbered("b", 10));
+    let clock = VirtualClock::new(SystemClock.now());
+    let mut is_shown = false;
+    for _ in 0..80 {
+        clock.advance(TimeDelta::seconds(10));
+        collector.step(&clock, &mut sink);
+        is_shown |= collector.status().state == State::Error;
+        assert!(collector.consumer.is_some(), "{:?}", collector.status());
+    }
+    assert!(is_shown);
+    // Once it is delivered and committed, another client may try.
+    sink.deliver();
+    let begun = Instant::now();
+    while collector.consumer.is_some() {
+        assert!(begun.elapsed() < LONG, "{:?}", collector.status());
+        clock.advance(TimeDelta::seconds(10));
+        collector.step(&clock, &mut sink);
+    }
+    assert_eq!(committed(&cluster, 0), Some(10));
+    cluster.clear_request_errors(RDKafkaApiKey::Fetch);
+    until(&mut collector, &mut sink, "the rest is read", |_, sink| {
+        sink.payloads().len() >= 20
+    });
+    let all = numbered("a", 10).chain(numbered("b", 10));
+    assert_eq!(sink.payloads(), all.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_fault_from_before_does_not_hide_that_nothing_gets_on() {
+    for (subject, state) in [
+        (Subject::Connection, State::Warn),
+        (Subject::SignIn, State::Error),
+        (Subject::Group, State::Warn),
+    ] {
+        let cluster = cluster(1);
+        let failing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+        cluster.request_errors(RDKafkaApiKey::JoinGroup, &[failing; 4000]);
+        let mut collector = collector(reading(&cluster.bootstrap_servers()));
+        let clock = VirtualClock::new(SystemClock.now());
+        let fault = Fault {
+            subject,
+            state,
+            message: "from before".to_owned(),
+            remedy: String::new(),
+        };
+        collector.blame(fault, clock.now());
+        until_in_time(&mut collector, &clock, "it is shown", |collector| {
+            let message = &collector.status().message;
+            message.starts_with("the group g has given this process no partitions")
+        });
+        until_in_time(&mut collector, &clock, "it joins anew", |collector| {
+            collector.consumer.is_none()
+        });
+    }
+}

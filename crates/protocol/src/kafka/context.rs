@@ -39,11 +39,12 @@ pub(super) enum Event {
     Unwritten,
 }
 
-/// What librdkafka calls the errors UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION and FENCED_INSTANCE_ID.
+/// What librdkafka calls the errors UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION and FENCED_INSTANCE_ID. The message lists topics
+/// too, and no name of a topic has blanks.
 const NO_MEMBER: [&str; 3] = [
-    "Unknown member",
-    "Specified group generation id is not valid",
-    "fenced",
+    "Broker: Unknown member",
+    "Broker: Specified group generation id is not valid",
+    "Broker: Static consumer fenced by other consumer",
 ];
 
 /// Notes what librdkafka calls back.
@@ -247,4 +248,34 @@ fn partitions(list: &TopicPartitionList) -> BTreeSet<Partition> {
         number: element.partition(),
     });
     partitions.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What librdkafka logs about a commit that has failed.
+    fn put_out(topic: &str, error: &str) -> bool {
+        let context = Context::new(Connection::default(), Dialect::Kafka, None);
+        let message = format!(
+            "Offset commit (manual) failed for 1/1 partition(s) in join-state steady: {error}: {topic}[0]@10({error})"
+        );
+        context.log(RDKafkaLogLevel::Warning, "COMMITFAIL", &message);
+        let events = context.take();
+        events.iter().any(|event| matches!(event, Event::PutOut))
+    }
+
+    #[test]
+    fn who_is_put_out_is_told_by_the_error_and_not_by_the_name_of_a_topic() {
+        for topic in ["alerts", "fenced", "unknown-member"] {
+            assert!(!put_out(topic, "Broker: Request timed out"), "{topic}");
+            for error in [
+                "Broker: Unknown member",
+                "Broker: Specified group generation id is not valid",
+                "Broker: Static consumer fenced by other consumer with same group.instance.id",
+            ] {
+                assert!(put_out(topic, error), "{topic}: {error}");
+            }
+        }
+    }
 }

@@ -196,7 +196,7 @@ impl Member {
                 if stats.is_coordinated {
                     self.coordinated = Instant::now();
                 }
-                if stats.is_steady {
+                if stats.is_up {
                     let passed = [Subject::Connection, Subject::Tls, Subject::SignIn];
                     self.health.clear(&passed, &mut self.status);
                 }

@@ -95,6 +95,11 @@ impl Offsets {
         has(&self.ready) || self.pages.iter().any(has)
     }
 
+    /// Whether anything still has to be delivered or committed.
+    pub(super) fn has_open(&self) -> bool {
+        !self.ready.is_empty() || self.pages.iter().any(|page| !page.is_empty())
+    }
+
     /// How many accepted pages are not delivered.
     pub(super) fn undelivered(&self) -> usize {
         self.pages.len()

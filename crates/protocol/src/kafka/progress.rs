@@ -34,16 +34,24 @@ pub(super) enum Standing {
 }
 
 impl Progress {
-    /// Something was read, there is nothing to read, or it is known why nothing is read.
+    /// Something new was read, or there is nothing to read.
     pub(super) fn moved(&mut self) {
         *self = Self::default();
     }
 
-    /// Nothing has got on since the last time.
-    pub(super) fn look(&mut self, now: DateTime<Utc>) -> Standing {
+    /// Something was read that was read before, or it is known why nothing is read. That is no reason to make clients anew
+    /// more often.
+    pub(super) fn excused(&mut self) {
+        self.since = None;
+    }
+
+    /// Nothing has got on since the last time. `may_renew` tells whether another client would not read again what this one
+    /// has read.
+    pub(super) fn look(&mut self, now: DateTime<Utc>, may_renew: bool) -> Standing {
         let since = *self.since.get_or_insert(now);
         let wait = (RENEWED_AFTER * 2_i32.pow(self.renewed.min(8))).min(LONGEST);
-        if now - self.renewed_at.unwrap_or(since) >= wait {
+        let begun = self.renewed_at.map_or(since, |at| at.max(since));
+        if may_renew && now - begun >= wait {
             self.renewed_at = Some(now);
             self.renewed = self.renewed.saturating_add(1);
             return Standing::Renew(now - since);
@@ -65,7 +73,7 @@ mod tests {
         let mut progress = Progress::default();
         let (mut shown, mut renewed) = (None, Vec::new());
         for minute in 0..300 {
-            match progress.look(begun + TimeDelta::minutes(minute)) {
+            match progress.look(begun + TimeDelta::minutes(minute), true) {
                 Standing::Fine => {}
                 Standing::Still(lasted) => {
                     assert_eq!(lasted, TimeDelta::minutes(minute));
@@ -78,8 +86,47 @@ mod tests {
         assert_eq!(renewed, [6, 18, 42, 90, 150, 210, 270]);
         progress.moved();
         let later = begun + TimeDelta::minutes(300);
-        assert_eq!(progress.look(later), Standing::Fine);
+        assert_eq!(progress.look(later, true), Standing::Fine);
         let later = later + TimeDelta::minutes(6);
-        assert_eq!(progress.look(later), Standing::Renew(TimeDelta::minutes(6)));
+        assert_eq!(
+            progress.look(later, true),
+            Standing::Renew(TimeDelta::minutes(6))
+        );
+    }
+
+    #[test]
+    fn what_is_read_again_does_not_make_new_clients_more_frequent() {
+        let begun = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let mut progress = Progress::default();
+        let mut renewed = Vec::new();
+        for minute in 0..300 {
+            if matches!(
+                progress.look(begun + TimeDelta::minutes(minute), true),
+                Standing::Renew(_)
+            ) {
+                renewed.push(minute);
+                // The next client reads the same records once more.
+                progress.excused();
+            }
+        }
+        assert_eq!(renewed, [6, 19, 44, 93, 154, 215, 276]);
+    }
+
+    #[test]
+    fn what_would_be_read_again_holds_a_new_client_off() {
+        let begun = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let mut progress = Progress::default();
+        for minute in 0..60 {
+            let standing = progress.look(begun + TimeDelta::minutes(minute), false);
+            let lasted = TimeDelta::minutes(minute);
+            let expected = if minute < 2 {
+                Standing::Fine
+            } else {
+                Standing::Still(lasted)
+            };
+            assert_eq!(standing, expected);
+        }
+        let lasted = TimeDelta::minutes(60);
+        assert_eq!(progress.look(begun + lasted, true), Standing::Renew(lasted));
     }
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 /// The few of its statistics that we need.
 #[derive(Debug, Default)]
 pub(super) struct Stats {
-    /// Whether a broker is connected and the group is at rest.
+    /// Whether a broker is connected, and has accepted who we are.
+    pub(super) is_up: bool,
+    /// Whether that is so and the group is at rest.
     pub(super) is_steady: bool,
     /// Whether the broker that looks after the group is connected.
     pub(super) is_coordinated: bool,
@@ -102,9 +104,10 @@ impl Stats {
     pub(super) fn read(json: &[u8]) -> Option<Self> {
         let raw: Raw<'_> = serde_json::from_slice(json).ok()?;
         let group = raw.cgrp.as_ref();
+        let is_up = raw.brokers.values().any(|broker| broker.state == "UP");
         let mut stats = Self {
-            is_steady: raw.brokers.values().any(|broker| broker.state == "UP")
-                && group.is_some_and(|group| group.join_state == "steady"),
+            is_up,
+            is_steady: is_up && group.is_some_and(|group| group.join_state == "steady"),
             is_coordinated: group.is_some_and(|group| group.state == "up"),
             ..Self::default()
         };
@@ -180,7 +183,11 @@ mod tests {
             "0":{"partition":0,"fetchq_cnt":0,"next_offset":5,"app_offset":5,"ls_offset":7,"committed_offset":4,"unknown":false},
             "-1":{"partition":-1,"fetchq_cnt":0,"next_offset":-1001,"app_offset":-1001,"ls_offset":-1001,"committed_offset":-1001}}}}}"#;
         let stats = Stats::read(json).unwrap();
-        assert!(stats.is_steady);
+        assert!(stats.is_up && stats.is_steady);
+        let joining =
+            br#"{"brokers":{"a":{"state":"UP"}},"cgrp":{"state":"up","join_state":"wait-join"}}"#;
+        let joining = Stats::read(joining).unwrap();
+        assert!(joining.is_up && !joining.is_steady);
         assert_eq!(stats.sizes.values().copied().collect::<Vec<_>>(), [1]);
         assert_eq!(stats.behind.values().copied().collect::<Vec<_>>(), [2]);
         assert_eq!(stats.committed.values().copied().collect::<Vec<_>>(), [4]);

@@ -47,6 +47,14 @@ impl Transport {
             Self::Tls(_, files) | Self::RelpTls(files) => Some(files),
         }
     }
+
+    /// The longest event that every receiver has to take, its header included, where the protocol has a limit.
+    pub const fn longest_event(&self) -> Option<usize> {
+        match self {
+            Self::Relp | Self::RelpTls(_) => Some(relp::MAX_EVENT),
+            Self::Udp | Self::Tcp(_) | Self::Tls(..) => None,
+        }
+    }
 }
 
 /// How a receiver knows where an event ends.

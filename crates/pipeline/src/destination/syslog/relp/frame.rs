@@ -10,6 +10,10 @@ pub(super) const LAST_NUMBER: u32 = 999_999_999;
 const MAX_DIGITS: usize = 9;
 const MAX_COMMAND: usize = 32;
 const MAX_DATA: usize = 128 << 10;
+/// What stands around an event in a frame at most: the number, `syslog`, the length, three blanks and the line feed.
+const AROUND: usize = MAX_DIGITS + "syslog".len() + 6 + 4;
+/// The longest event whose frame no server has to refuse: some count all of a frame, and some the data only.
+pub(in crate::destination::syslog) const MAX_EVENT: usize = MAX_DATA - AROUND;
 /// The length of a response code.
 const CODE: usize = 3;
 
@@ -201,6 +205,13 @@ mod tests {
         write(2, "close", "", &mut out);
         assert_eq!(out, b"1 open 14 relp_version=0\n2 close 0\n");
         assert_eq!([0, 1, LAST_NUMBER].map(next_number), [1, 2, 1]);
+    }
+
+    #[test]
+    fn the_longest_event_fills_the_largest_frame() {
+        let mut out = Vec::new();
+        write(LAST_NUMBER, "syslog", &"x".repeat(MAX_EVENT), &mut out);
+        assert_eq!(out.len(), MAX_DATA);
     }
 
     #[test]

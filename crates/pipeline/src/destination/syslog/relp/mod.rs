@@ -2,7 +2,9 @@
 //!
 //! Each event is a transaction, and the server answers each. An event counts as delivered when its answer has the code 200.
 //! Whatever else happens ends the session, and what is not acknowledged is sent again in another one. What was acknowledged
-//! in a batch that was not acknowledged wholly is left out when the batch comes again.
+//! in a batch that was not acknowledged wholly is left out when the batch comes again. When an event is refused, the session
+//! ends only after everything that is on its way is answered: else what the server has stored behind it would come again
+//! with each try.
 //!
 //! [`frame`] is what goes over the wire, [`window`] which transactions are open, and neither does IO.
 
@@ -14,13 +16,14 @@ use super::stall::Watch;
 use super::{Allowance, Session, SyslogOptions, TlsFiles, push_line};
 use crate::destination::{Batch, Progress, Record, Standing, Urgency};
 use chrono::{DateTime, Utc};
+pub(super) use frame::MAX_EVENT;
 use frame::{Reader, Said, write, write_head};
 use protocol::clock::Stop;
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
-use window::Window;
+use window::{Answer, Window};
 
 /// What we offer. Version 0 is what all servers know; the specification calls itself version 1, and has the same frames.
 const OFFERS: &str = concat!(
@@ -83,8 +86,10 @@ pub(super) struct RelpSession {
     before: u64,
     is_flushed: bool,
     window: Window,
+    /// The code with which an event was refused. Then nothing more is sent.
+    refused: Option<u16>,
     reader: Reader,
-    /// Bytes that were heard since the last acknowledgement.
+    /// Bytes that were heard since the last answer.
     heard: usize,
     watch: Watch,
     acknowledged: Acknowledged,
@@ -109,6 +114,7 @@ impl RelpSession {
             before: 0,
             is_flushed: false,
             window: Window::new(frame::next_number(FIRST)),
+            refused: None,
             reader: Reader::default(),
             heard: 0,
             watch: Watch::new(given_up),
@@ -194,24 +200,25 @@ impl RelpSession {
         }
     }
 
-    /// Takes all acknowledgements that are there.
+    /// Takes all answers that are there.
     fn hear(&mut self) -> Result<(), String> {
         let until = Instant::now() + SLICE;
         while self.read(Instant::now())? {
             while let Some(said) = self.reader.next().map_err(|_| not_relp(&self.address))? {
                 match said {
-                    Said::Answer(number, OK, _) => {
-                        self.window.answer(number).map_err(|_| {
+                    Said::Answer(number, code, _) => {
+                        let answer = match code {
+                            OK => Answer::Stored,
+                            _ => Answer::Refused,
+                        };
+                        self.window.answer(number, answer).map_err(|_| {
                             format!("{} answers what it was not asked, or twice", self.address)
                         })?;
+                        if answer == Answer::Refused {
+                            self.refused.get_or_insert(code);
+                        }
                         self.heard = 0;
                         self.watch.moves();
-                    }
-                    Said::Answer(_, code, _) => {
-                        return Err(format!(
-                            "{} refuses an event with the code {code}; it is sent again",
-                            self.address
-                        ));
                     }
                     Said::Close => return Err(self.closed()),
                     Said::Hint => {}
@@ -226,8 +233,12 @@ impl RelpSession {
 
     /// Writes what the window lets pass and the system takes.
     fn write(&mut self) -> Result<(), String> {
-        let released = self.window.release() - self.before;
-        let released = usize::try_from(released).unwrap_or(usize::MAX);
+        let released = if self.refused.is_some() {
+            self.written
+        } else {
+            let released = self.window.release() - self.before;
+            usize::try_from(released).unwrap_or(usize::MAX)
+        };
         let rest = self.unwritten.get(self.written..released);
         if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
             let place = self.before + self.written as u64;
@@ -258,6 +269,11 @@ impl RelpSession {
             self.hear()?;
             *confirmed += self.window.confirm();
             self.write()?;
+            if let Some(code) = self.refused
+                && !self.window.is_awaited(self.before + self.written as u64)
+            {
+                return Err(self.refuses(code));
+            }
             let is_ready = self.is_ready();
             if *confirmed > 0 || self.window.is_idle() || is_ready && urgency == Urgency::Flowing {
                 return Ok(if is_ready {
@@ -274,6 +290,9 @@ impl RelpSession {
                         self.address
                     )
                 })?;
+                if let (Some(code), Standing::Stalled(_)) = (self.refused, &standing) {
+                    return Err(self.refuses(code));
+                }
                 return Ok(match standing {
                     Standing::Busy if is_ready => Standing::Ready,
                     standing => standing,
@@ -283,6 +302,13 @@ impl RelpSession {
             let waited = self.connection.wait(has_more, until);
             waited.map_err(|error| self.broken(&error))?;
         }
+    }
+
+    fn refuses(&self, code: u16) -> String {
+        format!(
+            "{} refuses an event with the code {code}; it is sent again",
+            self.address
+        )
     }
 
     fn broken(&self, error: &std::io::Error) -> String {
@@ -300,7 +326,7 @@ fn not_relp(address: &str) -> String {
 
 impl Session for RelpSession {
     fn is_ready(&self) -> bool {
-        self.unwritten.is_empty() && self.window.has_room()
+        self.refused.is_none() && self.unwritten.is_empty() && self.window.has_room()
     }
 
     /// Nothing is written yet, so that nothing can go wrong: [`Self::poll`] does.
@@ -344,7 +370,9 @@ impl Session for RelpSession {
             Err(reason) => {
                 // What was acknowledged before counts.
                 confirmed += self.window.confirm();
-                Standing::Broken(reason)
+                // However the session ended then, that an event was refused is why it had to.
+                let refused = self.refused.map(|code| self.refuses(code));
+                Standing::Broken(refused.unwrap_or(reason))
             }
         };
         Progress {

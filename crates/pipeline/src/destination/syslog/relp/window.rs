@@ -1,7 +1,7 @@
 //! The transactions of a session that are not answered yet.
 //!
 //! A transaction is an event. It gets its number when it is added, may be sent when there is room in the window, and leaves
-//! when the batch that it belongs to is answered wholly. A server may answer in any order.
+//! when the batch that it belongs to is acknowledged wholly. A server may answer in any order.
 
 use super::EventId;
 use super::frame::{LAST_NUMBER, next_number};
@@ -18,12 +18,12 @@ pub(super) struct Window {
     next: u32,
     /// Bytes of all frames that were added.
     end: u64,
-    /// The transactions of batches that are not answered wholly, the oldest first. Their numbers follow each other.
+    /// The transactions of batches that are not acknowledged wholly, the oldest first. Their numbers follow each other.
     open: VecDeque<Transaction>,
-    /// How many of them, from the oldest on, are answered without a gap.
-    answered: usize,
+    /// How many of them, from the oldest on, are acknowledged without a gap.
+    acknowledged: usize,
     /// Bytes of all frames up to there.
-    answered_end: u64,
+    acknowledged_end: u64,
     /// How many of them may be sent.
     released: usize,
     batches: VecDeque<BatchOnItsWay>,
@@ -36,7 +36,22 @@ struct Transaction {
     event: EventId,
     /// Bytes of all frames up to the end of this one.
     end: u64,
-    is_answered: bool,
+    answer: Option<Answer>,
+}
+
+/// What a server says about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It has it.
+    Stored,
+    /// It does not take it.
+    Refused,
+}
+
+impl Transaction {
+    fn is_acknowledged(&self) -> bool {
+        self.answer == Some(Answer::Stored)
+    }
 }
 
 #[derive(Debug)]
@@ -57,8 +72,8 @@ impl Window {
             next: first,
             end: 0,
             open: VecDeque::new(),
-            answered: 0,
-            answered_end: 0,
+            acknowledged: 0,
+            acknowledged_end: 0,
             released: 0,
             batches: VecDeque::new(),
             events: 0,
@@ -85,7 +100,7 @@ impl Window {
         self.open.push_back(Transaction {
             event,
             end: self.end,
-            is_answered: false,
+            answer: None,
         });
         if let Some(batch) = self.batches.back_mut() {
             batch.transactions += 1;
@@ -106,9 +121,9 @@ impl Window {
         self.batches.is_empty()
     }
 
-    /// How many events wait for an answer, or for room.
+    /// How many events wait for an acknowledgement, or for room.
     pub(super) fn waiting(&self) -> usize {
-        self.open.len() - self.answered
+        self.open.len() - self.acknowledged
     }
 
     /// Whether everything may be sent, and another batch besides. All of what is not confirmed comes again when we die.
@@ -118,8 +133,8 @@ impl Window {
 
     /// Whether a frame that ends there fits behind those that may be sent. Any frame may be sent alone.
     fn fits(&self, end: u64) -> bool {
-        let events = self.released - self.answered;
-        events == 0 || events < MOST_EVENTS && end - self.answered_end <= MOST_BYTES
+        let events = self.released - self.acknowledged;
+        events == 0 || events < MOST_EVENTS && end - self.acknowledged_end <= MOST_BYTES
     }
 
     /// Bytes of all frames up to the last one that may be sent now.
@@ -132,12 +147,12 @@ impl Window {
         }
         let last = self.released.checked_sub(1);
         let last = last.and_then(|last| self.open.get(last));
-        last.map_or(self.answered_end, |last| last.end)
+        last.map_or(self.acknowledged_end, |last| last.end)
     }
 
-    /// Bytes of all frames up to the oldest one that is not answered.
+    /// Bytes of all frames up to the oldest one that is not acknowledged.
     pub(super) fn oldest_end(&self) -> Option<u64> {
-        let oldest = self.open.get(self.answered);
+        let oldest = self.open.get(self.acknowledged);
         oldest.map(|transaction| transaction.end)
     }
 
@@ -145,38 +160,44 @@ impl Window {
     ///
     /// # Errors
     /// There is none of this number, or it was answered before.
-    pub(super) fn answer(&mut self, number: u32) -> Result<(), Unasked> {
+    pub(super) fn answer(&mut self, number: u32, answer: Answer) -> Result<(), Unasked> {
         let all = u64::from(LAST_NUMBER);
         let from_the_end = (u64::from(self.next) + all - u64::from(number)) % all;
         let from_the_end = usize::try_from(from_the_end).map_err(|_| Unasked)?;
         let place = self.open.len().checked_sub(from_the_end).ok_or(Unasked)?;
         let released = self.released;
         let transaction = self.open.get_mut(place).filter(|_| place < released);
-        let transaction = transaction.filter(|transaction| !transaction.is_answered);
-        transaction.ok_or(Unasked)?.is_answered = true;
+        let transaction = transaction.filter(|transaction| transaction.answer.is_none());
+        transaction.ok_or(Unasked)?.answer = Some(answer);
         while let Some(transaction) = self
             .open
-            .get(self.answered)
-            .filter(|oldest| oldest.is_answered)
+            .get(self.acknowledged)
+            .filter(|oldest| oldest.is_acknowledged())
         {
-            self.answered_end = transaction.end;
-            self.answered += 1;
+            self.acknowledged_end = transaction.end;
+            self.acknowledged += 1;
         }
         Ok(())
     }
 
-    /// Takes the oldest batches out that are answered wholly; tells how many there were.
+    /// Whether any frame up to so many bytes has no answer.
+    pub(super) fn is_awaited(&self, end: u64) -> bool {
+        let mut sent = self.open.iter().take_while(|frame| frame.end <= end);
+        sent.any(|frame| frame.answer.is_none())
+    }
+
+    /// Takes the oldest batches out that are acknowledged wholly; tells how many there were.
     pub(super) fn confirm(&mut self) -> usize {
         let mut confirmed = 0;
         while let Some(batch) = self.batches.front() {
             let transactions = batch.transactions;
-            if transactions > self.answered {
+            if transactions > self.acknowledged {
                 break;
             }
             self.events -= transactions + batch.acknowledged.len();
             self.batches.pop_front();
             self.open.drain(..transactions);
-            self.answered -= transactions;
+            self.acknowledged -= transactions;
             self.released -= transactions;
             confirmed += 1;
         }
@@ -189,7 +210,7 @@ impl Window {
         let now = self
             .open
             .iter()
-            .filter(|transaction| transaction.is_answered);
+            .filter(|transaction| transaction.is_acknowledged());
         before
             .copied()
             .chain(now.map(|transaction| transaction.event))
@@ -209,6 +230,10 @@ mod tests {
         }
     }
 
+    fn answer(window: &mut Window, number: u32) -> Result<(), Unasked> {
+        window.answer(number, Answer::Stored)
+    }
+
     fn add(window: &mut Window, events: std::ops::Range<u64>, length: usize) -> Vec<u32> {
         window.begin_batch();
         let numbers = events.map(|sequence| {
@@ -226,29 +251,52 @@ mod tests {
         assert_eq!(numbers, [LAST_NUMBER - 1, LAST_NUMBER, 1, 2]);
         assert_eq!(window.release(), 40);
         for wrong in [LAST_NUMBER - 2, 3, 4, 500_000_000] {
-            assert_eq!(window.answer(wrong), Err(Unasked), "{wrong}");
+            assert_eq!(answer(&mut window, wrong), Err(Unasked), "{wrong}");
         }
         for number in [1, LAST_NUMBER, 2] {
-            assert_eq!(window.answer(number), Ok(()));
-            assert_eq!(window.answer(number), Err(Unasked), "{number} twice");
+            assert_eq!(answer(&mut window, number), Ok(()));
+            assert_eq!(answer(&mut window, number), Err(Unasked), "{number} twice");
             assert_eq!(window.confirm(), 0);
         }
         let acknowledged: Vec<u64> = window.acknowledged().map(|event| event.sequence).collect();
         assert_eq!(acknowledged, [1, 2, 3]);
-        assert_eq!(window.answer(LAST_NUMBER - 1), Ok(()));
+        assert_eq!(answer(&mut window, LAST_NUMBER - 1), Ok(()));
         assert_eq!(window.confirm(), 1);
         assert!(window.is_idle());
         assert_eq!(window.acknowledged().count(), 0);
-        assert_eq!(window.answer(2), Err(Unasked));
+        assert_eq!(answer(&mut window, 2), Err(Unasked));
     }
 
     #[test]
     fn what_was_not_released_cannot_be_answered() {
         let mut window = Window::new(7);
         add(&mut window, 0..1, 10);
-        assert_eq!(window.answer(7), Err(Unasked));
+        assert_eq!(answer(&mut window, 7), Err(Unasked));
         assert_eq!(window.release(), 10);
-        assert_eq!(window.answer(7), Ok(()));
+        assert_eq!(answer(&mut window, 7), Ok(()));
+    }
+
+    #[test]
+    fn what_is_refused_is_answered_and_not_acknowledged() {
+        let mut window = Window::new(7);
+        add(&mut window, 0..4, 10);
+        assert_eq!(window.release(), 40);
+        assert_eq!(window.answer(7, Answer::Refused), Ok(()));
+        for refused in [Answer::Refused, Answer::Stored] {
+            assert_eq!(window.answer(7, refused), Err(Unasked));
+        }
+        assert!(!window.is_awaited(19), "the second is not sent wholly");
+        assert!(window.is_awaited(20));
+        for number in [8, 10] {
+            assert_eq!(answer(&mut window, number), Ok(()));
+        }
+        assert!(!window.is_awaited(29));
+        assert!(window.is_awaited(40));
+        assert_eq!(answer(&mut window, 9), Ok(()));
+        assert!(!window.is_awaited(40));
+        assert_eq!((window.confirm(), window.waiting()), (0, 4));
+        let acknowledged: Vec<u64> = window.acknowledged().map(|event| event.sequence).collect();
+        assert_eq!(acknowledged, [1, 2, 3]);
     }
 
     #[test]
@@ -258,9 +306,9 @@ mod tests {
         add(&mut window, 0..2, length);
         assert_eq!(window.release(), length as u64);
         assert!(!window.has_room());
-        assert_eq!(window.answer(1), Ok(()));
+        assert_eq!(answer(&mut window, 1), Ok(()));
         assert_eq!(window.release(), 2 * length as u64);
-        assert_eq!(window.answer(2), Ok(()));
+        assert_eq!(answer(&mut window, 2), Ok(()));
         assert!(window.has_room());
         assert_eq!(window.confirm(), 1);
     }
@@ -309,7 +357,7 @@ mod tests {
                     unanswered.sort_by_key(|event| event.2);
                 }
                 for (number, ..) in unanswered.drain(..random.usize(0..=unanswered.len())) {
-                    assert_eq!(window.answer(number), Ok(()), "seed {seed}");
+                    assert_eq!(answer(&mut window, number), Ok(()), "seed {seed}");
                 }
                 let oldest = unanswered.iter().chain(&unsent).map(|event| event.2).min();
                 let answered = oldest.unwrap_or(added);
