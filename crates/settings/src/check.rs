@@ -119,6 +119,7 @@ impl Reader {
     ) -> Settings {
         let mut settings = Settings {
             span,
+            is_complete: true,
             ..Settings::default()
         };
         settings.unknown = self.given(declared, title, raw, &mut settings);
@@ -132,7 +133,6 @@ impl Reader {
                 settings.values.insert(key.name, value);
             }
         }
-        settings.is_complete = true;
         let mut undecided = Vec::new();
         for key in declared {
             self.apply_rules(declared, key, title, &mut undecided, &mut settings);
@@ -157,6 +157,7 @@ impl Reader {
             let Some(entry) = new.or(old) else { continue };
             // What stands where the parser could not read a value is an empty text.
             let is_recovered = self.is_damaged && entry.raw.value == RawValue::Text(String::new());
+            settings.is_complete &= !is_recovered;
             let before = self.faults.len();
             let value = match is_recovered {
                 true => None,

@@ -216,7 +216,8 @@ impl Settings {
             .is_some_and(|written| written.is_right)
     }
 
-    /// Whether every required key has a value. In a file that is not well formed, a missing one is not reported.
+    /// Whether every required key has a value, and every key that is given could be read. In a file that is not well formed,
+    /// neither is reported.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_complete

@@ -163,7 +163,7 @@ impl Rule {
     }
 }
 
-/// What something takes, with its article.
+/// Description of the accepted values, with an article.
 pub(crate) fn takes(takes: Takes) -> String {
     match takes {
         Takes::Text(_) | Takes::AnyText | Takes::Choice(_) | Takes::Labelled(_) => {

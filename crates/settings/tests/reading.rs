@@ -198,7 +198,7 @@ fn what_depends_on_something_undecided_is_undecided_itself() {
     assert_eq!(faults("first = \"wrong\""), (1, true));
     assert_eq!(faults("first = \"b\""), (1, false));
     assert_eq!(faults("first = \"a\""), (0, true));
-    assert_eq!(faults("first = "), (1, true));
+    assert_eq!(faults("first = "), (1, false));
 }
 
 #[test]

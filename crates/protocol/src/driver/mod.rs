@@ -70,7 +70,7 @@ pub struct LaneDriver {
     status: LaneStatus,
 }
 
-/// A token, and how long it may be used.
+/// An access token, when to renew it, and when it expires.
 #[derive(Debug)]
 struct Token {
     access: Secret,

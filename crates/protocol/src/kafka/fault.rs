@@ -36,7 +36,7 @@ pub enum Subject {
     Topic,
     /// One record.
     Record,
-    /// Nothing gets on, and nobody says why.
+    /// No records are read although there are some, and no error was reported.
     Progress,
     /// The client cannot go on: another one has to be made.
     Client,

@@ -1,4 +1,4 @@
-//! What a run of chaos came to.
+//! Result of a chaos run: what was lost, and what was delivered twice.
 
 use super::adversary::Adversary;
 use crate::collector::keys_of;

@@ -190,7 +190,7 @@ pub struct SyslogDestination {
     stop: Stop,
 }
 
-/// How long the end may take.
+/// Longest time that closing a connection may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 impl SyslogDestination {

@@ -47,7 +47,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// Uses it once, if it is not used up.
+    /// Takes one try; false if none is left.
     fn take(&mut self) -> bool {
         while self.left < AT_ONCE && self.refilled.elapsed() >= CONFIRM_AFTER {
             self.left += 1;

@@ -19,7 +19,7 @@ pub(super) enum Read {
     Took,
     Full,
     AtEnd {
-        /// Whether an unfinished payload is behind the place.
+        /// Whether the file ends in an unfinished payload.
         rest: bool,
         stamp: Stamp,
     },

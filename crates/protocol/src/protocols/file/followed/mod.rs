@@ -42,7 +42,7 @@ pub(super) struct Followed {
     seen: Option<Stamp>,
     /// How the file looked when it was last told from others.
     known: Option<Stamp>,
-    /// Whether an unfinished payload is behind the place.
+    /// Whether the file ends in an unfinished payload.
     has_rest: bool,
     /// Since when another file has the name.
     renamed: Option<DateTime<Utc>>,
